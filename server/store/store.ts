@@ -1,0 +1,497 @@
+/**
+ * What the data layer offers. Two implementations: postgres/ (the truth that all instances share) and memory/
+ * (unit tests and throw-away runs). `test/store/contract.ts` runs over both.
+ *
+ * Times are RFC 3339 strings in UTC with milliseconds, versions are safe integers. Expected outcomes (a stale
+ * version, a held lock, a taken id) are values; an exception means an outage (`StoreUnavailable`) or a bug.
+ */
+import type { Json } from "../../shared/document/json.ts";
+import type { OperationStatus, OperationType } from "../../shared/document/operation.ts";
+import type { ConflictPolicy, DocumentState, DocumentType, Role, UserProfile } from "../../shared/protocol/messages.ts";
+
+/** The database did not answer, or answered that it cannot now. What was asked for may have happened. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
+
+/** The database refused a value as such (SQLSTATE class 22 or 23): asking again cannot help. */
+export class StoreRefused extends Error {
+  override readonly name = "StoreRefused";
+}
+
+// ---- documents -------------------------------------------------------------------------------------------
+
+/** Where a document stands: what anti-entropy compares and a refusal is confirmed by. */
+export interface Head {
+  readonly docId: string;
+  readonly state: DocumentState;
+  readonly version: number;
+  /** Id of the operation at `version`; null at 0 and after a tool moved the version. */
+  readonly operationId: string | null;
+  readonly metadataVersion: number;
+  readonly revision: number;
+}
+
+export interface DocumentRecord extends Head {
+  readonly name: string;
+  readonly type: DocumentType;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly updatedBy: string;
+  readonly activeUsers: readonly string[];
+  readonly tags: readonly string[];
+  readonly description: string;
+  readonly properties: { readonly [key: string]: Json };
+  readonly owner: string;
+  readonly editors: readonly string[];
+  readonly viewers: readonly string[];
+  readonly public: boolean;
+  readonly conflictPolicy: ConflictPolicy;
+}
+
+export interface NewDocument {
+  readonly id: string;
+  readonly name: string;
+  readonly type: DocumentType;
+  readonly createdBy: string;
+  readonly tags?: readonly string[];
+  readonly description?: string;
+  readonly properties?: { readonly [key: string]: Json };
+  readonly editors?: readonly string[];
+  readonly viewers?: readonly string[];
+  readonly public?: boolean;
+  readonly conflictPolicy?: ConflictPolicy;
+}
+
+/** A change of metadata; absent fields stay. */
+export interface DocumentChange {
+  readonly name?: string;
+  readonly type?: DocumentType;
+  readonly description?: string;
+  readonly tags?: readonly string[];
+  readonly properties?: { readonly [key: string]: Json };
+  readonly state?: DocumentState;
+  readonly owner?: string;
+  readonly editors?: readonly string[];
+  readonly viewers?: readonly string[];
+  readonly public?: boolean;
+  readonly conflictPolicy?: ConflictPolicy;
+}
+
+export interface DocumentFilter {
+  readonly type?: DocumentType;
+  readonly state?: DocumentState;
+  readonly createdBy?: string;
+  readonly owner?: string;
+  /** Documents on which this user has a role (owner, editors, viewers). */
+  readonly user?: string;
+  readonly activeUser?: string;
+  readonly tag?: string;
+  /** Case-insensitive part of the name or the description. */
+  readonly text?: string;
+  readonly properties?: { readonly [name: string]: Json };
+  readonly public?: boolean;
+  /** Only what this user may read: theirs, and others' public ones when `public` is true; `docIds` are readable by token. */
+  readonly readableBy?: { readonly user: string; readonly docIds: readonly string[] };
+}
+
+export interface Page {
+  /** 1–200. */
+  readonly limit: number;
+  /** Opaque, from `nextCursor`. An unreadable one is a `StoreRefused`. */
+  readonly cursor?: string;
+}
+export interface Paged<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+export interface DocumentSort {
+  readonly by: "updatedAt" | "createdAt" | "name";
+  readonly order: "asc" | "desc";
+}
+
+export type UpdateDocumentResult =
+  | { readonly outcome: "updated"; readonly document: DocumentRecord }
+  | { readonly outcome: "mismatch"; readonly document: DocumentRecord }
+  | { readonly outcome: "missing" };
+
+export interface DocumentStore {
+  /** Creates a document at version 0. */
+  create(document: NewDocument): Promise<{ outcome: "created"; document: DocumentRecord } | { outcome: "taken" }>;
+  get(docId: string): Promise<DocumentRecord | undefined>;
+  /** One query; what is absent is left out. */
+  getMany(docIds: readonly string[]): Promise<DocumentRecord[]>;
+  /** Changes metadata under the row's lock and moves `metadataVersion`; with `expectedMetadataVersion` only at that one. */
+  update(docId: string, change: DocumentChange, by: string, expectedMetadataVersion?: number): Promise<UpdateDocumentResult>;
+  /** Removes a document and all that belongs to it, the log in parts. */
+  purge(docId: string): Promise<boolean>;
+  list(filter: DocumentFilter, sort: DocumentSort, page: Page): Promise<Paged<DocumentRecord>>;
+  count(filter: DocumentFilter): Promise<number>;
+  /** The heads of many documents, and which of `ids` their logs contain, in one query. Absent documents are left out. */
+  heads(queries: readonly HeadQuery[]): Promise<HeadAnswer[]>;
+  /** Compare-and-set of version and content, for tools and imports (`atomic_update_document_version`). */
+  updateVersion(docId: string, from: number, to: number, content: Uint8Array, by: string): Promise<boolean>;
+  /** Moves the materialised `content` forward; false when a newer one is there already. */
+  writeContent(docId: string, version: number, content: Uint8Array): Promise<boolean>;
+  readContent(docId: string): Promise<{ version: number; content: Uint8Array } | undefined>;
+  addActiveUser(docId: string, user: string): Promise<void>;
+  removeActiveUser(docId: string, user: string): Promise<void>;
+  /** Snapshot, the log after it, metadata and locks in one consistent read. */
+  load(docId: string): Promise<LoadedDocument | undefined>;
+}
+
+export interface HeadQuery {
+  readonly docId: string;
+  /** Operation ids that may be in the log. */
+  readonly ids?: readonly string[];
+}
+export interface HeadAnswer {
+  readonly head: Head;
+  readonly known: readonly KnownOperation[];
+}
+/** An operation id that a document has already, archived ones included. */
+export interface KnownOperation {
+  readonly id: string;
+  readonly version: number;
+  readonly user: string;
+  readonly client: string;
+}
+
+export interface LoadedDocument {
+  readonly document: DocumentRecord;
+  readonly locks: readonly LockRecord[];
+  readonly snapshot: Snapshot | undefined;
+  /** The log after the snapshot, in order, up to `document.version`. */
+  readonly tail: readonly StoredOperation[];
+  /** Conflict records whose last collision is at most 10 s old, for joining. */
+  readonly recentConflicts: readonly ConflictRecord[];
+  /** The lowest version that is still in the live log; `document.version + 1` when none is. */
+  readonly retainedFrom: number;
+  readonly now: string;
+}
+
+// ---- operations ------------------------------------------------------------------------------------------
+
+/** One row of the log. */
+export interface StoredOperation {
+  readonly docId: string;
+  readonly version: number;
+  readonly id: string;
+  readonly type: OperationType;
+  readonly element: string;
+  readonly base: number;
+  readonly status: OperationStatus;
+  readonly conflict: string | null;
+  readonly session: string;
+  readonly user: string;
+  readonly client: string;
+  readonly at: string;
+  /** JSON text of the effect: an object with those of `props set unset append splice` that the operation has. */
+  readonly data: string;
+  /** JSON text of an object. */
+  readonly extra: string | null;
+}
+
+export interface OperationFilter {
+  readonly docId?: string;
+  readonly user?: string;
+  readonly session?: string;
+  readonly type?: OperationType;
+  readonly status?: OperationStatus;
+  readonly element?: string;
+  readonly fromTime?: string;
+  readonly toTime?: string;
+  readonly fromVersion?: number;
+  readonly toVersion?: number;
+}
+
+export type LogRange =
+  /** `operations` follow on `after` without a gap; `complete` when they reach the document's version at the time of the read. */
+  | { readonly outcome: "range"; readonly operations: readonly StoredOperation[]; readonly complete: boolean; readonly head: Head }
+  /** `after` is older than the retained log. */
+  | { readonly outcome: "archived"; readonly head: Head }
+  /** The operation at `after.version` is another one, or the version was never reached: another history. */
+  | { readonly outcome: "history"; readonly head: Head }
+  | { readonly outcome: "missing" };
+
+export interface OperationStore {
+  get(docId: string, operationId: string): Promise<StoredOperation | undefined>;
+  list(filter: OperationFilter, order: "asc" | "desc", page: Page): Promise<Paged<StoredOperation>>;
+  /** The newest `count` operations of a document, oldest first. */
+  latest(docId: string, count: number): Promise<StoredOperation[]>;
+  /** Versions `from`…`to`, bounds inclusive, in order. */
+  byVersion(docId: string, from: number, to: number): Promise<StoredOperation[]>;
+  /** What follows a version that the caller has, up to `maxBytes` of data (at least one operation). `id` null: not compared. */
+  after(docId: string, after: { version: number; id: string | null }, maxBytes: number): Promise<LogRange>;
+  /** Operations with status `pending` (reserved) or `conflict`. */
+  pending(docId: string): Promise<StoredOperation[]>;
+  updateStatus(docId: string, operationId: string, status: OperationStatus): Promise<boolean>;
+}
+
+// ---- commit ----------------------------------------------------------------------------------------------
+
+/** Who an operation came from, shared by the operations of one submit. */
+export interface Origin {
+  readonly user: string;
+  readonly client: string;
+  readonly session: string;
+  /** The client whose locks count, where the server composed the operation for somebody (`client` is `server` then). */
+  readonly lockClient?: string;
+  readonly ip?: string;
+  readonly userAgent?: string;
+  readonly platform?: string;
+}
+
+export interface CommitOperation {
+  readonly id: string;
+  readonly type: OperationType;
+  readonly element: string;
+  readonly base: number;
+  readonly status: "applied" | "conflict";
+  readonly conflict?: string;
+  /** JSON text, as `StoredOperation.data`. */
+  readonly data: string;
+  /** JSON text of an object. */
+  readonly extra?: string;
+  readonly origin: Origin;
+}
+
+/** A conflict record to make, or (with `join`) to widen by further operations and properties. */
+export interface ConflictWrite {
+  readonly id: string;
+  readonly join: boolean;
+  readonly element: string;
+  /** Empty: the whole element. A join unites them; once empty, always empty. */
+  readonly properties: readonly string[];
+  readonly resolution: "lww" | "merge" | "manual";
+  /** Null: unresolved (`manual`). A join of a record that is resolved by then fails with `resolved` when this is null. */
+  readonly resolvedBy: string | null;
+  readonly description: string;
+  /** `user` + "\n" + `client` of the two sides. */
+  readonly authors: readonly string[];
+  readonly operations: readonly string[];
+}
+
+/** An unresolved conflict record to resolve. */
+export interface ConflictResolve {
+  readonly conflictId: string;
+  readonly resolvedBy: string;
+  /** Held-back operations that become `resolved`. */
+  readonly operations: readonly string[];
+}
+
+export interface DocumentBatch {
+  readonly docId: string;
+  readonly expectedVersion: number;
+  /** Id of the operation at `expectedVersion`; null at 0. */
+  readonly expectedId: string | null;
+  readonly metadataVersion: number;
+  readonly operations: readonly CommitOperation[];
+  readonly conflicts?: readonly ConflictWrite[];
+  readonly resolves?: readonly ConflictResolve[];
+}
+
+/**
+ * Operations that the proposer lacks: those after `expectedVersion` (and before its own). `complete: false`: there
+ * are more than ride in an answer (128 KiB); read them with `operations.after`.
+ */
+export interface Missed {
+  readonly operations: readonly StoredOperation[];
+  readonly complete: boolean;
+}
+
+export type CommitResult =
+  /** Stored as `firstVersion`… in order. */
+  | { readonly outcome: "committed"; readonly firstVersion: number; readonly at: string; readonly revision: number; readonly missed: Missed }
+  /** An operation since `expectedVersion` touches an element of the batch: compare again, propose again. */
+  | { readonly outcome: "stale"; readonly head: Head; readonly missed: Missed }
+  /** Some ids are in the log already. Judged before anything else. */
+  | { readonly outcome: "repeat"; readonly head: Head; readonly known: readonly KnownOperation[] }
+  | { readonly outcome: "locked"; readonly head: Head; readonly lock: LockRecord }
+  /** The document is not active, or its metadata moved. */
+  | { readonly outcome: "changed"; readonly head: Head }
+  /** A conflict record that the batch joins or resolves is resolved already. */
+  | { readonly outcome: "resolved"; readonly head: Head; readonly conflictId: string }
+  /** `expectedId` is not the operation at `expectedVersion`: the proposer lives in another history. */
+  | { readonly outcome: "history"; readonly head: Head }
+  | { readonly outcome: "missing" }
+  /** Somebody else holds the document's row (only without `wait`). */
+  | { readonly outcome: "busy" };
+
+// ---- conflicts -------------------------------------------------------------------------------------------
+
+export interface ConflictRecord {
+  readonly id: string;
+  readonly docId: string;
+  readonly element: string;
+  readonly properties: readonly string[];
+  readonly resolution: "lww" | "merge" | "manual";
+  readonly resolvedBy: string | null;
+  readonly resolvedAt: string | null;
+  readonly description: string;
+  readonly createdAt: string;
+  readonly lastAt: string;
+  readonly authors: readonly string[];
+  /** Operation ids in version order, the newest 100. */
+  readonly operations: readonly string[];
+}
+
+export interface ConflictStore {
+  /** For tools: the server makes records within the commit. */
+  create(docId: string, conflict: ConflictWrite): Promise<ConflictRecord>;
+  get(docId: string, conflictId: string): Promise<{ conflict: ConflictRecord; operations: StoredOperation[] } | undefined>;
+  list(docId: string, state: "unresolved" | "resolved" | undefined, page: Page): Promise<Paged<ConflictRecord>>;
+  /** Records made, joined or resolved lately: by id, in one query. */
+  getMany(docId: string, conflictIds: readonly string[]): Promise<ConflictRecord[]>;
+  /** False when it is resolved already or absent. */
+  resolve(docId: string, resolve: ConflictResolve): Promise<boolean>;
+}
+
+// ---- locks -----------------------------------------------------------------------------------------------
+
+export interface LockRecord {
+  readonly id: string;
+  readonly docId: string;
+  readonly element: string | null;
+  readonly user: string;
+  readonly client: string;
+  readonly session: string;
+  readonly token: number;
+  readonly version: number;
+  readonly acquiredAt: string;
+  readonly expiresAt: string;
+  /** By the database's clock at the read. */
+  readonly expiresInMs: number;
+}
+
+export interface LockRequest {
+  readonly docId: string;
+  readonly element: string | null;
+  readonly user: string;
+  readonly client: string;
+  readonly session: string;
+  readonly ttlMs: number;
+  /** Most active locks of this author in the document; 0: no limit. */
+  readonly maxPerAuthor: number;
+}
+
+export type LockResult =
+  | { readonly outcome: "granted"; readonly lock: LockRecord; readonly revision: number; readonly renewed: boolean }
+  | { readonly outcome: "held"; readonly lock: LockRecord }
+  | { readonly outcome: "too_many" }
+  | { readonly outcome: "not_active" }
+  | { readonly outcome: "missing" };
+
+export interface LockStore {
+  /** Takes, or renews, under the document's row lock and the database's clock. */
+  acquire(request: LockRequest): Promise<LockResult>;
+  renew(request: Omit<LockRequest, "maxPerAuthor">): Promise<LockResult | { readonly outcome: "not_held" }>;
+  release(docId: string, lockId: string): Promise<{ readonly released: boolean; readonly revision: number }>;
+  /** Releases all of an author's locks in a document; returns how many. */
+  releaseAll(docId: string, user: string, client: string): Promise<number>;
+  get(docId: string, lockId: string): Promise<LockRecord | undefined>;
+  /** Active and unexpired ones with the document's revision, in one read. */
+  list(docId: string): Promise<{ readonly revision: number; readonly locks: readonly LockRecord[] }>;
+  /** Whether a lock of somebody else stands in the way of this author's writing the element (null: anything). */
+  isLocked(docId: string, element: string | null, user: string, client: string): Promise<LockRecord | undefined>;
+  /** Deactivates expired locks (of these documents, or of all); returns how many. */
+  cleanExpired(docIds?: readonly string[]): Promise<number>;
+}
+
+// ---- snapshots -------------------------------------------------------------------------------------------
+
+/**
+ * A document's state at a version, in parts of about 256 KiB.
+ * `elements`: each part the inside of a JSON object (`"id":{…},"id2":{…}`), ready to be placed into a frame.
+ * `memory`: the parts that `shared/document/memory.ts` writes.
+ */
+export interface Snapshot {
+  readonly version: number;
+  readonly operationId: string | null;
+  readonly elements: readonly string[];
+  readonly memory: readonly string[];
+}
+
+export interface SnapshotStore {
+  /** Writes the parts in transactions of their own; visible as a whole when the last one is there. No-op at a version that has one. */
+  write(docId: string, snapshot: Snapshot): Promise<void>;
+  /** The newest at or before a version. */
+  nearest(docId: string, atMost: number): Promise<Snapshot | undefined>;
+  /** The version and size of each kept snapshot, oldest first. */
+  list(docId: string): Promise<{ version: number; operationId: string | null; bytes: number }[]>;
+  /** Deletes these versions' snapshots. */
+  remove(docId: string, versions: readonly number[]): Promise<void>;
+}
+
+// ---- sessions and instances ------------------------------------------------------------------------------
+
+export interface SessionRecord {
+  readonly id: string;
+  readonly docId: string;
+  /** Null: a REST edit, which is over when it is recorded. */
+  readonly instanceId: string | null;
+  readonly user: UserProfile;
+  readonly client: string;
+  readonly role: Role;
+  readonly joinedAt: string;
+}
+
+export interface SessionStore {
+  /** Registers or renews an instance's lease. False: the lease was lost (reaped); its sessions are gone. */
+  heartbeat(instanceId: string): Promise<boolean>;
+  /** Ends leases older than this and their sessions; returns the documents that lost sessions. */
+  reap(olderThanMs: number): Promise<string[]>;
+  /** Ends an instance and its sessions. */
+  stop(instanceId: string): Promise<void>;
+  /** Records sessions, many in one statement. Each row also says from which version on its operations are to be looked for. */
+  join(sessions: readonly (Omit<SessionRecord, "joinedAt"> & { version: number; ip?: string; userAgent?: string; platform?: string })[]): Promise<void>;
+  leave(sessionIds: readonly string[]): Promise<void>;
+  /** Live sessions of these documents, in one query. */
+  live(docIds: readonly string[]): Promise<SessionRecord[]>;
+  /** Makes `documents.active_users` what the live sessions say, where it differs; returns the documents that changed. */
+  refreshActiveUsers(docIds: readonly string[]): Promise<string[]>;
+}
+
+// ---- the whole -------------------------------------------------------------------------------------------
+
+export interface StoreStats {
+  readonly documents: { readonly total: number; readonly active: number; readonly archived: number };
+  readonly operations: number;
+  readonly conflicts: { readonly total: number; readonly resolved: number };
+  readonly locks: { readonly active: number };
+  readonly sessions: number;
+  readonly instances: number;
+}
+export interface DocumentStats {
+  readonly docId: string;
+  readonly operations: number;
+  readonly pendingOperations: number;
+  readonly conflicts: number;
+  readonly unresolvedConflicts: number;
+  readonly activeLocks: number;
+  readonly activeUsers: number;
+}
+
+export interface Store {
+  readonly kind: "postgres" | "memory";
+  readonly documents: DocumentStore;
+  readonly operations: OperationStore;
+  readonly conflicts: ConflictStore;
+  readonly locks: LockStore;
+  readonly snapshots: SnapshotStore;
+  readonly sessions: SessionStore;
+  /**
+   * One round trip for many documents (each at most once), results in their order; each document's batch happens
+   * whole or not at all. Without `wait`, rows that others hold answer `busy` at once; with it, the call waits
+   * for them, for a bounded time.
+   */
+  commit(batches: readonly DocumentBatch[], options: { readonly wait: boolean }): Promise<CommitResult[]>;
+  /** A secret that all instances share: `make()` decides its first value. */
+  secret(name: string, make: () => string): Promise<string>;
+  stats(): Promise<StoreStats>;
+  documentStats(docIds: readonly string[]): Promise<DocumentStats[]>;
+  /** Resolves when the store answers; rejects with `StoreUnavailable` otherwise. */
+  ping(): Promise<{ readonly now: string }>;
+  close(): Promise<void>;
+}
