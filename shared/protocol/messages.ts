@@ -12,6 +12,8 @@ export const documentStates = ["active", "archived", "deleted"] as const;
 export type DocumentState = (typeof documentStates)[number];
 export const conflictPolicies = ["lww", "merge", "manual", "strict"] as const;
 export type ConflictPolicy = (typeof conflictPolicies)[number];
+/** The policies that this version acts on; documents cannot be given another. */
+export const supportedConflictPolicies: readonly ConflictPolicy[] = ["lww", "strict"];
 
 /** Metadata of a document as REST and `welcome` show it. `editors` and `viewers` go to owners and editors only. */
 export interface DocumentMetadata {
@@ -222,7 +224,13 @@ export interface Pong {
 
 /** The answer to a message that carries a `requestId`. */
 export type Result =
-  | { readonly type: "result"; readonly requestId: string; readonly ok: true; readonly lock?: LockInfo; readonly conflict?: ConflictInfo }
+  | {
+      readonly type: "result";
+      readonly requestId: string;
+      readonly ok: true;
+      readonly lock?: LockInfo;
+      readonly conflict?: ConflictInfo;
+    }
   | {
       readonly type: "result";
       readonly requestId: string;
@@ -246,7 +254,18 @@ export interface Bye {
 }
 
 export type ServerMessage =
-  | Welcome | SnapshotPart | Ops | Ack | Reject | ConflictMessage | PresenceBroadcast | RoleMessage
-  | DocumentMessage | Pong | Result | ErrorMessage | Bye;
+  | Welcome
+  | SnapshotPart
+  | Ops
+  | Ack
+  | Reject
+  | ConflictMessage
+  | PresenceBroadcast
+  | RoleMessage
+  | DocumentMessage
+  | Pong
+  | Result
+  | ErrorMessage
+  | Bye;
 
 export type { CloseCode, ErrorCode };

@@ -1,0 +1,215 @@
+/**
+ * The server's configuration: a YAML file, environment variables and flags, in rising order of precedence,
+ * validated as a whole. Each part of the server takes only its own section.
+ */
+import { readFileSync } from "node:fs";
+import { isIPv4 } from "node:net";
+import type { z } from "zod";
+import { supportedConflictPolicies } from "../shared/protocol/messages.ts";
+import { configSchema, jwksAlgorithms, type ParsedConfig } from "./config/schema.ts";
+import { ConfigError, type Environment, type Flags, type Layers, readSources } from "./config/sources.ts";
+
+export { formatDuration, parseDuration } from "./config/fields.ts";
+export { configKeys } from "./config/schema.ts";
+export { ConfigError, configSources, type Environment, type Flags } from "./config/sources.ts";
+
+export type ServerConfig = ParsedConfig["server"];
+export type StoreConfig = ParsedConfig["store"];
+/** Connection settings; `databaseUrl` makes one connection string of them. */
+export type PostgresConfig = StoreConfig["postgres"];
+export type ManagerConfig = ParsedConfig["manager"];
+export type LimitsConfig = ParsedConfig["limits"];
+export type SocketsConfig = ParsedConfig["sockets"];
+export type PresenceConfig = ParsedConfig["presence"];
+export type SnapshotsConfig = ParsedConfig["snapshots"];
+export type RetentionConfig = ParsedConfig["retention"];
+export type FanoutConfig = ParsedConfig["fanout"];
+export type CommitConfig = ParsedConfig["commit"];
+export type LogConfig = ParsedConfig["log"];
+export type MetricsConfig = ParsedConfig["metrics"];
+
+/** How tokens are verified. `dev` without a secret uses one that is kept in the store. */
+export type AuthConfig = {
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+  readonly allowedOrigins: readonly string[];
+} & (
+  | {
+      readonly mode: "dev";
+      readonly key: { readonly kind: "secret"; readonly secret: string } | { readonly kind: "store" };
+    }
+  | {
+      readonly mode: "jwt";
+      readonly key:
+        | { readonly kind: "secret"; readonly secret: string }
+        | { readonly kind: "jwks"; readonly url: string; readonly algorithms: readonly string[] };
+    }
+);
+
+export interface Config {
+  readonly server: ServerConfig;
+  readonly store: StoreConfig;
+  readonly manager: ManagerConfig;
+  readonly auth: AuthConfig;
+  readonly limits: LimitsConfig;
+  readonly sockets: SocketsConfig;
+  readonly presence: PresenceConfig;
+  readonly snapshots: SnapshotsConfig;
+  readonly retention: RetentionConfig;
+  readonly fanout: FanoutConfig;
+  readonly commit: CommitConfig;
+  readonly log: LogConfig;
+  readonly metrics: MetricsConfig;
+}
+
+/**
+ * Reads and checks the configuration. Throws `ConfigError`, which lists everything that is wrong and names the
+ * key, flag or variable of each.
+ */
+export function loadConfig({ flags, env }: { flags: Flags; env: Environment }): Config {
+  const layers = readSources(flags, env);
+  const parsed = configSchema.safeParse(layers.values);
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap((issue) => describe(issue, layers)));
+  const { auth, ...sections } = parsed.data;
+  const problems: string[] = [];
+  const says = (key: string) => nameOf(key, layers);
+  if (!sections.manager.autoResolveConflicts && !supportedConflictPolicies.includes("manual")) {
+    problems.push(
+      `${says("manager.autoResolveConflicts")}: false needs the conflict policy manual, which this version does not have yet`,
+    );
+  }
+  if (sections.presence.leaseMs < 2 * sections.presence.heartbeatMs) {
+    problems.push(
+      `${says("presence.leaseMs")}: expected at least twice presence.heartbeatMs (${sections.presence.heartbeatMs})`,
+    );
+  }
+  if (sections.sockets.silenceMs <= sections.sockets.pingMs) {
+    problems.push(
+      `${says("sockets.silenceMs")}: expected more than sockets.pingMs (${sections.sockets.pingMs})`,
+    );
+  }
+  if (sections.store.postgres.maxIdleConns > sections.store.postgres.maxOpenConns) {
+    problems.push(
+      `${says("store.postgres.maxIdleConns")}: expected at most maxOpenConns (${sections.store.postgres.maxOpenConns})`,
+    );
+  }
+  if (sections.store.type === "memory" && sections.server.instances > 1) {
+    problems.push(
+      `${says("server.instances")}: the memory store cannot be shared, so only 1 instance is possible with it`,
+    );
+  }
+  const resolved = resolveAuth(auth, sections.server.host, says, problems);
+  if (problems.length > 0 || resolved === undefined) throw new ConfigError(problems);
+  return { ...sections, auth: resolved };
+}
+
+/**
+ * The connection string of the configured database; undefined when none is configured (the embedded one is used).
+ * `sslMode` goes into it unless the string has an `sslmode` of its own.
+ */
+export function databaseUrl(config: PostgresConfig): string | undefined {
+  const url = new URL(config.url ?? "postgres://localhost");
+  if (config.url === undefined) {
+    if (config.host === undefined) return undefined;
+    url.hostname = config.host.includes(":") ? `[${config.host}]` : config.host;
+    url.port = String(config.port);
+    url.username = encodeURIComponent(config.user);
+    url.password = encodeURIComponent(config.password ?? "");
+    url.pathname = `/${encodeURIComponent(config.dbName)}`;
+    if (config.host.startsWith("/")) {
+      // A socket folder cannot be a URL's host; the driver takes it as a parameter.
+      url.hostname = "localhost";
+      url.searchParams.set("host", config.host);
+    }
+  }
+  if (config.url !== undefined && (url.searchParams.has("sslmode") || config.sslMode === "disable"))
+    return config.url;
+  if (config.sslMode !== "disable") {
+    url.searchParams.set("sslmode", config.sslMode);
+    // Without this the driver takes `require` for `verify-full`.
+    url.searchParams.set("uselibpqcompat", "true");
+  }
+  return url.toString();
+}
+
+/** Whether only this machine can reach an address. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+}
+
+function resolveAuth(
+  auth: ParsedConfig["auth"],
+  host: string,
+  says: (key: string) => string,
+  problems: string[],
+): AuthConfig | undefined {
+  const { issuer, audience, allowedOrigins, jwksUrl, algorithms } = auth;
+  const rest = { issuer, audience, allowedOrigins };
+  const given = (["jwtSecret", "jwtSecretFile", "jwksUrl"] as const).filter(
+    (name) => auth[name] !== undefined,
+  );
+  if (given.length > 1) {
+    problems.push(`${given.map((name) => says(`auth.${name}`)).join(" and ")}: give only one of them`);
+    return undefined;
+  }
+  let secret = auth.jwtSecret;
+  if (auth.jwtSecretFile !== undefined) {
+    try {
+      secret = readFileSync(auth.jwtSecretFile, "utf8").trim();
+      if (secret === "") problems.push(`${says("auth.jwtSecretFile")}: ${auth.jwtSecretFile} is empty`);
+    } catch (cause) {
+      problems.push(`${says("auth.jwtSecretFile")}: ${cause instanceof Error ? cause.message : cause}`);
+    }
+  }
+  const mode = auth.mode ?? (given.length > 0 ? "jwt" : "dev");
+  if (mode === "dev") {
+    if (auth.mode === undefined && !isLoopback(host)) {
+      problems.push(
+        `${says("server.host")}: ${host} can be reached from other machines, and in development mode anybody can get a token. ` +
+          "Configure AETHERFLOW_JWT_SECRET, --jwt-secret-file or --jwks-url, or say --auth dev if that is what you want",
+      );
+    }
+    if (jwksUrl !== undefined)
+      problems.push(`${says("auth.jwksUrl")}: development mode signs its own tokens; it cannot use a JWKS`);
+    return { ...rest, mode, key: secret === undefined ? { kind: "store" } : { kind: "secret", secret } };
+  }
+  if (jwksUrl !== undefined) {
+    return {
+      ...rest,
+      mode,
+      key: { kind: "jwks", url: jwksUrl, algorithms: algorithms.length > 0 ? algorithms : jwksAlgorithms },
+    };
+  }
+  if (algorithms.length > 0 && secret !== undefined) {
+    problems.push(`${says("auth.algorithms")}: a shared secret is always HS256; the list is for a JWKS`);
+  }
+  if (secret === undefined) {
+    if (problems.length === 0) {
+      problems.push(
+        `${says("auth.mode")}: jwt needs AETHERFLOW_JWT_SECRET, --jwt-secret-file (auth.jwtSecretFile) or --jwks-url (auth.jwksUrl)`,
+      );
+    }
+    return undefined;
+  }
+  return { ...rest, mode, key: { kind: "secret", secret } };
+}
+
+/** What to call a key in a message: where it was set, and the key when that is another name. */
+function nameOf(key: string, layers: Layers): string {
+  const origin = layers.origins.get(key);
+  if (origin === undefined || origin.endsWith(key)) return origin ?? key;
+  return `${origin} (${key})`;
+}
+
+/** Lines for one problem. Values are never repeated: they may be secrets. */
+function describe(issue: z.core.$ZodIssue, layers: Layers): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((name) => `${nameOf([...path, name].join("."), layers)}: unknown key`);
+  }
+  // An item of a list is named after the list.
+  const key = path.filter((part) => !/^\d+$/.test(part)).join(".");
+  return [
+    `${nameOf(key, layers)}: ${issue.code === "invalid_type" && issue.expected === "object" ? "expected a section with keys" : issue.message}`,
+  ];
+}

@@ -1,0 +1,180 @@
+/** Where configuration comes from: file, environment, flags, in rising precedence. */
+import { readFileSync } from "node:fs";
+import { parseDocument } from "yaml";
+import { configKeys } from "./schema.ts";
+
+/** Values of command line flags by their long name, as `node:util` parseArgs gives them. */
+export type Flags = { readonly [name: string]: string | boolean | (string | boolean)[] | undefined };
+export type Environment = { readonly [name: string]: string | undefined };
+
+/** Wrong configuration: every line of `problems` names the key, flag or variable. The process exits with 2. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[], options?: ErrorOptions) {
+    super(problems.join("\n"), options);
+    this.problems = problems;
+  }
+}
+
+interface Binding {
+  readonly key: string;
+  readonly env?: string;
+  readonly flag?: string;
+  /** A flag without a value that sets this one. */
+  readonly sets?: boolean;
+  readonly repeatable?: true;
+  readonly argument?: string;
+}
+
+/** The names that the command line and the environment have for keys; every other key has `AETHERFLOW_SECTION_KEY`. */
+const bindings: readonly Binding[] = [
+  { key: "server.host", env: "HOST", flag: "host", argument: "ADDRESS" },
+  { key: "server.port", env: "PORT", flag: "port", argument: "PORT" },
+  { key: "server.instances", env: "AETHERFLOW_INSTANCES", flag: "instances", argument: "N" },
+  { key: "server.demo", flag: "no-demo", sets: false },
+  { key: "server.migrate", flag: "no-migrate", sets: false },
+  { key: "store.type", env: "AETHERFLOW_STORE", flag: "store", argument: "postgres|memory" },
+  { key: "store.dataDir", env: "AETHERFLOW_DATA_DIR", flag: "data-dir", argument: "FOLDER" },
+  { key: "store.postgres.url", env: "DATABASE_URL", flag: "database-url", argument: "URL" },
+  { key: "auth.mode", env: "AETHERFLOW_AUTH", flag: "auth", argument: "dev|jwt" },
+  { key: "auth.jwtSecret", env: "AETHERFLOW_JWT_SECRET" },
+  { key: "auth.jwtSecretFile", flag: "jwt-secret-file", argument: "FILE" },
+  { key: "auth.jwksUrl", env: "AETHERFLOW_JWKS_URL", flag: "jwks-url", argument: "URL" },
+  {
+    key: "auth.allowedOrigins",
+    env: "AETHERFLOW_ALLOWED_ORIGINS",
+    flag: "allowed-origin",
+    argument: "ORIGIN",
+    repeatable: true,
+  },
+  { key: "log.level", env: "LOG_LEVEL", flag: "log-level", argument: "LEVEL" },
+];
+
+/** A key with the names that it has elsewhere. */
+export interface ConfigSource {
+  readonly key: string;
+  readonly env: string;
+  readonly flag: string | undefined;
+  /** What the flag sets when it takes no value. */
+  readonly sets: boolean | undefined;
+  readonly repeatable: boolean;
+  readonly argument: string | undefined;
+}
+
+const environmentName = (key: string) =>
+  `AETHERFLOW_${key
+    .replaceAll(".", "_")
+    .replaceAll(/([a-z])([A-Z])/g, "$1_$2")
+    .toUpperCase()}`;
+
+/** Every key with its environment variable and flag. */
+export function configSources(): ConfigSource[] {
+  return configKeys().map(({ key }) => {
+    const binding = bindings.find((candidate) => candidate.key === key);
+    return {
+      key,
+      env: binding?.env ?? environmentName(key),
+      flag: binding?.flag,
+      sets: binding?.sets,
+      repeatable: binding?.repeatable === true,
+      argument: binding?.argument,
+    };
+  });
+}
+
+/** What was configured, before defaults, and where each key came from. */
+export interface Layers {
+  readonly values: Record<string, unknown>;
+  /** Dotted key → what to call its source in a message. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** Keys of which a source sets one and thereby replaces what lower sources said about the others. */
+const keySources = ["auth.jwtSecret", "auth.jwtSecretFile", "auth.jwksUrl"];
+
+/** Reads all sources. Throws `ConfigError` for a file that cannot be read or is no YAML mapping. */
+export function readSources(flags: Flags, env: Environment): Layers {
+  const values: Record<string, unknown> = {};
+  const origins = new Map<string, string>();
+  const fileFlag = flags.config;
+  const file = typeof fileFlag === "string" ? fileFlag : env.AETHERFLOW_CONFIG || undefined;
+  if (file !== undefined) {
+    const named = typeof fileFlag === "string" ? "--config" : "AETHERFLOW_CONFIG";
+    Object.assign(values, readFile(file, named));
+    for (const key of leaves(values, [])) origins.set(key, `${file}: ${key}`);
+  }
+  const sources = configSources();
+  const layer = (entries: readonly { key: string; value: unknown; origin: string }[]) => {
+    if (entries.some((entry) => keySources.includes(entry.key))) {
+      for (const key of keySources) {
+        assign(values, key, undefined);
+        origins.delete(key);
+      }
+    }
+    for (const { key, value, origin } of entries) {
+      assign(values, key, value);
+      origins.set(key, origin);
+    }
+  };
+  layer(
+    sources.flatMap(({ key, env: name }) => {
+      const value = env[name];
+      // An empty variable is how shells and compose files say "not set".
+      return value === undefined || value === "" ? [] : [{ key, value, origin: name }];
+    }),
+  );
+  layer(
+    sources.flatMap(({ key, flag, sets }) => {
+      const value = flag === undefined ? undefined : flags[flag];
+      if (value === undefined || value === false) return [];
+      return [{ key, value: sets ?? value, origin: `--${flag}` }];
+    }),
+  );
+  return { values, origins };
+}
+
+function readFile(file: string, named: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new ConfigError(
+      [`${named}: cannot read ${file}: ${cause instanceof Error ? cause.message : cause}`],
+      { cause },
+    );
+  }
+  const document = parseDocument(text);
+  if (document.errors.length > 0) {
+    throw new ConfigError(document.errors.map((error) => `${file}: ${error.message.split("\n")[0]}`));
+  }
+  const content: unknown = document.toJS({ maxAliasCount: 10 }) ?? {};
+  if (!isMapping(content))
+    throw new ConfigError([`${file}: expected sections such as "server:", not a list or a single value`]);
+  return content;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function leaves(value: unknown, path: readonly string[]): string[] {
+  if (!isMapping(value)) return [path.join(".")];
+  return Object.entries(value).flatMap(([name, part]) => leaves(part, [...path, name]));
+}
+
+/** Sets a dotted key, making sections on the way. A section that the file has as no mapping stays, to be complained about. */
+function assign(values: Record<string, unknown>, key: string, value: unknown): void {
+  const path = key.split(".");
+  const last = path.pop();
+  let section = values;
+  for (const name of path) {
+    const inner = section[name] ?? {};
+    if (!isMapping(inner)) return;
+    section[name] = inner;
+    section = inner;
+  }
+  if (last === undefined) return;
+  if (value === undefined) delete section[last];
+  else section[last] = value;
+}
