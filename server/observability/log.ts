@@ -1,0 +1,70 @@
+/** Structured logs. Never user content, tokens or connection strings: what could carry one is cut out here. */
+import { type DestinationStream, type Logger, pino } from "pino";
+
+export type { Logger };
+
+export interface LogOptions {
+  readonly level: string;
+  /** Default: standard error, so that a command's output stays its own. */
+  readonly destination?: DestinationStream;
+  /** Fields of every line, such as the instance. */
+  readonly base?: { readonly [name: string]: string | number };
+}
+
+const secretFields = [
+  "token",
+  "authorization",
+  "cookie",
+  "password",
+  "secret",
+  "jwtSecret",
+  "databaseUrl",
+  "url",
+];
+
+/** A logger; `child({ docId })` makes one for a room or session. */
+export function createLog(options: LogOptions): Logger {
+  return pino(
+    {
+      level: options.level,
+      base: options.base ?? {},
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: "[redacted]" },
+      serializers: { err: describeError, error: describeError },
+    },
+    options.destination ?? pino.destination({ dest: 2, sync: true }),
+  );
+}
+
+/** An error as it may be logged. */
+export interface LoggedError {
+  readonly type: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly stack?: string;
+  readonly cause?: LoggedError;
+}
+
+/**
+ * Name, message, code, stack and cause of an error, and nothing else: errors of the database also carry `detail`
+ * and `where`, in which rows are quoted.
+ */
+export function describeError(error: unknown): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: scrub(String(error)) };
+  const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
+  return {
+    type: error.name,
+    message: scrub(error.message),
+    ...(code === undefined ? {} : { code }),
+    ...(error.stack === undefined ? {} : { stack: scrub(error.stack) }),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+  };
+}
+
+/** Removes credentials of connection strings, and tokens, from a text. */
+function scrub(text: string): string {
+  return text
+    .replaceAll(/\b(postgres(?:ql)?:\/\/)[^\s"'@]*@/g, "$1[redacted]@")
+    .replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, "[redacted]");
+}
