@@ -1,6 +1,7 @@
 /** Verifies and, where this server has the secret, signs JSON Web Tokens. */
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import { isText } from "../../shared/document/json.ts";
 import type { AuthConfig } from "../config.ts";
 import type { Identity } from "./identity.ts";
 
@@ -42,22 +43,20 @@ export interface TokenParts {
 /** The reserved beginning of what callers without a token are called. */
 export const anonymousPrefix = "anonymous:";
 
-const storable = (text: string) => !text.includes("\u0000") && !/\p{Surrogate}/u.test(text);
-
 /** A user id: what the database can keep, and nothing that looks anonymous. */
 export const userIdSchema = z
   .string()
   .min(1)
   .max(255)
   .refine((id) => !id.startsWith(anonymousPrefix), `must not begin with ${anonymousPrefix}`)
-  .refine(storable, "contains characters that cannot be stored");
+  .refine(isText, "contains characters that cannot be stored");
 
 const claimsSchema = z.object({
   sub: userIdSchema,
   exp: z.number(),
-  name: z.string().max(255).refine(storable).optional(),
-  color: z.string().max(64).refine(storable).optional(),
-  docs: z.record(z.uuid(), z.enum(["owner", "editor", "viewer"])).optional(),
+  name: z.string().max(255).refine(isText).optional(),
+  color: z.string().max(64).refine(isText).optional(),
+  docs: z.record(z.string(), z.enum(["owner", "editor", "viewer"])).optional(),
 });
 
 /** Makes the verifier of one instance. Nothing is fetched before the first token comes. */
