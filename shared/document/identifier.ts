@@ -1,0 +1,19 @@
+import { isForbiddenKey } from "./json.ts";
+
+const name = /^[A-Za-z0-9_.:-]{1,128}$/;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Whether a text may be the id of an element: 1–128 of `[A-Za-z0-9_.:-]`, no name that reaches a prototype. */
+export function isElementId(text: unknown): text is string {
+  return typeof text === "string" && name.test(text) && !isForbiddenKey(text);
+}
+
+/** Whether a text may be the name of a property; the same rule as for element ids. */
+export function isPropertyName(text: unknown): text is string {
+  return isElementId(text);
+}
+
+/** Whether a text is a UUID of any version, in lower case. */
+export function isUuid(text: unknown): text is string {
+  return typeof text === "string" && uuid.test(text);
+}
