@@ -1,0 +1,222 @@
+/** Builds one instance of the server from its parts; the only file that sees them all. */
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { nanoid } from "nanoid";
+import { uuidv7 } from "uuidv7";
+import { createConcurrencyLimit, createRateLimit } from "./access/rate.ts";
+import { createTokens } from "./access/tokens.ts";
+import { createGroupCommit } from "./commit/group-commit.ts";
+import type { Config } from "./config.ts";
+import { createPool, type DatabasePool } from "./database/pool.ts";
+import { pendingMigrations } from "./database/migrate.ts";
+import { createListener, type Listener } from "./fanout/listener.ts";
+import { createPublisher, type Publisher } from "./fanout/publisher.ts";
+import { createHttp } from "./http/app.ts";
+import type { Logger } from "./observability/log.ts";
+import { createMetrics } from "./observability/metrics.ts";
+import { startAntiEntropy } from "./room/anti-entropy.ts";
+import { createDocumentEdits } from "./room/document-edits.ts";
+import { createHeadReader } from "./room/head-reader.ts";
+import { RoomRegistry } from "./room/registry.ts";
+import type { RoomServices } from "./room/services.ts";
+import { createSessionRows } from "./room/session-rows.ts";
+import { createSessionHost, type SessionHost } from "./session/host.ts";
+import { createMemoryStore } from "./store/memory/store.ts";
+import { createPostgresStore } from "./store/postgres/store.ts";
+
+export interface InstanceParts {
+  /** The database's connection string, asked for each connection; undefined with `store.type: memory`. */
+  readonly databaseUrl: (() => string) | undefined;
+  readonly log: Logger;
+  /** Called before the instance stops by itself, never after `close`. */
+  readonly demoDir?: string;
+}
+
+export interface Instance {
+  /** Where it listens, such as `http://127.0.0.1:9002`. */
+  readonly url: string;
+  readonly instanceId: string;
+  /** Stops accepting, says `bye`, finishes what is in flight; at most `server.drainMs`. */
+  close(): Promise<void>;
+}
+
+/** Notifications of all instances of one database. */
+const channel = "aetherflow_v1";
+/** A submit is answered within 10 s; what fails is repeated for this long before nobody knows. */
+const commitRetryMs = 4_000;
+
+export async function startInstance(config: Config, parts: InstanceParts): Promise<Instance> {
+  const { databaseUrl } = parts;
+  const instanceId = nanoid(12);
+  const log = parts.log.child({ instanceId });
+  const metrics = createMetrics();
+  const random = Math.random;
+  const nowMs = Date.now;
+
+  const pool = databaseUrl === undefined ? undefined : openPool(config, databaseUrl, log);
+  const store = pool === undefined ? createMemoryStore({ nowMs, newId: uuidv7 }) : createPostgresStore({ pool, newId: uuidv7 });
+
+  const groupCommit = createGroupCommit({
+    store,
+    flights: config.commit.flights,
+    maxBatchOperations: config.commit.maxBatchOperations,
+    retryForMs: commitRetryMs,
+    random,
+    onCommit({ seconds, operations }) {
+      metrics.commitSeconds.observe(seconds);
+      metrics.commitBatchSize.observe(operations);
+    },
+  });
+  const sessionRows = createSessionRows({ store, log });
+
+  let publisher: Publisher | undefined;
+  const roomServices: RoomServices = {
+    instanceId,
+    store,
+    heads: createHeadReader(store),
+    groupCommit,
+    sessionRows,
+    publish: (news) => publisher?.publish(news),
+    metrics,
+    log,
+    config,
+    newId: uuidv7,
+    nowMs,
+  };
+  const registry = new RoomRegistry(roomServices);
+  const edits = createDocumentEdits(registry, roomServices);
+  const tokens = createTokens({
+    auth: config.auth,
+    store,
+    makeSecret: () => randomBytes(32).toString("base64url"),
+    now: nowMs,
+  });
+
+  let sessions: SessionHost | undefined;
+  const antiEntropy = startAntiEntropy({
+    registry,
+    store,
+    sessionRows,
+    instanceId,
+    log,
+    config,
+    random,
+    nowMs,
+    onLeaseLost() {
+      log.warn("this instance's lease was lost; its sessions are recorded again");
+      sessions?.renewRows();
+    },
+  });
+
+  let listener: Listener | undefined;
+  if (databaseUrl !== undefined) {
+    publisher = createPublisher({
+      url: databaseUrl,
+      channel,
+      instanceId,
+      log,
+      random,
+      onQueueUsage: (usage) => metrics.notifyQueueUsage.set(usage),
+    });
+    listener = createListener({
+      url: databaseUrl,
+      channel,
+      instanceId,
+      log,
+      random,
+      canaryEveryMs: config.fanout.canaryMs,
+      onNews: (envelope) => registry.hear(envelope),
+      onConnected: () => void antiEntropy.run().catch(() => undefined),
+      sendCanary: (count) => publisher?.canary(count),
+    });
+  }
+
+  const http = await createHttp({
+    config,
+    store,
+    edits,
+    tokens,
+    metrics,
+    log,
+    readiness: () => notReady(pool, store, listener),
+    newId: uuidv7,
+    nowMs,
+    ...(parts.demoDir === undefined ? {} : { demoDir: parts.demoDir }),
+  });
+  sessions = createSessionHost({
+    server: http.server,
+    config,
+    addresses: createConcurrencyLimit(config.limits.socketsPerAddress),
+    newId: uuidv7,
+    services: {
+      instanceId,
+      registry,
+      sessionRows,
+      tokens,
+      config,
+      metrics,
+      log,
+      places: {
+        user: createConcurrencyLimit(config.limits.socketsPerUser),
+        unauthenticated: createConcurrencyLimit(config.limits.unauthenticatedSockets),
+      },
+      createRate: ({ perSecond, burst }) => createRateLimit({ perSecond, burst, now: () => performance.now() }),
+      random,
+      nowMs,
+      newShortId: () => nanoid(8),
+    },
+  });
+  const host = sessions;
+  const measuring = setInterval(() => metrics.sendBufferBytes.set(host.waitingBytes()), 1_000);
+
+  async function close(): Promise<void> {
+    // In the order of the flow: nothing new comes in, what is in flight is answered, then what it used goes.
+    clearInterval(measuring);
+    await host.close(config.server.drainMs / 2);
+    await http.close();
+    await antiEntropy.close();
+    await registry.close();
+    await groupCommit.close();
+    await sessionRows.close();
+    await store.sessions.stop(instanceId).catch((cause: unknown) => log.warn({ err: cause }, "lease not released"));
+    await listener?.close();
+    await publisher?.close();
+    await store.close();
+    await pool?.end();
+    metrics.close();
+  }
+
+  try {
+    await http.listen({ host: config.server.host, port: config.server.port });
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+  const { port } = http.server.address() as AddressInfo;
+  const shownHost = config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host;
+  return { url: `http://${shownHost}:${port}`, instanceId, close };
+}
+
+function openPool(config: Config, url: () => string, log: Logger): DatabasePool {
+  const { maxOpenConns, maxIdleConns } = config.store.postgres;
+  return createPool({ url, max: maxOpenConns, minIdle: maxIdleConns, log });
+}
+
+/** Why this instance cannot serve; undefined when it can. */
+async function notReady(
+  pool: DatabasePool | undefined,
+  store: { ping(): Promise<unknown> },
+  listener: Listener | undefined,
+): Promise<string | undefined> {
+  try {
+    await store.ping();
+    if (pool !== undefined) {
+      const pending = await pendingMigrations(pool);
+      if (pending.length > 0) return `migrations are pending: ${pending.join(", ")}`;
+    }
+  } catch {
+    return "the database does not answer";
+  }
+  if (listener !== undefined && !listener.listening) return "not listening to other instances";
+  return undefined;
+}

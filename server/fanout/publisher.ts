@@ -1,0 +1,218 @@
+/**
+ * Tells other instances what was committed here, after the commit and never within it: a NOTIFY in the writing
+ * transaction serialises every commit of the database. One connection of its own with `synchronous_commit = off`
+ * (a notification has nothing to lose), one call in flight; what comes meanwhile is merged by document and goes
+ * with the next. What is lost here is found by anti-entropy.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import type { Logger } from "../observability/log.ts";
+import type { OutgoingNews, OutgoingOperationsNews } from "./news.ts";
+import { maxPayloadBytes } from "./news.ts";
+
+export interface Publisher {
+  publish(news: OutgoingNews): void;
+  /** A notification to ourselves. */
+  canary(count: number): void;
+  close(): Promise<void>;
+}
+
+export interface PublisherOptions {
+  /** The current connection string: an embedded server may move to another port. */
+  readonly url: () => string;
+  readonly channel: string;
+  readonly instanceId: string;
+  readonly log: Logger;
+  readonly random: () => number;
+  /** Called every few seconds with the share of the notification queue in use (0–1). */
+  readonly onQueueUsage?: (usage: number) => void;
+}
+
+/** Bounds what waits while the database is away; anti-entropy makes up for what is thrown out. */
+const maxWaiting = 10_000;
+/** Looking at the queue also frees it: a full one stays full until somebody asks. */
+const queueUsageEveryMs = 5_000;
+const maxBackoffMs = 2_000;
+
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { instanceId, log, random } = options;
+  let waiting: OutgoingNews[] = [];
+  let canaryCount: number | undefined;
+  let client: pg.Client | undefined;
+  let running = false;
+  let closed = false;
+  let failures = 0;
+
+  const queueUsageTimer = setInterval(() => void reportQueueUsage(), queueUsageEveryMs);
+  queueUsageTimer.unref();
+
+  async function connect(): Promise<pg.Client> {
+    const fresh = new pg.Client({
+      connectionString: options.url(),
+      application_name: "aetherflow notify",
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 10_000,
+      keepAlive: true,
+    });
+    fresh.on("error", (error) => {
+      log.warn({ err: error }, "notifying connection lost");
+      if (client === fresh) client = undefined;
+    });
+    await fresh.connect();
+    await fresh.query("SET synchronous_commit = off");
+    return fresh;
+  }
+
+  function pump(): void {
+    if (running || closed) return;
+    running = true;
+    setImmediate(() => void run());
+  }
+
+  async function run(): Promise<void> {
+    while (!closed && (waiting.length > 0 || canaryCount !== undefined)) {
+      const news = waiting;
+      const canary = canaryCount;
+      waiting = [];
+      canaryCount = undefined;
+      try {
+        client ??= await connect();
+        const payloads = pack(instanceId, news, canary);
+        await client.query({
+          name: "notify",
+          text: "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload",
+          values: [options.channel, payloads],
+        });
+        failures = 0;
+      } catch (error) {
+        // Not repeated: others find it by anti-entropy, and a notification that comes late helps nobody.
+        failures += 1;
+        log.warn({ err: error }, "could not notify");
+        await disconnect();
+        await delay(Math.min(maxBackoffMs, 50 * 2 ** failures) * (0.5 + random()));
+      }
+    }
+    running = false;
+  }
+
+  async function disconnect(): Promise<void> {
+    const old = client;
+    client = undefined;
+    await old?.end().catch(() => undefined);
+  }
+
+  async function reportQueueUsage(): Promise<void> {
+    try {
+      const result = await client?.query<{ usage: number }>("SELECT pg_notification_queue_usage()::float8 AS usage");
+      const usage = result?.rows[0]?.usage;
+      if (usage !== undefined) options.onQueueUsage?.(usage);
+    } catch {
+      // The next notification meets the same failure and reports it.
+    }
+  }
+
+  return {
+    publish(news) {
+      if (closed) return;
+      if (waiting.length >= maxWaiting) waiting.shift();
+      waiting.push(news);
+      pump();
+    },
+    canary(count) {
+      canaryCount = count;
+      pump();
+    },
+    async close() {
+      closed = true;
+      clearInterval(queueUsageTimer);
+      await disconnect();
+    },
+  };
+}
+
+/** Packs news into payloads of at most `maxPayloadBytes`, merging what concerns one document. Exported for its test. */
+export function pack(instanceId: string, news: readonly OutgoingNews[], canary: number | undefined): string[] {
+  const head = JSON.stringify({ instanceId }).slice(0, -1);
+  const room = maxPayloadBytes - Buffer.byteLength(head) - 64;
+  const payloads: string[] = [];
+  let items: string[] = [];
+  let bytes = 0;
+  const flush = (withCanary: number | undefined) => {
+    if (items.length === 0 && withCanary === undefined) return;
+    const tail = withCanary === undefined ? "" : `,"canary":${withCanary}`;
+    payloads.push(`${head},"news":[${items.join(",")}]${tail}}`);
+    items = [];
+    bytes = 0;
+  };
+  for (const one of merge(news)) {
+    for (const text of fit(one, room)) {
+      const size = Buffer.byteLength(text) + 1;
+      if (bytes + size > room) flush(undefined);
+      items.push(text);
+      bytes += size;
+    }
+  }
+  flush(canary);
+  return payloads;
+}
+
+/** Consecutive operations of a document become one item; equal `change` items become one. */
+function merge(news: readonly OutgoingNews[]): OutgoingNews[] {
+  const merged: OutgoingNews[] = [];
+  const operationsAt = new Map<string, number>();
+  const changed = new Set<string>();
+  for (const one of news) {
+    if (one.kind === "change") {
+      if (changed.has(one.docId)) continue;
+      changed.add(one.docId);
+    }
+    if (one.kind === "operations") {
+      const at = operationsAt.get(one.docId);
+      const before = at === undefined ? undefined : merged[at];
+      if (at !== undefined && before?.kind === "operations" && before.to + 1 === one.from) {
+        merged[at] = join(before, one);
+        continue;
+      }
+      operationsAt.set(one.docId, merged.length);
+    }
+    merged.push(one);
+  }
+  return merged;
+}
+
+function join(first: OutgoingOperationsNews, second: OutgoingOperationsNews): OutgoingOperationsNews {
+  const { texts: a, ...range } = first;
+  const b = second.texts;
+  return a === undefined || b === undefined
+    ? { ...range, to: second.to }
+    : { ...range, to: second.to, texts: [...a, ...b] };
+}
+
+/** The texts of one item: itself, or, where it is too large, the range alone, or presence in pieces. */
+function fit(news: OutgoingNews, room: number): string[] {
+  if (news.kind === "operations") return [fitOperations(news, room)];
+  const text = JSON.stringify(news);
+  if (news.kind === "change" || Buffer.byteLength(text) < room) return [text];
+  const { kind, docId } = news;
+  const pieces: OutgoingNews[] = [
+    ...(news.joined ?? []).map((session): OutgoingNews => ({ kind, docId, joined: [session] })),
+    ...Object.entries(news.states ?? {}).map(([id, state]): OutgoingNews => ({ kind, docId, states: { [id]: state } })),
+  ];
+  // A session id takes 39 bytes; two hundred at once are one piece.
+  for (let at = 0; at < (news.left?.length ?? 0); at += 150) {
+    pieces.push({ kind, docId, left: (news.left ?? []).slice(at, at + 150) });
+  }
+  return pieces.map((piece) => JSON.stringify(piece)).filter((piece) => Buffer.byteLength(piece) < room);
+}
+
+function fitOperations(news: OutgoingOperationsNews, room: number): string {
+  const { texts, ...pointer } = news;
+  const head = JSON.stringify(pointer);
+  if (texts === undefined) return head;
+  let bytes = head.length + 20;
+  for (const text of texts) {
+    bytes += Buffer.byteLength(text) + 1;
+    if (bytes > room) return head;
+  }
+  return `${head.slice(0, -1)},"operations":[${texts.join(",")}]}`;
+}

@@ -1,0 +1,97 @@
+/**
+ * What makes everything else safe to lose: about once a second the open documents are compared with the database in
+ * one query (version, metadata, revision) and one more for the sessions, and what is newer is read. The instance's
+ * lease is renewed on the same path, and instances whose lease ended lose their sessions.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Config } from "../config.ts";
+import type { Logger } from "../observability/log.ts";
+import type { SessionRecord, Store } from "../store/store.ts";
+import type { RoomRegistry } from "./registry.ts";
+import type { SessionRows } from "./session-rows.ts";
+
+export interface AntiEntropyOptions {
+  readonly registry: RoomRegistry;
+  readonly store: Store;
+  readonly sessionRows: SessionRows;
+  readonly instanceId: string;
+  readonly log: Logger;
+  readonly config: Pick<Config, "fanout" | "presence">;
+  readonly random: () => number;
+  readonly nowMs: () => number;
+  /** The lease was lost (this process stood still for longer than it lasts): the sessions' rows are gone. */
+  readonly onLeaseLost: () => void;
+}
+
+export interface AntiEntropy {
+  /** Compares now; for a listener that was deaf. */
+  run(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
+  const { registry, store, sessionRows, instanceId, log, config, random, nowMs } = options;
+  const stop = new AbortController();
+  let failing = false;
+  let leaseAtMs = Number.NEGATIVE_INFINITY;
+
+  async function run(): Promise<void> {
+    await keepLease();
+    const docIds = [...registry.rooms].map((room) => room.docId);
+    if (docIds.length > 0) {
+      const [heads, live] = await Promise.all([
+        store.documents.heads(docIds.map((docId) => ({ docId }))),
+        store.sessions.live(docIds),
+      ]);
+      const byDocument = new Map<string, SessionRecord[]>(docIds.map((docId) => [docId, []]));
+      for (const session of live) byDocument.get(session.docId)?.push(session);
+      const headOf = new Map(heads.map(({ head }) => [head.docId, head]));
+      for (const docId of docIds) {
+        const room = registry.get(docId);
+        const head = headOf.get(docId);
+        if (room === undefined) continue;
+        if (head === undefined) room.end("missing");
+        else {
+          room.follow(head);
+          room.reconcileSessions(byDocument.get(docId) ?? []);
+        }
+      }
+    }
+    registry.sweep();
+  }
+
+  async function keepLease(): Promise<void> {
+    const now = nowMs();
+    if (now - leaseAtMs < config.presence.heartbeatMs) return;
+    const held = await store.sessions.heartbeat(instanceId);
+    if (!held && leaseAtMs > 0) options.onLeaseLost();
+    leaseAtMs = now;
+    sessionRows.refresh(await store.sessions.reap(config.presence.leaseMs));
+  }
+
+  async function loop(): Promise<void> {
+    while (!stop.signal.aborted) {
+      try {
+        await run();
+        if (failing) log.info("comparing with the database again");
+        failing = false;
+      } catch (error) {
+        if (!failing) log.warn({ err: error }, "could not compare with the database");
+        failing = true;
+      }
+      // Spread, so that instances that started together do not ask together.
+      await delay(config.fanout.antiEntropyMs * (0.75 + random() / 2), undefined, { signal: stop.signal }).catch(
+        () => undefined,
+      );
+    }
+  }
+
+  const looping = loop();
+  return {
+    run,
+    async close() {
+      stop.abort();
+      await looping;
+    },
+  };
+}

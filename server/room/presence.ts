@@ -1,0 +1,223 @@
+/**
+ * Who is in a document, on this instance and on others, and what they show of themselves.
+ *
+ * Not stored, but for the sessions' rows: changes are collected over `frameMs`, then go to the members as one frame
+ * (never one's own) and to the other instances as one notification. A state carries a number of its session, so that
+ * one that arrives late is dropped. Lost notifications are made up for by `reconcile`, with the rows of all live
+ * sessions; an instance that hears of a session it did not know announces the states of its own again.
+ */
+import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
+import type { PresenceNews } from "../fanout/news.ts";
+import type { SessionRecord } from "../store/store.ts";
+import { encodeFrame } from "./frame.ts";
+import type { Member } from "./member.ts";
+
+interface Present {
+  info: Omit<SessionInfo, "presence">;
+  state: PresenceState;
+  /** Grows with every state of the session. */
+  number: number;
+}
+
+export interface PresenceOptions {
+  readonly docId: string;
+  readonly frameMs: number;
+  readonly publish: (news: PresenceNews) => void;
+}
+
+/** A session that is told by its notification, but whose row a read did not show yet, stays this long. */
+const graceMs = 3_000;
+
+export class RoomPresence {
+  readonly #options: PresenceOptions;
+  readonly #members = new Map<Member, Present>();
+  readonly #remote = new Map<string, Present & { heardAt: number }>();
+  readonly #joined = new Map<string, SessionInfo>();
+  readonly #left = new Set<string>();
+  readonly #states = new Map<string, PresenceState>();
+  /** What other instances have to hear. */
+  readonly #announce = { joined: new Set<Present>(), left: new Set<string>(), states: new Set<Present>() };
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+  }
+
+  get members(): MapIterator<Member> {
+    return this.#members.keys();
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Users who are in the document from this instance. */
+  join(member: Member, state: PresenceState): void {
+    const present: Present = { info: member.info, state, number: 1 };
+    this.#members.set(member, present);
+    this.#tellJoined(member.info.sessionId, { ...member.info, presence: state });
+    this.#announce.joined.add(present);
+    this.#schedule();
+  }
+
+  leave(member: Member): boolean {
+    const present = this.#members.get(member);
+    if (present === undefined) return false;
+    const { sessionId } = member.info;
+    this.#members.delete(member);
+    this.#tellLeft(sessionId);
+    this.#announce.left.add(sessionId);
+    this.#announce.joined.delete(present);
+    this.#announce.states.delete(present);
+    this.#schedule();
+    return true;
+  }
+
+  setState(member: Member, state: PresenceState): void {
+    const present = this.#members.get(member);
+    if (present === undefined) return;
+    present.state = state;
+    present.number += 1;
+    this.#states.set(member.info.sessionId, state);
+    this.#announce.states.add(present);
+    this.#schedule();
+  }
+
+  /** A member's role or name changed: others are told by a `joined` that replaces what they knew. */
+  renew(member: Member): void {
+    const present = this.#members.get(member);
+    if (present === undefined) return;
+    present.info = member.info;
+    this.#tellJoined(member.info.sessionId, { ...member.info, presence: present.state });
+    this.#announce.joined.add(present);
+    this.#schedule();
+  }
+
+  /** Everybody but one session, on every instance. */
+  others(sessionId: string | undefined): SessionInfo[] {
+    return [...this.#members.values(), ...this.#remote.values()]
+      .filter(({ info }) => info.sessionId !== sessionId)
+      .map(({ info, state }) => ({ ...info, presence: state }));
+  }
+
+  /** Another instance's sessions joined, left or moved. */
+  hear(news: PresenceNews, nowMs: number): void {
+    for (const session of news.joined ?? []) this.#hearJoined(session, nowMs);
+    for (const sessionId of news.left ?? []) this.#hearLeft(sessionId);
+    for (const [sessionId, [number, state]] of Object.entries(news.states ?? {})) {
+      const present = this.#remote.get(sessionId);
+      if (present === undefined || number <= present.number) continue;
+      present.number = number;
+      present.state = state;
+      this.#states.set(sessionId, state);
+    }
+    this.#schedule();
+  }
+
+  /** Makes the list of other instances' sessions what the database says. */
+  reconcile(live: readonly SessionRecord[], instanceId: string, nowMs: number): void {
+    const known = new Set<string>();
+    for (const row of live) {
+      known.add(row.id);
+      if (row.instanceId === instanceId || this.#remote.has(row.id)) continue;
+      const { id: sessionId, client: clientId, user, role, joinedAt } = row;
+      this.#hearJoined({ sessionId, clientId, user, role, joinedAt, presence: null }, nowMs);
+    }
+    for (const [sessionId, { heardAt }] of this.#remote) {
+      if (!known.has(sessionId) && nowMs - heardAt > graceMs) this.#hearLeft(sessionId);
+    }
+    this.#schedule();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #hearJoined(session: SessionInfo, nowMs: number): void {
+    const { presence, ...info } = session;
+    const before = this.#remote.get(session.sessionId);
+    const state = presence ?? before?.state ?? null;
+    this.#remote.set(session.sessionId, { info, state, number: before?.number ?? 0, heardAt: nowMs });
+    this.#tellJoined(session.sessionId, { ...info, presence: state });
+    if (before !== undefined) return;
+    // The newcomer's instance may have opened the document just now: it knows our sessions, not what they show.
+    for (const present of this.#members.values()) if (present.state !== null) this.#announce.states.add(present);
+  }
+
+  #hearLeft(sessionId: string): void {
+    if (this.#remote.delete(sessionId)) this.#tellLeft(sessionId);
+  }
+
+  #tellJoined(sessionId: string, session: SessionInfo): void {
+    this.#joined.set(sessionId, session);
+    this.#left.delete(sessionId);
+    this.#states.delete(sessionId);
+  }
+
+  #tellLeft(sessionId: string): void {
+    // Joined and left within one frame: nobody saw it come. It may be a rejoin though, so that it is told all the same.
+    this.#joined.delete(sessionId);
+    this.#states.delete(sessionId);
+    this.#left.add(sessionId);
+  }
+
+  #schedule(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#tellMembers();
+      this.#tellInstances();
+    }, this.#options.frameMs);
+  }
+
+  /** One shared frame for those who did nothing, and one apart for each who did: never one's own. */
+  #tellMembers(): void {
+    const joined = [...this.#joined].map(([id, session]) => ({ id, text: JSON.stringify(session) }));
+    const left = [...this.#left];
+    const states = [...this.#states].map(([id, state]) => ({ id, text: `"${id}":${JSON.stringify(state)}` }));
+    this.#joined.clear();
+    this.#left.clear();
+    this.#states.clear();
+    const active = new Set([...joined, ...states].map(({ id }) => id));
+    const frameWithout = (own: string | undefined): Buffer | undefined => {
+      const j = joined.filter(({ id }) => id !== own).map(({ text }) => text);
+      const s = states.filter(({ id }) => id !== own).map(({ text }) => text);
+      if (j.length === 0 && left.length === 0 && s.length === 0) return undefined;
+      const fields = [
+        '"type":"presence"',
+        ...(j.length === 0 ? [] : [`"joined":[${j.join(",")}]`]),
+        ...(left.length === 0 ? [] : [`"left":${JSON.stringify(left)}`]),
+        ...(s.length === 0 ? [] : [`"states":{${s.join(",")}}`]),
+      ];
+      return encodeFrame(`{${fields.join(",")}}`);
+    };
+    let shared: Buffer | undefined;
+    const durable = joined.length > 0 || left.length > 0;
+    for (const member of this.#members.keys()) {
+      const own = active.has(member.info.sessionId) ? member.info.sessionId : undefined;
+      shared ??= own === undefined ? frameWithout(undefined) : shared;
+      const frame = own === undefined ? shared : frameWithout(own);
+      if (frame === undefined) continue;
+      // Who is there must not be missed; where they point may be.
+      if (durable) member.deliver(frame);
+      else member.deliverEphemeral(frame);
+    }
+  }
+
+  #tellInstances(): void {
+    const { joined, left, states } = this.#announce;
+    if (joined.size === 0 && left.size === 0 && states.size === 0) return;
+    this.#options.publish({
+      kind: "presence",
+      docId: this.#options.docId,
+      ...(joined.size === 0 ? {} : { joined: [...joined].map(({ info, state }) => ({ ...info, presence: state })) }),
+      ...(left.size === 0 ? {} : { left: [...left] }),
+      ...(states.size === 0
+        ? {}
+        : { states: Object.fromEntries([...states].map(({ info, state, number }) => [info.sessionId, [number, state]])) }),
+    });
+    joined.clear();
+    left.clear();
+    states.clear();
+  }
+}

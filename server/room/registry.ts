@@ -1,0 +1,92 @@
+/**
+ * The open documents of this instance. A document is loaded once, whoever asks meanwhile waits for the same read;
+ * it is closed when nobody has used it for a while.
+ */
+import type { Envelope } from "../fanout/news.ts";
+import { Room } from "./room.ts";
+import type { RoomServices } from "./services.ts";
+
+export class RoomRegistry {
+  readonly #services: RoomServices;
+  readonly #rooms = new Map<string, Room>();
+  readonly #opening = new Map<string, Promise<Room | undefined>>();
+  readonly #closing = new Map<string, Promise<void>>();
+
+  constructor(services: RoomServices) {
+    this.#services = services;
+  }
+
+  /** Undefined: no such document. Rejects with `StoreUnavailable`. */
+  open(docId: string): Promise<Room | undefined> {
+    const room = this.#rooms.get(docId);
+    if (room !== undefined) return Promise.resolve(room);
+    let opening = this.#opening.get(docId);
+    if (opening === undefined) {
+      opening = this.#load(docId).finally(() => this.#opening.delete(docId));
+      this.#opening.set(docId, opening);
+    }
+    return opening;
+  }
+
+  get(docId: string): Room | undefined {
+    return this.#rooms.get(docId);
+  }
+
+  get rooms(): MapIterator<Room> {
+    return this.#rooms.values();
+  }
+
+  hear({ news }: Envelope): void {
+    for (const one of news) {
+      const room = this.#rooms.get(one.docId);
+      if (room === undefined) continue;
+      if (one.kind === "operations") room.hearOperations(one);
+      else if (one.kind === "presence") room.hearPresence(one);
+      else void this.#lookAt(room);
+    }
+  }
+
+  /** Closes what nobody has used for the configured time. */
+  sweep(): void {
+    for (const room of this.#rooms.values()) {
+      if (room.unusedMs() > this.#services.config.snapshots.idleMs) void this.#close(room);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    await Promise.allSettled([...this.#rooms.values()].map((room) => this.#close(room)));
+    await Promise.allSettled(this.#closing.values());
+  }
+
+  async #load(docId: string): Promise<Room | undefined> {
+    // Its last state is being written: loading now would read the log that this write saves.
+    await this.#closing.get(docId);
+    const loaded = await this.#services.store.documents.load(docId);
+    if (loaded === undefined) return undefined;
+    const room = new Room(loaded, this.#services, (ended) => this.#forget(ended));
+    this.#rooms.set(docId, room);
+    this.#services.metrics.rooms.set(this.#rooms.size);
+    return room;
+  }
+
+  #forget(room: Room): void {
+    if (this.#rooms.get(room.docId) === room) this.#rooms.delete(room.docId);
+    this.#services.metrics.rooms.set(this.#rooms.size);
+  }
+
+  #close(room: Room): Promise<void> {
+    this.#forget(room);
+    const closing = room.close().finally(() => this.#closing.delete(room.docId));
+    this.#closing.set(room.docId, closing);
+    return closing;
+  }
+
+  async #lookAt(room: Room): Promise<void> {
+    try {
+      await room.current();
+    } catch {
+      // The database is away; anti-entropy comes back to it.
+    }
+  }
+}

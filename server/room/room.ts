@@ -1,0 +1,544 @@
+/**
+ * One open document on this instance: the committed state, the newest of the log, who is here.
+ *
+ * The same code applies what this instance committed and what others did: `#advance` is the only way in which the
+ * state moves, always by the next versions, and each move is broadcast at once, one frame for all.
+ *
+ * What is missing is read: operations by `#catchUp`, metadata and locks by `#refresh`; each runs once at a time and
+ * looks again when it was asked meanwhile. A room ends when nobody has been in it for a while, when its document is
+ * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
+ * are closed, come back with `since`, and the next room judges that.
+ */
+import { type Decision, decide } from "../../shared/document/decide.ts";
+import { commitDraft, Draft } from "../../shared/document/draft.ts";
+import { encodeEffect, type SequencedOperation } from "../../shared/document/operation.ts";
+import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
+import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
+import type { CommitOutcome } from "../commit/group-commit.ts";
+import type { OperationsNews, PresenceNews } from "../fanout/news.ts";
+import type { Logger } from "../observability/log.ts";
+import type {
+  CommitOperation,
+  DocumentRecord,
+  Head,
+  LoadedDocument,
+  LockRecord,
+  Missed,
+  SessionRecord,
+} from "../store/store.ts";
+import { RoomConflicts } from "./conflicts.ts";
+import { type EncodedState, encodeState } from "./encoded-state.ts";
+import { encodeFrame } from "./frame.ts";
+import type { CloseReason, Member } from "./member.ts";
+import { RoomPresence } from "./presence.ts";
+import { Repeatable } from "./repeatable.ts";
+import type { RoomServices } from "./services.ts";
+import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
+import { restoreState } from "./restore.ts";
+import type { Submission } from "./submission.ts";
+import { type DecidedEntry, type Proposal, SubmitQueue, type SubmitRoom } from "./submit.ts";
+import { Tail } from "./tail.ts";
+import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "./wire.ts";
+
+/** Bytes of one read of the log. */
+const catchUpBytes = 1024 * 1024;
+/** An encoding is kept this long for the next joiner. */
+const keepEncodedMs = 5_000;
+/** A joiner is sent an encoding this many operations old, and the operations. */
+const maxEncodedLag = 500;
+
+export interface Joined {
+  readonly document: DocumentRecord;
+  readonly version: number;
+  readonly snapshot: EncodedState | undefined;
+  readonly operations: readonly WireOperation[];
+  readonly rebase: boolean;
+  readonly committed: { readonly [operationId: string]: number };
+  readonly sessions: readonly SessionInfo[];
+  readonly locks: { readonly revision: number; readonly locks: readonly LockRecord[] };
+}
+
+export interface JoinRequest {
+  readonly member: Member;
+  readonly presence: PresenceState;
+  readonly since: number | undefined;
+  readonly sinceId: string | undefined;
+  readonly pending: readonly string[];
+}
+
+interface Advance {
+  readonly operation: SequencedOperation;
+  readonly wire: WireOperation;
+}
+
+export class Room implements SubmitRoom, SnapshotSource {
+  readonly docId: string;
+  readonly #services: RoomServices;
+  readonly #log: Logger;
+  readonly #state: DocumentState;
+  readonly #tail = new Tail();
+  readonly #queue: SubmitQueue;
+  readonly #presence: RoomPresence;
+  readonly #conflicts: RoomConflicts;
+  readonly #snapshots: SnapshotWriter;
+  readonly #catchingUp = new Repeatable(() => this.#catchUp());
+  readonly #refreshing = new Repeatable(() => this.#refresh());
+  readonly #onEnd: (room: Room) => void;
+  #document: DocumentRecord;
+  #locks: readonly LockRecord[];
+  #revision: number;
+  #retainedFrom: number;
+  #encoded: EncodedState | undefined;
+  #encodedTimer: NodeJS.Timeout | undefined;
+  #ended = false;
+  /** Joins and edits under way: the room must not be closed beneath them. */
+  #uses = 0;
+  #unusedSinceMs: number;
+
+  constructor(loaded: LoadedDocument, services: RoomServices, onEnd: (room: Room) => void) {
+    const { document, snapshot, tail } = loaded;
+    this.#services = services;
+    this.#onEnd = onEnd;
+    this.docId = document.docId;
+    this.#log = services.log.child({ docId: document.docId });
+    this.#document = document;
+    this.#locks = loaded.locks;
+    this.#revision = document.revision;
+    this.#retainedFrom = loaded.retainedFrom;
+    this.#state = restoreState(snapshot);
+    this.#unusedSinceMs = services.nowMs();
+    this.#presence = new RoomPresence({
+      docId: this.docId,
+      frameMs: services.config.presence.frameMs,
+      publish: services.publish,
+    });
+    this.#conflicts = new RoomConflicts(loaded.recentConflicts, {
+      newId: services.newId,
+      nowMs: services.nowMs,
+      read: (ids) => services.store.conflicts.getMany(this.docId, ids),
+      broadcast: (text) => this.#broadcast(text),
+      onReady: () => this.#queue.pump(),
+    });
+    this.#conflicts.clock(loaded.now);
+    this.#snapshots = new SnapshotWriter({ source: this, store: services.store, log: this.#log, config: services.config });
+    this.#queue = new SubmitQueue({
+      room: this,
+      groupCommit: services.groupCommit,
+      heads: services.heads,
+      log: this.#log,
+      maxBatchOperations: services.config.commit.maxBatchOperations,
+      encode: encodeForCommit,
+      nowMs: services.nowMs,
+      onRefuse: (code) => services.metrics.rejects.inc({ code }),
+    });
+    for (const row of tail) {
+      applySequenced(this.#state, decodeSequenced(row));
+      this.#tail.push(encodeSequenced(row));
+    }
+    this.#snapshots.opened(snapshot?.version ?? 0);
+  }
+
+  // ---- what the queue and others may know ------------------------------------------------------------------
+
+  get document(): DocumentRecord {
+    return this.#document;
+  }
+  get version(): number {
+    return this.#state.version;
+  }
+  get operationId(): string | null {
+    return this.#state.operationId;
+  }
+  get revision(): number {
+    return this.#revision;
+  }
+  get state(): DocumentState {
+    return this.#state;
+  }
+  get ready(): boolean {
+    return !this.#ended && this.#conflicts.ready && !this.#catchingUp.running;
+  }
+  get members(): number {
+    return this.#presence.size;
+  }
+
+  hasRecent(operationId: string): boolean {
+    return this.#tail.has(operationId);
+  }
+
+  /** How long nobody has used the room, in milliseconds; 0 while somebody does. */
+  unusedMs(): number {
+    const used = this.#uses > 0 || this.#presence.size > 0 || !this.#queue.idle;
+    if (used) this.#unusedSinceMs = this.#services.nowMs();
+    return this.#services.nowMs() - this.#unusedSinceMs;
+  }
+
+  // ---- submits -----------------------------------------------------------------------------------------------
+
+  submit(submission: Submission): void {
+    this.#queue.add(submission);
+  }
+
+  draft(): Draft {
+    return new Draft(this.#state);
+  }
+
+  decide(draft: Draft, submission: Submission): Decision {
+    const { maxElements, maxDocumentBytes } = this.#services.config.limits;
+    return decide(draft, {
+      ops: submission.ops,
+      base: submission.base ?? this.#state.version,
+      author: submission.origin,
+      policy: submission.onConflict === "reject" || this.#document.conflictPolicy === "strict" ? "strict" : "lww",
+      retainedFrom: this.#retainedFrom,
+      limits: { maxElements, maxDocumentBytes },
+    });
+  }
+
+  records(decided: readonly DecidedEntry[]) {
+    return this.#conflicts.record(decided);
+  }
+
+  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void {
+    const { firstVersion, at, missed } = outcome;
+    const { operations, conflicts: writes = [] } = proposal.batch;
+    const lastVersion = firstVersion + operations.length - 1;
+    this.#services.metrics.operations.inc(operations.length);
+    this.missed(missed);
+    // The log may have brought our own operations already (a catch-up read them first); then only others need to hear.
+    if (this.#state.version === firstVersion - 1) {
+      const previousId = this.#state.operationId;
+      commitDraft(proposal.draft, { firstVersion, at });
+      const wires = operations.map((operation, index) => encodeOwn(this.docId, operation, firstVersion + index, at));
+      this.#sequenced(wires, operations.map((operation) => operation.status));
+      this.#services.publish({
+        kind: "operations",
+        docId: this.docId,
+        from: firstVersion,
+        to: lastVersion,
+        previousId,
+        texts: wires.map(({ text }) => text),
+      });
+    } else {
+      if (this.#state.version < lastVersion) this.#lookUp(this.#catchingUp);
+      this.#services.publish({ kind: "change", docId: this.docId });
+    }
+    this.#conflicts.clock(at);
+    this.#conflicts.committed(this.docId, writes, at);
+    this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
+    if (outcome.revision > this.#revision) {
+      // Ours were the records; a step beyond them is somebody else's, to be read.
+      if (outcome.revision === this.#revision + writes.length) this.#revision = outcome.revision;
+      else this.#lookUp(this.#refreshing);
+    }
+  }
+
+  missed({ operations, complete }: Missed): void {
+    this.#advanceRows(operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })));
+    if (!complete) this.#lookUp(this.#catchingUp);
+  }
+
+  /** Reads what is missing of where the database was seen to stand. */
+  follow(head: Head): void {
+    if (this.#ended) return;
+    const { version, operationId } = this.#state;
+    const behind = head.version > version;
+    // A head that is older than the state was read before our own commit; then the log tells whether it is ours.
+    const suspicious = head.version < version || (head.version === version && differ(head.operationId, operationId));
+    if (behind || suspicious) this.#lookUp(this.#catchingUp);
+    if (
+      head.metadataVersion > this.#document.metadataVersion ||
+      head.state !== this.#document.state ||
+      head.revision > this.#revision
+    ) {
+      this.#lookUp(this.#refreshing);
+    }
+  }
+
+  reachBack(from: number): void {
+    // The memory was cut; what is older than it can only be judged as too old a base.
+    this.#retainedFrom = Math.max(this.#retainedFrom, from);
+    this.#queue.pump();
+  }
+
+  // ---- news of other instances ---------------------------------------------------------------------------------
+
+  hearOperations(news: OperationsNews): void {
+    if (news.to <= this.#state.version) return;
+    const { operations } = news;
+    const follows = news.from <= this.#state.version + 1;
+    const sameHistory =
+      news.from !== this.#state.version + 1 || !differ(news.previousId, this.#state.operationId);
+    if (operations === undefined || !follows || !sameHistory) {
+      this.#lookUp(this.#catchingUp);
+      return;
+    }
+    const last = operations.at(-1);
+    if (last !== undefined) {
+      const lagMs = this.#services.nowMs() - Date.parse(last.at);
+      this.#services.metrics.fanoutLagSeconds.observe(Math.max(0, lagMs) / 1000);
+    }
+    this.#advanceRows(
+      operations.map((operation) => ({
+        operation,
+        wire: { version: operation.version, id: operation.id, text: JSON.stringify(operation) },
+      })),
+    );
+  }
+
+  hearPresence(news: PresenceNews): void {
+    this.#presence.hear(news, this.#services.nowMs());
+  }
+
+  reconcileSessions(live: readonly SessionRecord[]): void {
+    this.#presence.reconcile(live, this.#services.instanceId, this.#services.nowMs());
+  }
+
+  // ---- members -------------------------------------------------------------------------------------------------
+
+  /**
+   * Where a joiner starts. When this resolves the member is in the room: frames that continue from `version` are
+   * delivered to it from then on. Undefined: the room has ended. Rejects with `StoreUnavailable`.
+   */
+  async join(request: JoinRequest): Promise<Joined | undefined> {
+    this.#uses += 1;
+    try {
+      const { member, since, sinceId, pending } = request;
+      const ids = since !== undefined && since > 0 && sinceId !== undefined ? [...pending, sinceId] : pending;
+      const answer = await this.#services.heads.read(this.docId, ids);
+      if (answer === undefined) this.end("missing");
+      while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
+        await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
+      }
+      if (this.#ended || answer === undefined) return undefined;
+      const usable =
+        since !== undefined &&
+        this.#retains(since) &&
+        (since === 0 || answer.known.some(({ id, version }) => id === sinceId && version === since));
+      let operations = usable ? this.#tail.after(since, this.#state.version) : undefined;
+      let snapshot: EncodedState | undefined;
+      if (operations === undefined) {
+        snapshot = this.encoded();
+        operations = this.#tail.after(snapshot.version, this.#state.version) ?? [];
+      }
+      const { user, client } = member.author;
+      const own = answer.known.filter((each) => each.user === user && each.client === client && pending.includes(each.id));
+      const joined: Joined = {
+        document: this.#document,
+        version: this.#state.version,
+        snapshot,
+        operations,
+        rebase: since !== undefined && !usable && (sinceId !== undefined || !this.#retains(since)),
+        committed: Object.fromEntries(own.map(({ id, version }) => [id, version])),
+        sessions: this.#presence.others(member.info.sessionId),
+        locks: { revision: this.#revision, locks: this.#locks },
+      };
+      this.#presence.join(member, request.presence);
+      return joined;
+    } finally {
+      this.#uses -= 1;
+    }
+  }
+
+  leave(member: Member): void {
+    if (this.#presence.leave(member)) this.#unusedSinceMs = this.#services.nowMs();
+  }
+
+  setPresence(member: Member, state: PresenceState): void {
+    this.#presence.setState(member, state);
+  }
+
+  renew(member: Member): void {
+    this.#presence.renew(member);
+  }
+
+  sessions(): SessionInfo[] {
+    return this.#presence.others(undefined);
+  }
+
+  /** Resolves when the room stands at least where the database stood when this was called; false: it has ended. */
+  async current(): Promise<boolean> {
+    this.#uses += 1;
+    try {
+      const answer = await this.#services.heads.read(this.docId);
+      if (answer === undefined) this.end("missing");
+      while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
+        await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
+      }
+      return !this.#ended;
+    } finally {
+      this.#uses -= 1;
+    }
+  }
+
+  /** The state as text: of this moment, or a little older where the tail leads on from it. */
+  encoded(maxLag = maxEncodedLag): EncodedState {
+    const { version } = this.#state;
+    const kept = this.#encoded;
+    const usable =
+      kept !== undefined &&
+      version - kept.version <= maxLag &&
+      this.#tail.after(kept.version, version) !== undefined;
+    const encoded = usable ? kept : encodeState(this.#state);
+    this.#encoded = encoded;
+    clearTimeout(this.#encodedTimer);
+    this.#encodedTimer = setTimeout(() => {
+      this.#encoded = undefined;
+    }, keepEncodedMs);
+    return encoded;
+  }
+
+  // ---- the end -------------------------------------------------------------------------------------------------
+
+  end(reason: "missing" | "history"): void {
+    if (this.#ended) return;
+    this.#log.warn({ reason, version: this.#state.version }, "room ended");
+    this.#stop();
+    const close: CloseReason = reason === "missing" ? "deleted" : "internal";
+    for (const member of [...this.#presence.members]) member.close(close);
+    this.#onEnd(this);
+  }
+
+  /** Nobody needs the room any more: its state is written, so that the next one opens fast. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#stop();
+    await this.#snapshots.close();
+  }
+
+  #stop(): void {
+    this.#ended = true;
+    this.#queue.close();
+    this.#presence.close();
+    this.#conflicts.close();
+    clearTimeout(this.#encodedTimer);
+  }
+
+  // ---- how the state moves ---------------------------------------------------------------------------------------
+
+  /** Applies what follows on the state; what is known already is left out, a gap is read from the log. */
+  #advanceRows(advances: readonly Advance[]): void {
+    const news = advances.filter(({ wire }) => wire.version > this.#state.version);
+    const first = news[0];
+    if (first === undefined || this.#ended) return;
+    if (first.wire.version !== this.#state.version + 1) {
+      this.#lookUp(this.#catchingUp);
+      return;
+    }
+    const records = new Set<string>();
+    for (const { operation } of news) {
+      applySequenced(this.#state, operation);
+      if (operation.conflict !== undefined) records.add(operation.conflict);
+    }
+    this.#sequenced(
+      news.map(({ wire }) => wire),
+      news.map(({ operation }) => operation.status),
+    );
+    this.#conflicts.heard(records);
+  }
+
+  /** The state has moved by these: tell everybody, and answer who submitted them. */
+  #sequenced(wires: readonly WireOperation[], statuses: readonly SequencedOperation["status"][]): void {
+    for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes)) this.#broadcast(text);
+    wires.forEach((wire, index) => {
+      this.#tail.push(wire);
+      this.#queue.sequenced(wire.id, wire.version, statuses[index] ?? "applied");
+    });
+    this.#queue.answerSequenced();
+    this.#snapshots.advanced();
+  }
+
+  #broadcast(text: string): void {
+    const frame = encodeFrame(text);
+    for (const member of this.#presence.members) member.deliver(frame);
+  }
+
+  /** In the background: when it fails, the database is away, and anti-entropy comes back to it. */
+  #lookUp(work: Repeatable): void {
+    work.start().then(
+      () => this.#queue.pump(),
+      (cause) => this.#log.warn({ err: cause }, "could not read what the room lacks"),
+    );
+  }
+
+  #isBehind(head: Head): boolean {
+    return (
+      this.#state.version < head.version ||
+      this.#document.metadataVersion < head.metadataVersion ||
+      this.#revision < head.revision
+    );
+  }
+
+  /** Whether the log still leads on from a version. */
+  #retains(since: number): boolean {
+    return since <= this.#state.version && since >= this.#retainedFrom - 1;
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#services.metrics.catchUps.inc();
+    while (!this.#ended) {
+      const { version, operationId } = this.#state;
+      const range = await this.#services.store.operations.after(this.docId, { version, id: operationId }, catchUpBytes);
+      switch (range.outcome) {
+        case "range":
+          this.#advanceRows(range.operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })));
+          if (range.complete || range.operations.length === 0) return;
+          break;
+        case "missing":
+          this.end("missing");
+          return;
+        case "archived":
+        case "history":
+          this.end("history");
+          return;
+      }
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const { store } = this.#services;
+    const [document, { revision, locks }] = await Promise.all([
+      store.documents.get(this.docId),
+      store.locks.list(this.docId),
+    ]);
+    if (this.#ended) return;
+    if (document === undefined) {
+      this.end("missing");
+      return;
+    }
+    this.#locks = locks;
+    this.#revision = Math.max(this.#revision, revision);
+    const changed = document.metadataVersion > this.#document.metadataVersion || document.state !== this.#document.state;
+    if (document.metadataVersion >= this.#document.metadataVersion) this.#document = document;
+    if (changed) for (const member of [...this.#presence.members]) member.documentChanged(document);
+  }
+}
+
+/** Two ids of the operation at one version, where both are known. */
+function differ(one: string | null, other: string | null): boolean {
+  return one !== null && other !== null && one !== other;
+}
+
+function encodeForCommit({ entry, decision }: DecidedEntry, records: ReadonlyMap<string, string>): CommitOperation[] {
+  const { origin } = entry.submission;
+  return decision.operations.map(({ operation, base }) => {
+    const conflict = records.get(operation.id);
+    return {
+      id: operation.id,
+      type: operation.type,
+      element: operation.element,
+      base,
+      status: "applied",
+      data: encodeEffect(operation),
+      origin,
+      ...(conflict === undefined ? {} : { conflict }),
+      ...(operation.extra === undefined ? {} : { extra: JSON.stringify(operation.extra) }),
+    };
+  });
+}
+
+function encodeOwn(docId: string, operation: CommitOperation, version: number, at: string): WireOperation {
+  const { id, type, element, base, status, conflict = null, data, extra = null, origin } = operation;
+  const { user, client, session } = origin;
+  return encodeSequenced({ docId, version, id, type, element, base, status, conflict, session, user, client, at, data, extra });
+}

@@ -1,0 +1,23 @@
+/** What all rooms of an instance share; built once, in compose.ts. */
+import type { GroupCommit } from "../commit/group-commit.ts";
+import type { Config } from "../config.ts";
+import type { OutgoingNews } from "../fanout/news.ts";
+import type { Logger } from "../observability/log.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import type { Store } from "../store/store.ts";
+import type { HeadReader } from "./head-reader.ts";
+import type { SessionRows } from "./session-rows.ts";
+
+export interface RoomServices {
+  readonly instanceId: string;
+  readonly store: Store;
+  readonly heads: HeadReader;
+  readonly groupCommit: GroupCommit;
+  readonly sessionRows: SessionRows;
+  readonly publish: (news: OutgoingNews) => void;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly config: Pick<Config, "limits" | "presence" | "snapshots" | "retention" | "commit">;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+}

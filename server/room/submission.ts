@@ -1,0 +1,52 @@
+/** A submit on its way through a room, whether it came over a socket or by REST. */
+import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
+import type { ErrorCode } from "../../shared/protocol/codes.ts";
+import type { DocumentRecord, HeadAnswer, Origin } from "../store/store.ts";
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details?: { readonly [key: string]: unknown };
+}
+
+export type SubmitAnswer =
+  /** Committed, and already broadcast to the sessions of the room. */
+  | { readonly outcome: "sequenced"; readonly versions: readonly number[]; readonly statuses: readonly OperationStatus[] }
+  /** In the log before this submit came, by the same author. */
+  | { readonly outcome: "duplicate"; readonly versions: readonly number[] }
+  | { readonly outcome: "refused"; readonly refusal: Refusal; readonly version: number }
+  /** The database did not answer: stored or not, nobody knows. */
+  | { readonly outcome: "unavailable"; readonly version: number };
+
+export interface Submission {
+  /** Unless `compose` makes them from the state. */
+  readonly ops: readonly Operation[];
+  /** Undefined: the current version. */
+  readonly base: number | undefined;
+  readonly onConflict?: "reject";
+  readonly origin: Origin;
+  /** Submits of one channel (a session, a REST request) are handled strictly in the order of their arrival. */
+  readonly channel: object;
+  /** Why this may not be done under the present metadata: role, then state of the document. */
+  readonly authorise: (document: DocumentRecord) => Refusal | undefined;
+  /** Refused whatever the document says (rate, submits in flight), unless it is a repeat. */
+  readonly limited?: Refusal;
+  /** Accept only at this version, made of the whole state. `version_mismatch` otherwise. */
+  readonly exactly?: number;
+  /** Called once. */
+  readonly answer: (answer: SubmitAnswer) => void;
+}
+
+/** A submission in a room's queue. */
+export interface Entry {
+  readonly submission: Submission;
+  readonly arrivedAt: number;
+  /** What the database said of the document and of the operations' ids, asked after the submit arrived. */
+  confirmation?: HeadAnswer;
+  asked: boolean;
+  answered: boolean;
+  /** Versions and statuses of its operations as they appear in the log, in their order. */
+  readonly versions: number[];
+  readonly statuses: OperationStatus[];
+  missing: number;
+}

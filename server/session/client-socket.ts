@@ -1,0 +1,119 @@
+/**
+ * One client's socket: what goes out and how much of it may wait.
+ *
+ * Frames are ready-made bytes, written to the TCP socket beside `ws`, which would frame them anew for each of many
+ * readers. All frames of one event-loop turn leave in one system call (`cork`): that call is what a frame costs.
+ * Nothing is compressed, so `ws` holds nothing back that our frames could overtake, and both write whole frames.
+ *
+ * A reader that does not keep up is protected from: what may be missed is dropped first, then the connection is
+ * closed with 4413, from where the client resumes. Nobody else notices.
+ */
+import type { Socket } from "node:net";
+import type { WebSocket } from "ws";
+
+/** Sockets that were written to in this turn; uncorked together at its end. */
+export class Turn {
+  #corked: ClientSocket[] = [];
+
+  add(socket: ClientSocket): void {
+    if (this.#corked.push(socket) === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const corked = this.#corked;
+    this.#corked = [];
+    for (const socket of corked) socket.uncork();
+  }
+}
+
+export interface ClientSocketOptions {
+  readonly ws: WebSocket;
+  readonly socket: Socket;
+  readonly turn: Turn;
+  /** 0: no limit. */
+  readonly maxSendBufferBytes: number;
+  readonly onSlow: () => void;
+}
+
+/** Ephemeral frames are dropped above this share of the bound. */
+const ephemeralShare = 1 / 8;
+/** A snapshot's next part is written when less than this waits. */
+const lowWaterBytes = 512 * 1024;
+
+export class ClientSocket {
+  readonly #options: ClientSocketOptions;
+  #corked = false;
+  #slow = false;
+
+  constructor(options: ClientSocketOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes that wait to be taken by the client's system. */
+  get waitingBytes(): number {
+    return this.#options.socket.writableLength;
+  }
+
+  get open(): boolean {
+    const { ws, socket } = this.#options;
+    return !this.#slow && ws.readyState === ws.OPEN && socket.writable;
+  }
+
+  send(frame: Buffer): void {
+    const { socket, turn, maxSendBufferBytes, onSlow } = this.#options;
+    if (!this.open) return;
+    // What is corked in this turn counts too: the bound is for what piles up, not for one large answer.
+    if (maxSendBufferBytes > 0 && socket.writableLength > 0 && socket.writableLength + frame.length > maxSendBufferBytes) {
+      this.#slow = true;
+      onSlow();
+      return;
+    }
+    if (!this.#corked) {
+      this.#corked = true;
+      socket.cork();
+      turn.add(this);
+    }
+    socket.write(frame);
+  }
+
+  /** For what may be missed: dropped while the reader is behind. */
+  sendEphemeral(frame: Buffer): void {
+    const { socket, maxSendBufferBytes } = this.#options;
+    if (maxSendBufferBytes > 0 && socket.writableLength > maxSendBufferBytes * ephemeralShare) return;
+    this.send(frame);
+  }
+
+  /** Resolves when little is left to be taken, or the socket is closed. */
+  async drained(): Promise<void> {
+    const { socket } = this.#options;
+    while (this.open && socket.writableLength > lowWaterBytes) {
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          socket.off("drain", done);
+          socket.off("close", done);
+          resolve();
+        };
+        socket.once("drain", done);
+        socket.once("close", done);
+      });
+    }
+  }
+
+  /** Sends what this turn collected. */
+  uncork(): void {
+    this.#corked = false;
+    this.#options.socket.uncork();
+  }
+
+  close(code: number, reason: string): void {
+    const { ws, socket } = this.#options;
+    // Our last frames are still corked; the close frame goes behind them.
+    if (ws.readyState === ws.OPEN) ws.close(code, reason);
+    // Who does not read does not answer a close either.
+    if (code === 4413) setTimeout(() => socket.destroy(), 1_000).unref();
+  }
+
+  terminate(): void {
+    this.#options.ws.terminate();
+  }
+}

@@ -1,0 +1,203 @@
+/** Accepts WebSocket connections: what an upgrade must bring, who is open, heartbeats, and the end of all of them. */
+import type { IncomingMessage, Server } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import { closeCodes } from "../../shared/protocol/codes.ts";
+import { subprotocol } from "../../shared/protocol/messages.ts";
+import type { ConcurrencyLimit } from "../access/rate.ts";
+import type { Config } from "../config.ts";
+import { ClientSocket, Turn } from "./client-socket.ts";
+import type { SessionServices } from "./services.ts";
+import { type Connection, Session } from "./session.ts";
+
+export interface SessionHost {
+  /** The sessions whose rows an expired lease took. */
+  renewRows(): void;
+  /** Bytes that wait for slow readers. */
+  waitingBytes(): number;
+  /** Accepts no further connection and sends everybody `bye`; resolves when all are gone or `withinMs` is over. */
+  close(withinMs: number): Promise<void>;
+}
+
+export interface SessionHostOptions {
+  readonly server: Server;
+  readonly services: Omit<SessionServices, "onClosed">;
+  readonly config: Pick<Config, "limits" | "sockets" | "auth" | "server">;
+  /** Open sockets by address. */
+  readonly addresses: ConcurrencyLimit;
+  readonly newId: () => string;
+}
+
+interface Open {
+  readonly session: Session;
+  readonly ws: WebSocket;
+  readonly socket: ClientSocket;
+  heardAtMs: number;
+}
+
+const path = /^\/v1\/documents\/([^/?#]+)\/ws\/?(?:\?.*)?$/;
+const maxUserAgentLength = 1_000;
+const maxPlatformLength = 100;
+
+export function createSessionHost(options: SessionHostOptions): SessionHost {
+  const { server, services, config, addresses, newId } = options;
+  const { limits, sockets: times } = config;
+  const turn = new Turn();
+  const open = new Map<Session, Open>();
+  let closing = false;
+  let onEmpty: (() => void) | undefined;
+
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    // 85 KiB of a client's frame were inflated to 90 MB.
+    perMessageDeflate: false,
+    maxPayload: limits.maxMessageBytes === 0 ? 0 : limits.maxMessageBytes,
+    handleProtocols: () => subprotocol,
+  });
+
+  const sessionServices: SessionServices = {
+    ...services,
+    onClosed(session) {
+      open.delete(session);
+      services.metrics.sessions.set(open.size);
+      if (open.size === 0) onEmpty?.();
+    },
+  };
+
+  function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    // A connection that fails now would take the process with it.
+    stream.on("error", () => stream.destroy());
+    const docId = path.exec(request.url ?? "")?.[1];
+    if (docId === undefined) return refuse(stream, 404, "no such WebSocket address");
+    if (closing) return refuse(stream, 503, "shutting down");
+    if (!offers(request.headers["sec-websocket-protocol"])) {
+      return refuse(stream, 400, `the subprotocol ${subprotocol} must be offered`);
+    }
+    if (!isAllowedOrigin(request, config.auth.allowedOrigins)) return refuse(stream, 403, "origin not allowed");
+    webSockets.handleUpgrade(request, stream, head, (ws) => accept(ws, stream as Socket, request, docId));
+  }
+
+  function accept(ws: WebSocket, stream: Socket, request: IncomingMessage, docId: string): void {
+    // A bad frame is an error of this socket alone.
+    ws.on("error", () => undefined);
+    stream.setNoDelay(true);
+    const connection = describe(request, docId, config.server.trustProxy);
+    const leave = addresses.enter(connection.address);
+    if (leave === undefined) {
+      ws.close(closeCodes.tooMany.code, "tooMany");
+      return;
+    }
+    const socket = new ClientSocket({
+      ws,
+      socket: stream,
+      turn,
+      maxSendBufferBytes: limits.maxSendBufferBytes,
+      onSlow: () => {
+        services.metrics.slowReaders.inc();
+        session.close("tooSlow");
+      },
+    });
+    const session: Session = new Session(newId(), connection, socket, sessionServices);
+    const entry: Open = { session, ws, socket, heardAtMs: services.nowMs() };
+    const heard = () => {
+      entry.heardAtMs = services.nowMs();
+    };
+    ws.on("pong", heard);
+    ws.on("ping", heard);
+    ws.on("message", (data: Buffer, isBinary: boolean) => {
+      heard();
+      if (isBinary) session.close("protocolViolation");
+      else session.receive(data.toString("utf8"));
+    });
+    ws.on("close", () => {
+      leave();
+      session.closed();
+    });
+    if (ws.readyState !== ws.OPEN) return;
+    open.set(session, entry);
+    services.metrics.sessions.set(open.size);
+  }
+
+  // One timer for all: pings are spread by who connected when, closely enough.
+  const heartbeat = setInterval(() => {
+    const silentBefore = services.nowMs() - times.silenceMs;
+    for (const { ws, socket, heardAtMs } of open.values()) {
+      if (heardAtMs < silentBefore) socket.terminate();
+      else ws.ping();
+    }
+  }, times.pingMs);
+
+  server.on("upgrade", onUpgrade);
+
+  return {
+    renewRows() {
+      for (const session of open.keys()) {
+        session.renewRow().catch((cause: unknown) => services.log.warn({ err: cause }, "session not recorded"));
+      }
+    },
+    waitingBytes() {
+      let bytes = 0;
+      for (const session of open.keys()) bytes += session.waitingBytes;
+      return bytes;
+    },
+    async close(withinMs) {
+      closing = true;
+      const sockets = [...open.values()];
+      // Spread over a second, so that the next instance is not stormed.
+      for (const { session } of sockets) session.bye("shutdown", Math.floor(services.random() * 1_000));
+      const gone = Promise.all(
+        sockets.map(({ ws }) =>
+          ws.readyState === ws.CLOSED ? undefined : new Promise<void>((resolve) => ws.once("close", () => resolve())),
+        ),
+      );
+      let timer: NodeJS.Timeout | undefined;
+      const timeout = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, withinMs);
+      });
+      await Promise.race([gone, timeout]);
+      clearTimeout(timer);
+      clearInterval(heartbeat);
+      for (const { socket } of sockets) socket.terminate();
+      server.off("upgrade", onUpgrade);
+      webSockets.close();
+    },
+  };
+}
+
+/** Exact match with the own host or an allowed origin; what has no Origin is no browser. */
+function isAllowedOrigin(request: IncomingMessage, allowed: readonly string[]): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return true;
+  if (allowed.includes(origin)) return true;
+  return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`);
+}
+
+function offers(header: string | undefined): boolean {
+  return header?.split(",").some((name) => name.trim() === subprotocol) ?? false;
+}
+
+function describe(request: IncomingMessage, docId: string, trustProxy: boolean): Connection {
+  const { authorization, "user-agent": userAgent, "sec-ch-ua-platform": platform } = request.headers;
+  const forwarded = trustProxy ? request.headers["x-forwarded-for"]?.toString().split(",")[0]?.trim() : undefined;
+  const address = forwarded || request.socket.remoteAddress || "";
+  return {
+    docId,
+    address: address.slice(0, 45),
+    token: /^Bearer +(.+)$/i.exec(authorization ?? "")?.[1],
+    userAgent: userAgent?.slice(0, maxUserAgentLength),
+    platform: typeof platform === "string" ? platform.replaceAll('"', "").slice(0, maxPlatformLength) : undefined,
+  };
+}
+
+function refuse(stream: Duplex, status: 400 | 403 | 404 | 503, detail: string): void {
+  const titles = { 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 503: "Service Unavailable" } as const;
+  const code = { 400: "invalid", 403: "forbidden", 404: "not_found", 503: "unavailable" }[status];
+  const body = JSON.stringify({ type: "about:blank", title: titles[status], status, detail, code });
+  stream.end(
+    `HTTP/1.1 ${status} ${titles[status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => stream.destroy(),
+  );
+}

@@ -1,0 +1,596 @@
+/**
+ * One WebSocket session, from the upgrade to the close.
+ *
+ * States: `greeting` (waits for `hello`, 5 s) → `joining` (token, document, where it starts; 10 s) → `live` → `closed`.
+ * Before `live` a client may send nothing but its `hello`; frames of the room that come between its join and the end
+ * of its `welcome` wait in `#backlog`, so that it sees one stream without a gap.
+ *
+ * Authorisation is judged for every message from the document's present lists; a submit's again whenever it is
+ * decided, against the metadata that the database then checks in the commit.
+ */
+import type { Author } from "../../shared/document/operation.ts";
+import { closeCodes, type ErrorCode } from "../../shared/protocol/codes.ts";
+import type {
+  Auth,
+  Hello,
+  PresenceState,
+  Result,
+  Role,
+  SessionInfo,
+  SessionLimits,
+  UserProfile,
+} from "../../shared/protocol/messages.ts";
+import { readClientMessage, readSubmit } from "../../shared/protocol/read.ts";
+import { documentMetadata } from "../access/document-view.ts";
+import type { Identity } from "../access/identity.ts";
+import type { RateLimit } from "../access/rate.ts";
+import { includesRole, roleOf } from "../access/roles.ts";
+import { encodeFrame } from "../room/frame.ts";
+import { lockInfo } from "../room/lock-info.ts";
+import type { CloseReason, Member } from "../room/member.ts";
+import type { Joined, Room } from "../room/room.ts";
+import type { Refusal, SubmitAnswer } from "../room/submission.ts";
+import { opsTexts } from "../room/wire.ts";
+import { type DocumentRecord, StoreUnavailable } from "../store/store.ts";
+import type { ClientSocket } from "./client-socket.ts";
+import type { SessionServices } from "./services.ts";
+import { SubmitSequence } from "./submits.ts";
+
+/** Where a connection came from. */
+export interface Connection {
+  readonly docId: string;
+  readonly address: string;
+  readonly userAgent: string | undefined;
+  readonly platform: string | undefined;
+  /** Of the upgrade's `Authorization` header. */
+  readonly token: string | undefined;
+}
+
+/** A hello is answered within this, or the connection closed. */
+const joinTimeoutMs = 9_500;
+/** Part of a snapshot that rides in the `welcome` itself; larger ones follow in shared frames. */
+const inlineSnapshotLength = 64 * 1024;
+/** What an eager client sends between its hello and the welcome waits. */
+const maxEarlyMessages = 100;
+/** setTimeout's bound. */
+const maxTimerMs = 2 ** 31 - 1;
+
+export class Session implements Member {
+  readonly id: string;
+  readonly #services: SessionServices;
+  readonly #socket: ClientSocket;
+  readonly #connection: Connection;
+  readonly #submits = new SubmitSequence();
+  readonly #rate: RateLimit;
+  #state: "greeting" | "joining" | "live" | "closed" = "greeting";
+  #backlog: Buffer[] = [];
+  #backlogBytes = 0;
+  #early: Readonly<Record<string, unknown>>[] = [];
+  #room: Room | undefined;
+  #identity: Identity | undefined;
+  #role: Role = "viewer";
+  #info: Omit<SessionInfo, "presence"> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #expiry: NodeJS.Timeout | undefined;
+  #presenceTimer: NodeJS.Timeout | undefined;
+  #nextPresence: { state: PresenceState } | undefined;
+  #releases: (() => void)[] = [];
+
+  constructor(id: string, connection: Connection, socket: ClientSocket, services: SessionServices) {
+    this.id = id;
+    this.#connection = connection;
+    this.#socket = socket;
+    this.#services = services;
+    const { opsPerSecond, maxOpsPerSubmit } = services.config.limits;
+    this.#rate = services.createRate({ perSecond: opsPerSecond, burst: Math.max(opsPerSecond, maxOpsPerSubmit) });
+    const entered = services.places.unauthenticated.enter("");
+    if (entered === undefined) this.close("tooMany");
+    else {
+      this.#releases.push(entered);
+      this.#timer = setTimeout(() => this.close("helloTimeout"), services.config.sockets.helloTimeoutMs);
+    }
+  }
+
+  get author(): Author {
+    return { user: this.info.user.id, client: this.info.clientId };
+  }
+
+  get info(): Omit<SessionInfo, "presence"> {
+    if (this.#info === undefined) throw new Error("a session has no author before its hello");
+    return this.#info;
+  }
+
+  get waitingBytes(): number {
+    return this.#socket.waitingBytes;
+  }
+
+  // ---- from the client -------------------------------------------------------------------------------------
+
+  receive(text: string): void {
+    if (this.#state === "closed") return;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      value = undefined;
+    }
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      this.close("protocolViolation");
+      return;
+    }
+    const message = value as Readonly<Record<string, unknown>>;
+    if (this.#state === "greeting") this.#greet(message);
+    else if (this.#state === "live") this.#dispatch(message);
+    else if (this.#early.push(message) > maxEarlyMessages) this.close("tooMany");
+  }
+
+  #dispatch(value: Readonly<Record<string, unknown>>): void {
+    const read = readClientMessage(value);
+    if (!read.ok) {
+      const { message, requestId } = read;
+      if (requestId !== undefined) this.#send<Result>({ type: "result", requestId, ok: false, code: "invalid", message });
+      else this.#error("bad_message", message);
+      return;
+    }
+    const { message } = read;
+    switch (message.type) {
+      case "submit":
+        this.#submit(message.seq, message.value);
+        return;
+      case "presence":
+        this.#presence(message.state);
+        return;
+      case "ping":
+        this.#send({ type: "pong", t: message.t, serverTime: this.#time() });
+        return;
+      case "auth":
+        void this.#authenticate(message);
+        return;
+      case "hello":
+        this.close("protocolViolation");
+    }
+  }
+
+  // ---- hello -----------------------------------------------------------------------------------------------
+
+  #greet(value: Readonly<Record<string, unknown>>): void {
+    const read = readClientMessage(value);
+    if (!read.ok || read.message.type !== "hello") {
+      this.close("protocolViolation");
+      return;
+    }
+    const hello = read.message;
+    const { maxPresenceBytes } = this.#services.config.limits;
+    if (hello.presence !== undefined && exceeds(hello.presence, maxPresenceBytes)) {
+      this.close("protocolViolation");
+      return;
+    }
+    this.#state = "joining";
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#overloaded(), joinTimeoutMs);
+    this.#join(hello).catch((cause: unknown) => {
+      if (cause instanceof StoreUnavailable) {
+        this.#services.log.warn({ err: cause }, "could not join");
+        this.#overloaded();
+        return;
+      }
+      this.#services.log.error({ err: cause }, "join failed");
+      this.close("internal");
+    });
+  }
+
+  async #join(hello: Hello): Promise<void> {
+    const { tokens, registry, places } = this.#services;
+    const token = hello.token ?? this.#connection.token;
+    if (token !== undefined) {
+      const verified = await tokens.verify(token);
+      if (this.#state !== "joining") return;
+      if (!verified.ok) return verified.reason === "unavailable" ? this.#overloaded() : this.close("unauthenticated");
+      this.#identity = verified.identity;
+      const entered = places.user.enter(verified.identity.userId);
+      if (entered === undefined) return this.close("tooMany");
+      // Authenticated: its place among the unauthenticated is free again.
+      for (const release of this.#releases.splice(0)) release();
+      this.#releases.push(entered);
+    }
+    const user = this.#userOf(hello);
+    // A room may end between opening and joining it (its history is another's): the next one is right.
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const room = await registry.open(this.#connection.docId);
+      if (this.#state !== "joining") return;
+      const role = room && room.document.state !== "deleted" ? roleOf(room.document, this.#identity) : undefined;
+      if (room === undefined || role === undefined) return this.#refuseEntry();
+      this.#role = role;
+      this.#info = { sessionId: this.id, clientId: hello.clientId, user, role, joinedAt: this.#time() };
+      const [joining, recording] = await Promise.allSettled([
+        room.join({
+          member: this,
+          presence: hello.presence ?? null,
+          since: hello.since,
+          sinceId: hello.sinceId,
+          pending: hello.pending ?? [],
+        }),
+        this.#record(room),
+      ]);
+      this.#room = room;
+      if (this.#state !== "joining") return this.#leave();
+      if (joining.status === "rejected") throw joining.reason;
+      if (recording.status === "rejected") throw recording.reason;
+      const joined = joining.value;
+      if (joined === undefined) {
+        this.#room = undefined;
+        continue;
+      }
+      // What was read to join may be newer than what the role was judged by.
+      this.documentChanged(joined.document);
+      await this.#welcome(joined);
+      return;
+    }
+    this.#overloaded();
+  }
+
+  #userOf(hello: Hello): UserProfile {
+    const identity = this.#identity;
+    const id = identity?.userId ?? `anonymous:${this.#services.newShortId()}`;
+    const name = identity?.name ?? hello.profile?.name;
+    const color = identity?.color ?? hello.profile?.color;
+    return { id, ...(name === undefined ? {} : { name }), ...(color === undefined ? {} : { color }) };
+  }
+
+  /** Without a token private and absent documents are alike, and so they are with one. */
+  #refuseEntry(): void {
+    this.close(this.#identity === undefined ? "unauthenticated" : "notFound");
+  }
+
+  /** The row of this session: others see it by it, and the log is looked up by user through it. */
+  #record(room: Room): Promise<void> {
+    const { address, userAgent, platform } = this.#connection;
+    const { user, clientId, role } = this.info;
+    return this.#services.sessionRows.join({
+      id: this.id,
+      docId: room.docId,
+      instanceId: this.#services.instanceId,
+      user,
+      client: clientId,
+      role,
+      version: room.version,
+      ip: address,
+      ...(userAgent === undefined ? {} : { userAgent }),
+      ...(platform === undefined ? {} : { platform }),
+    });
+  }
+
+  /** The row is gone with this instance's lease, the session is not. */
+  async renewRow(): Promise<void> {
+    if (this.#state === "live" && this.#room !== undefined) await this.#record(this.#room);
+  }
+
+  async #welcome(joined: Joined): Promise<void> {
+    const { version, snapshot, operations, rebase, committed, sessions, locks, document } = joined;
+    const { instanceId, config } = this.#services;
+    const maxBytes = config.limits.maxServerMessageBytes;
+    const parts = (await snapshot?.parts) ?? [];
+    if (this.#closed) return;
+    const [first = ""] = parts;
+    const inline = parts.length <= 1 && first.length <= inlineSnapshotLength;
+    const fields = {
+      type: "welcome",
+      sessionId: this.id,
+      instanceId,
+      user: this.info.user,
+      role: this.#role,
+      document: documentMetadata(document, this.#role),
+      version,
+      ...(rebase ? { rebase: true } : {}),
+      committed,
+      sessions,
+      locks: { revision: locks.revision, locks: locks.locks.map((lock) => lockInfo(lock)) },
+      limits: sessionLimits(config.limits),
+      serverTime: this.#time(),
+    };
+    // What fits rides in the welcome; what does not follows in frames of its own.
+    const texts = [...opsTexts(operations, maxBytes)];
+    const rides = inline && texts.length <= 1 ? operations.map(({ text }) => text).join(",") : "";
+    const base = snapshot === undefined ? "" : snapshotField(snapshot, inline ? first : "", !inline);
+    this.#socket.send(encodeFrame(`${JSON.stringify(fields).slice(0, -1)}${base},"ops":[${rides}]}`));
+    if (!inline) {
+      for (const [index, part] of parts.entries()) {
+        await this.#socket.drained();
+        if (this.#closed) return;
+        this.#socket.send(encodeFrame(`{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`));
+      }
+    }
+    if (rides === "") {
+      for (const text of texts) {
+        await this.#socket.drained();
+        if (this.#closed) return;
+        this.#socket.send(encodeFrame(text));
+      }
+    }
+    clearTimeout(this.#timer);
+    this.#state = "live";
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    for (const frame of backlog) this.#socket.send(frame);
+    const early = this.#early;
+    this.#early = [];
+    for (const message of early) if (!this.#closed) this.#dispatch(message);
+    this.#watchExpiry();
+    this.#services.log.debug({ sessionId: this.id, docId: document.docId, version }, "session joined");
+  }
+
+  // ---- submits ---------------------------------------------------------------------------------------------
+
+  #submit(seq: number, value: Readonly<Record<string, unknown>>): void {
+    const room = this.#room;
+    if (room === undefined) return;
+    const judged = this.#submits.receive(seq);
+    if (judged.outcome === "held") {
+      const retry = judged.code === "rate_limited" ? { details: { retryAfterMs: 100 } } : {};
+      this.#reject(seq, { code: judged.code, message: "an earlier submit has to come again first", ...retry }, room.version);
+      return;
+    }
+    if (judged.outcome === "unexpected") {
+      const message = `seq: expected ${judged.expected}`;
+      this.#reject(seq, { code: "invalid_operation", message, details: { path: "seq" } }, room.version);
+      return;
+    }
+    const { maxOpsPerSubmit, maxInFlight } = this.#services.config.limits;
+    const read = readSubmit(value, maxOpsPerSubmit);
+    if (!read.ok) {
+      const { code, message, details } = read;
+      this.#services.metrics.rejects.inc({ code });
+      this.#submits.handled();
+      this.#reject(seq, { code, message, details }, room.version);
+      return;
+    }
+    const { base, ops, onConflict } = read.submit;
+    const limited = this.#limit(ops.length, maxInFlight);
+    const { address, userAgent, platform } = this.#connection;
+    room.submit({
+      ops,
+      base,
+      ...(onConflict === undefined ? {} : { onConflict }),
+      origin: {
+        ...this.author,
+        session: this.id,
+        ip: address,
+        ...(userAgent === undefined ? {} : { userAgent }),
+        ...(platform === undefined ? {} : { platform }),
+      },
+      channel: this,
+      authorise: (document) => authorise(document, this.#identity),
+      ...(limited === undefined ? {} : { limited }),
+      answer: (answer) => this.#answer(seq, answer),
+    });
+  }
+
+  #limit(operations: number, maxInFlight: number): Refusal | undefined {
+    if (maxInFlight > 0 && this.#submits.unanswered > maxInFlight) {
+      return {
+        code: "rate_limited",
+        message: `more than ${maxInFlight} submits are unanswered`,
+        details: { retryAfterMs: 50, limit: "maxInFlight" },
+      };
+    }
+    const taken = this.#rate.take("", operations);
+    if (taken.ok) return undefined;
+    return {
+      code: "rate_limited",
+      message: "too many operations a second",
+      details: { retryAfterMs: taken.retryAfterMs, limit: "opsPerSecond" },
+    };
+  }
+
+  #answer(seq: number, answer: SubmitAnswer): void {
+    switch (answer.outcome) {
+      case "sequenced":
+        // The operations themselves were the answer.
+        this.#submits.handled();
+        return;
+      case "duplicate":
+        this.#submits.handled();
+        this.#send({ type: "ack", seq, versions: answer.versions, duplicate: true });
+        return;
+      case "unavailable":
+        this.#submits.unhandled(seq, "unavailable");
+        this.#reject(seq, { code: "unavailable", message: "the database did not answer; repeat it as it was" }, answer.version);
+        return;
+      case "refused":
+        if (answer.refusal.code === "rate_limited") this.#submits.unhandled(seq, "rate_limited");
+        else this.#submits.handled();
+        this.#reject(seq, answer.refusal, answer.version);
+    }
+  }
+
+  #reject(seq: number, refusal: Refusal, version: number): void {
+    this.#send({ type: "reject", seq, ...refusal, version });
+  }
+
+  // ---- presence and auth -----------------------------------------------------------------------------------
+
+  #presence(state: PresenceState): void {
+    const { maxPresenceBytes, presencePerSecond } = this.#services.config.limits;
+    if (exceeds(state, maxPresenceBytes)) {
+      this.#error("too_large", `presence: larger than ${maxPresenceBytes} bytes of JSON`);
+      return;
+    }
+    if (this.#presenceTimer !== undefined) {
+      this.#nextPresence = { state };
+      return;
+    }
+    this.#room?.setPresence(this, state);
+    if (presencePerSecond === 0) return;
+    this.#presenceTimer = setTimeout(() => {
+      this.#presenceTimer = undefined;
+      const next = this.#nextPresence;
+      this.#nextPresence = undefined;
+      if (next !== undefined) this.#presence(next.state);
+    }, 1_000 / presencePerSecond);
+  }
+
+  async #authenticate({ requestId, token }: Auth): Promise<void> {
+    const fail = (code: ErrorCode, message: string) =>
+      this.#send<Result>({ type: "result", requestId, ok: false, code, message });
+    try {
+      const verified = await this.#services.tokens.verify(token);
+      if (this.#closed) return;
+      if (!verified.ok) {
+        fail(verified.reason === "unavailable" ? "unavailable" : "unauthenticated", verified.message);
+        return;
+      }
+      if (verified.identity.userId !== this.#identity?.userId) {
+        fail("forbidden", "the token is of another user");
+        return;
+      }
+      this.#identity = verified.identity;
+      this.#watchExpiry();
+      this.#send<Result>({ type: "result", requestId, ok: true });
+      if (this.#room !== undefined) this.documentChanged(this.#room.document);
+    } catch (cause) {
+      this.#services.log.warn({ err: cause }, "could not verify a token");
+      fail("unavailable", "the token could not be verified now");
+    }
+  }
+
+  #watchExpiry(): void {
+    clearTimeout(this.#expiry);
+    if (this.#identity === undefined) return;
+    const leftMs = this.#identity.expiresAt - this.#services.nowMs();
+    if (leftMs <= 0) {
+      this.close("unauthenticated");
+      return;
+    }
+    this.#expiry = setTimeout(() => this.#watchExpiry(), Math.min(leftMs, maxTimerMs));
+    this.#expiry.unref();
+  }
+
+  // ---- from the room ---------------------------------------------------------------------------------------
+
+  deliver(frame: Buffer): void {
+    if (this.#state === "live") {
+      this.#socket.send(frame);
+      return;
+    }
+    if (this.#closed) return;
+    this.#backlog.push(frame);
+    this.#backlogBytes += frame.length;
+    const { maxSendBufferBytes } = this.#services.config.limits;
+    if (maxSendBufferBytes > 0 && this.#backlogBytes > maxSendBufferBytes) this.close("tooSlow");
+  }
+
+  deliverEphemeral(frame: Buffer): void {
+    if (this.#state === "live") this.#socket.sendEphemeral(frame);
+  }
+
+  documentChanged(document: DocumentRecord): void {
+    if (document.state === "deleted") {
+      this.close("deleted");
+      return;
+    }
+    const role = roleOf(document, this.#identity);
+    if (role === undefined) {
+      this.close("lostAccess");
+      return;
+    }
+    const changed = role !== this.#role;
+    this.#role = role;
+    if (changed && this.#info !== undefined) {
+      this.#info = { ...this.#info, role };
+      this.#room?.renew(this);
+    }
+    if (this.#state !== "live") return;
+    if (changed) this.#send({ type: "role", role });
+    this.#send({ type: "document", document: documentMetadata(document, role) });
+  }
+
+  // ---- the end -----------------------------------------------------------------------------------------------
+
+  /** Says why and when to come back, and closes. */
+  bye(reason: "shutdown" | "overloaded", retryAfterMs: number): void {
+    if (this.#closed) return;
+    this.#socket.send(encodeFrame(JSON.stringify({ type: "bye", reason, retryAfterMs })));
+    this.close(reason === "shutdown" ? "goingAway" : "overloaded");
+  }
+
+  close(reason: CloseReason): void {
+    if (this.#closed) return;
+    this.#socket.close(closeCodes[reason].code, reason);
+    this.closed();
+  }
+
+  /** The socket is gone, whoever closed it. */
+  closed(): void {
+    if (this.#closed) return;
+    this.#state = "closed";
+    clearTimeout(this.#timer);
+    clearTimeout(this.#expiry);
+    clearTimeout(this.#presenceTimer);
+    this.#backlog = [];
+    this.#early = [];
+    for (const release of this.#releases.splice(0)) release();
+    this.#leave();
+    this.#services.onClosed(this);
+  }
+
+  #leave(): void {
+    const room = this.#room;
+    if (room === undefined) return;
+    this.#room = undefined;
+    room.leave(this);
+    this.#services.sessionRows.leave(room.docId, this.id);
+  }
+
+  get #closed(): boolean {
+    return this.#state === "closed";
+  }
+
+  #overloaded(): void {
+    this.bye("overloaded", 500 + Math.floor(this.#services.random() * 2_000));
+  }
+
+  #error(code: "bad_message" | "too_large" | "rate_limited" | "internal", message: string): void {
+    this.#send({ type: "error", code, message });
+  }
+
+  #send<T extends { readonly type: string }>(message: T): void {
+    this.deliver(encodeFrame(JSON.stringify(message)));
+  }
+
+  #time(): string {
+    return new Date(this.#services.nowMs()).toISOString();
+  }
+}
+
+/** Why somebody may not edit a document as it is: role first, then its state. */
+function authorise(document: DocumentRecord, identity: Identity | undefined): Refusal | undefined {
+  const role = roleOf(document, identity);
+  if (role === undefined || !includesRole(role, "editor")) {
+    return { code: "forbidden", message: `a ${role ?? "stranger"} may not edit` };
+  }
+  if (document.state !== "active") return { code: "not_active", message: `the document is ${document.state}` };
+  return undefined;
+}
+
+function exceeds(state: PresenceState, maxBytes: number): boolean {
+  return maxBytes > 0 && Buffer.byteLength(JSON.stringify(state)) > maxBytes;
+}
+
+function snapshotField(snapshot: { version: number; operationId: string | null }, inside: string, more: boolean): string {
+  const id = snapshot.operationId === null ? "" : `,"id":"${snapshot.operationId}"`;
+  return `,"snapshot":{"version":${snapshot.version}${id},"elements":{${inside}},"more":${more}}`;
+}
+
+function sessionLimits(limits: SessionLimits): SessionLimits {
+  const { maxMessageBytes, maxServerMessageBytes, maxOpsPerSubmit, maxInFlight } = limits;
+  const { maxPresenceBytes, opsPerSecond, presencePerSecond } = limits;
+  return {
+    maxMessageBytes,
+    maxServerMessageBytes,
+    maxOpsPerSubmit,
+    maxInFlight,
+    maxPresenceBytes,
+    opsPerSecond,
+    presencePerSecond,
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * The numbered submits of one connection: which `seq` is next, and what holds it up.
+ *
+ * A submit counts as handled with its operations, an `ack` or a final reject. `unavailable` and `rate_limited` leave
+ * it unhandled: `next` goes back to it, and every later one gets the same code until it comes again, so that an
+ * author's order is kept whatever fails.
+ */
+import type { ErrorCode } from "../../shared/protocol/codes.ts";
+
+export type SeqJudgement =
+  | { readonly outcome: "next" }
+  /** Held up behind an unhandled one. */
+  | { readonly outcome: "held"; readonly code: ErrorCode }
+  | { readonly outcome: "unexpected"; readonly expected: number };
+
+export class SubmitSequence {
+  #next = 1;
+  #held: ErrorCode | undefined;
+  #unanswered = 0;
+
+  /** Submits without an answer yet. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
+  /** Judges a `seq`; the next one is counted as received. */
+  receive(seq: number): SeqJudgement {
+    if (seq === this.#next) {
+      this.#next += 1;
+      this.#held = undefined;
+      this.#unanswered += 1;
+      return { outcome: "next" };
+    }
+    if (this.#held !== undefined && seq > this.#next) return { outcome: "held", code: this.#held };
+    return { outcome: "unexpected", expected: this.#next };
+  }
+
+  /** A final answer. */
+  handled(): void {
+    this.#unanswered -= 1;
+  }
+
+  /** It was not handled and has to come again, and with it all that came later. */
+  unhandled(seq: number, code: ErrorCode): void {
+    this.#unanswered -= 1;
+    if (seq >= this.#next) return;
+    this.#next = seq;
+    this.#held = code;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Reads what a client sends. Small messages by zod; a submit's operations by the hand-written `readOperation`, whose
+ * oracle is a zod schema: validation is done once an operation, and is on the hot path.
+ */
+import { z } from "zod";
+import { isUuid } from "../document/identifier.ts";
+import { checkJson, isText, maxJsonDepth } from "../document/json.ts";
+import type { Operation } from "../document/operation.ts";
+import { readOperation } from "../document/operation.ts";
+import type { Auth, Hello, Ping, PresenceUpdate, Submit } from "./messages.ts";
+
+/** Operation ids of `hello.pending`. */
+export const maxPending = 1_000;
+
+const text = (max: number) => z.string().min(1).max(max).refine(isText, "contains characters that cannot be stored");
+const version = z.int().nonnegative();
+const uuid = z.string().refine(isUuid, "expected a lower-case UUID");
+
+const presenceState = z
+  .record(z.string(), z.unknown())
+  .nullable()
+  .superRefine((state, context) => {
+    const problem = checkJson(state, maxJsonDepth);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem.message });
+  });
+
+export const clientIdSchema = text(255).refine((id) => id !== "server", "is reserved");
+export const requestIdSchema = text(64);
+
+const hello = z.object({
+  type: z.literal("hello"),
+  token: z.string().optional(),
+  clientId: clientIdSchema,
+  since: version.optional(),
+  sinceId: uuid.optional(),
+  pending: z.array(uuid).max(maxPending).optional(),
+  presence: presenceState.optional(),
+  profile: z.object({ name: text(255).optional(), color: text(64).optional() }).optional(),
+});
+const presence = z.object({ type: z.literal("presence"), state: presenceState });
+const ping = z.object({
+  type: z.literal("ping"),
+  t: z.unknown().superRefine((value, context) => {
+    const problem = value === undefined ? { message: "is missing" } : checkJson(value, maxJsonDepth);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem.message });
+  }),
+});
+const auth = z.object({ type: z.literal("auth"), requestId: requestIdSchema, token: z.string() });
+
+const small = { hello, presence, ping, auth };
+
+export type ReadMessage =
+  | { readonly ok: true; readonly message: Hello | PresenceUpdate | Ping | Auth }
+  | { readonly ok: true; readonly message: { readonly type: "submit"; readonly seq: number; readonly value: Readonly<Record<string, unknown>> } }
+  /** `seq` or `requestId` where the message carried a usable one: the answer names it. */
+  | { readonly ok: false; readonly message: string; readonly requestId?: string };
+
+/** Reads one message of a client from what JSON.parse made of a frame: an object. */
+export function readClientMessage(value: Readonly<Record<string, unknown>>): ReadMessage {
+  const { type, seq, requestId } = value;
+  const named = requestIdSchema.safeParse(requestId);
+  const answered = named.success ? { requestId: named.data } : {};
+  if (type === "submit") {
+    if (typeof seq === "number" && Number.isSafeInteger(seq) && seq >= 1) {
+      return { ok: true, message: { type, seq, value } };
+    }
+    return { ok: false, message: "seq: expected a positive integer", ...answered };
+  }
+  if (typeof type !== "string" || !Object.hasOwn(small, type)) {
+    return { ok: false, message: "type: unknown message type" };
+  }
+  const parsed = small[type as keyof typeof small].safeParse(value);
+  if (parsed.success) return { ok: true, message: parsed.data as Hello | PresenceUpdate | Ping | Auth };
+  const issue = parsed.error.issues[0];
+  return { ok: false, message: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`, ...answered };
+}
+
+export type ReadSubmit =
+  | { readonly ok: true; readonly submit: Pick<Submit, "base" | "ops" | "onConflict"> }
+  | {
+      readonly ok: false;
+      readonly code: "invalid_operation" | "too_large";
+      readonly message: string;
+      readonly details: { readonly path?: string; readonly limit?: string };
+    };
+
+/** Reads the inside of a submit. `maxOps` 0: no limit. */
+export function readSubmit(value: Readonly<Record<string, unknown>>, maxOps: number): ReadSubmit {
+  const { base, onConflict } = value;
+  if (typeof base !== "number" || !Number.isSafeInteger(base) || base < 0) {
+    return invalid("base", "expected an integer of at least 0");
+  }
+  if (onConflict !== undefined && onConflict !== "reject") return invalid("onConflict", 'expected "reject" or nothing');
+  const read = readOperations(value.ops, maxOps);
+  if (!read.ok) return read;
+  return { ok: true, submit: { base, ops: read.ops, ...(onConflict === undefined ? {} : { onConflict }) } };
+}
+
+/** Reads a list of operations, of a submit or of a REST body. */
+export function readOperations(
+  value: unknown,
+  maxOps: number,
+): { readonly ok: true; readonly ops: readonly Operation[] } | (ReadSubmit & { ok: false }) {
+  if (!Array.isArray(value) || value.length === 0) return invalid("ops", "expected a list of at least one operation");
+  if (maxOps > 0 && value.length > maxOps) {
+    return {
+      ok: false,
+      code: "too_large",
+      message: `ops: ${value.length} operations, at most ${maxOps} are accepted`,
+      details: { limit: "maxOpsPerSubmit", path: "ops" },
+    };
+  }
+  const ops: Operation[] = [];
+  const ids = new Set<string>();
+  for (const [index, one] of value.entries()) {
+    const read = readOperation(one);
+    if (!read.ok) {
+      const path = read.path === "" ? `ops.${index}` : `ops.${index}.${read.path}`;
+      const limit = read.code === "too_large" ? { limit: "extra" } : {};
+      return { ok: false, code: read.code, message: `${path}: ${read.message}`, details: { path, ...limit } };
+    }
+    if (ids.has(read.operation.id)) return invalid(`ops.${index}.id`, "the id stands twice in this submit");
+    ids.add(read.operation.id);
+    ops.push(read.operation);
+  }
+  return { ok: true, ops };
+}
+
+function invalid(path: string, message: string): ReadSubmit & { ok: false } {
+  return { ok: false, code: "invalid_operation", message: `${path}: ${message}`, details: { path } };
+}
