@@ -13,7 +13,7 @@ import { type Relay, type RelayAnswer, type RelayBatch, startRelay } from "./rel
 const { values: flags } = parseArgs({
   options: { port: { type: "string", default: "0" }, "database-url": { type: "string" } },
 });
-const url = flags["database-url"] ?? process.env["DATABASE_URL"];
+const url = flags["database-url"] ?? process.env.DATABASE_URL;
 if (url === undefined) throw new Error("--database-url is missing");
 /** Three flights as the server's default. */
 const pool = new pg.Pool({ connectionString: url, max: 4 });

@@ -18,7 +18,7 @@ const { values: flags } = parseArgs({
     seconds: { type: "string", default: "3" },
   },
 });
-const url = flags["database-url"] ?? process.env["DATABASE_URL"];
+const url = flags["database-url"] ?? process.env.DATABASE_URL;
 if (url === undefined) throw new Error("--database-url is missing");
 const client = new pg.Client({ connectionString: url });
 await client.connect();
