@@ -1,0 +1,145 @@
+/**
+ * The records of what collided. An operation belongs to one record, that of its latest colliding write; the record
+ * names every operation that it collided with. Repeated collisions of the same two authors on one element join their
+ * record, so that two people dragging one shape make one record and not hundreds.
+ */
+import type { Collision } from "./collide.ts";
+import type { Author, Operation } from "./operation.ts";
+
+/** A record to make, or to join by further operations and properties. */
+export interface ConflictWrite {
+  readonly id: string;
+  readonly join: boolean;
+  readonly element: string;
+  /** Empty: the whole element. */
+  readonly properties: readonly string[];
+  readonly resolution: "lww" | "merge" | "manual";
+  readonly resolvedBy: string | null;
+  readonly description: string;
+  /** `user` + "\n" + `client` of the two sides. */
+  readonly authors: readonly string[];
+  readonly operations: readonly string[];
+}
+
+/** A record whose last collision is recent enough to be joined. */
+export interface RecentConflict {
+  readonly id: string;
+  readonly element: string;
+  readonly authors: readonly string[];
+  readonly resolution: "lww" | "merge" | "manual";
+  readonly resolvedBy: string | null;
+}
+
+/** An operation that was decided as "the later wins". */
+export interface CollidedOperation {
+  readonly operation: Operation;
+  readonly author: Author;
+  readonly collisions: readonly Collision[];
+}
+
+interface Draft {
+  readonly id: string;
+  readonly join: boolean;
+  readonly element: string;
+  readonly sides: readonly [Author, Author];
+  readonly properties: Set<string>;
+  whole: boolean;
+  readonly operations: Set<string>;
+}
+
+/** Who resolves a collision at once. */
+const system = "system";
+/** Properties that a description names. */
+const maxNamed = 5;
+
+/**
+ * The records that decided operations make or join, and each operation's record.
+ * `recent`: the document's records whose last collision is at most 10 s ago by the database's clock.
+ */
+export function recordConflicts(from: {
+  readonly decided: readonly CollidedOperation[];
+  readonly recent: readonly RecentConflict[];
+  readonly newId: () => string;
+}): { writes: ConflictWrite[]; byOperation: Map<string, string> } {
+  const byOperation = new Map<string, string>();
+  const records = new Map<string, Draft>();
+  let open: Map<string, string> | undefined;
+  for (const { operation, author, collisions } of from.decided) {
+    const latest = latestOf(collisions);
+    if (latest === undefined) continue;
+    open ??= joinable(from.recent);
+    const { element } = operation;
+    const key = placeOf(element, [authorKey(author), authorKey(latest.author)]);
+    const joined = open.get(key);
+    let record = records.get(key);
+    if (record === undefined) {
+      const id = joined ?? from.newId();
+      const sides = [latest.author, author] as const;
+      const names = { properties: new Set<string>(), operations: new Set<string>() };
+      record = { id, join: joined !== undefined, element, sides, whole: false, ...names };
+      records.set(key, record);
+    }
+    for (const collision of collisions) {
+      if (collision.property === null) record.whole = true;
+      else record.properties.add(collision.property);
+    }
+    const others = collisions.map((collision) => collision.with).sort((a, b) => a.version - b.version);
+    for (const { operationId } of others) record.operations.add(operationId);
+    record.operations.add(operation.id);
+    byOperation.set(operation.id, record.id);
+  }
+  return { writes: [...records.values()].map(written), byOperation };
+}
+
+function latestOf(collisions: readonly Collision[]): Collision["with"] | undefined {
+  let latest: Collision["with"] | undefined;
+  for (const collision of collisions) {
+    if (latest === undefined || collision.with.version > latest.version) latest = collision.with;
+  }
+  return latest;
+}
+
+/** Records that the system resolved, by their place; the newest (the last of the list) where there are several. */
+function joinable(recent: readonly RecentConflict[]): Map<string, string> {
+  const open = new Map<string, string>();
+  for (const { id, element, authors, resolution, resolvedBy } of recent) {
+    if (resolution === "manual" || resolvedBy !== system) continue;
+    open.set(placeOf(element, authors), id);
+  }
+  return open;
+}
+
+function placeOf(element: string, authors: readonly string[]): string {
+  return JSON.stringify([element, ...[...authors].sort()]);
+}
+
+function authorKey({ user, client }: Author): string {
+  return `${user}\n${client}`;
+}
+
+function written({ id, join, element, sides, properties, whole, operations }: Draft): ConflictWrite {
+  const names = whole ? [] : [...properties];
+  return {
+    id,
+    join,
+    element,
+    properties: names,
+    resolution: "lww",
+    resolvedBy: system,
+    description: describe(element, sides, names),
+    authors: sides.map(authorKey),
+    operations: [...operations],
+  };
+}
+
+function describe(
+  element: string,
+  [first, second]: readonly [Author, Author],
+  properties: readonly string[],
+): string {
+  const who =
+    first.user === second.user ? `${first.user} (in two places)` : `${first.user} and ${second.user}`;
+  const more = properties.length > maxNamed ? ` and ${properties.length - maxNamed} more` : "";
+  const what = properties.length === 0 ? "" : `${properties.slice(0, maxNamed).join(", ")}${more} of `;
+  return `${who} changed ${what}${element} at the same time; the later change was kept`;
+}

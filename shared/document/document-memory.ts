@@ -1,0 +1,136 @@
+/**
+ * The write memory of a document: what conflicts are judged by, and what blame is read from. It is written with the
+ * snapshots, so that it reaches back to the beginning of the retained log after a restart too.
+ */
+import { type ElementMemory, existsNow, type PropertyMemory, type WriteRecord } from "./element-memory.ts";
+import type { Author } from "./operation.ts";
+
+export interface DocumentMemory {
+  /** Every operation after this version is remembered. */
+  since: number;
+  readonly elements: Map<string, ElementMemory>;
+  /** By user, by client. */
+  readonly authors: Map<string, Map<string, Author>>;
+  /** Grows when a copy is taken: what is older is copied before it is changed. */
+  epoch: number;
+}
+
+/** A memory that knows everything after `since`. */
+export function createMemory(since = 0): DocumentMemory {
+  return { since, elements: new Map(), authors: new Map(), epoch: 0 };
+}
+
+/** The one object that stands for an author in this memory. */
+export function internAuthor(memory: DocumentMemory, user: string, client: string): Author {
+  let clients = memory.authors.get(user);
+  if (clients === undefined) {
+    clients = new Map();
+    memory.authors.set(user, clients);
+  }
+  let author = clients.get(client);
+  if (author === undefined) {
+    author = { user, client };
+    clients.set(client, author);
+  }
+  return author;
+}
+
+/** An element's memory, to be written to. `existed`: whether the element was there, if nothing is remembered of it. */
+export function touchElement(
+  memory: DocumentMemory,
+  element: string,
+  existed: boolean,
+  latest: WriteRecord,
+): ElementMemory {
+  const found = memory.elements.get(element);
+  if (found !== undefined && found.epoch === memory.epoch) return found;
+  const touched =
+    found === undefined
+      ? emptyElement(existed, latest, memory.epoch)
+      : { ...found, properties: new Map(found.properties), epoch: memory.epoch };
+  memory.elements.set(element, touched);
+  return touched;
+}
+
+/** The memory of an element that nothing is remembered of. */
+export function emptyElement(existed: boolean, latest: WriteRecord, epoch: number): ElementMemory {
+  const properties = new Map<string, PropertyMemory>();
+  return {
+    latest,
+    existedBefore: existed,
+    life: undefined,
+    whole: undefined,
+    properties,
+    parent: undefined,
+    epoch,
+  };
+}
+
+/**
+ * The memory as it is at this moment, however it is written to afterwards. Costs a copy of the map, and later one of
+ * each element's that is written to.
+ */
+export function freezeMemory(memory: DocumentMemory): DocumentMemory {
+  memory.epoch++;
+  return {
+    since: memory.since,
+    elements: new Map(memory.elements),
+    authors: memory.authors,
+    epoch: memory.epoch,
+  };
+}
+
+/**
+ * Forgets what only bases older than the retained log would ask for. `version`: the lowest that is still in the log.
+ * The last write of each property is kept however old it is, for blame.
+ */
+export function forgetBefore(memory: DocumentMemory, version: number): void {
+  if (version - 1 <= memory.since) return;
+  memory.since = version - 1;
+  for (const [element, found] of memory.elements) {
+    if (found.latest.version < version && !existsNow(found)) {
+      memory.elements.delete(element);
+      continue;
+    }
+    forgetOfElement(touchElement(memory, element, true, found.latest), version);
+  }
+}
+
+function forgetOfElement(memory: ElementMemory, version: number): void {
+  const { life, whole } = memory;
+  memory.life = newer(life, version);
+  for (let event = life; event !== undefined; event = event.previous) {
+    if (event.record.version >= version) continue;
+    memory.existedBefore = event.record.life === "create";
+    break;
+  }
+  if (whole?.other !== undefined && whole.other.version < version) {
+    memory.whole = { last: whole.last, other: undefined, otherValues: undefined };
+  }
+  for (const [name, entry] of memory.properties) {
+    const { last, overwrite } = entry;
+    const keepsOther = entry.other !== undefined && entry.other.version >= version;
+    const other = keepsOther ? entry.other : undefined;
+    const splices = newer(entry.splices, version);
+    if (last === memory.whole?.last && other === memory.whole.other && splices === undefined) {
+      memory.properties.delete(name);
+    } else {
+      const otherValue = keepsOther ? entry.otherValue : undefined;
+      memory.properties.set(name, { last, other, otherValue, overwrite, splices });
+    }
+  }
+}
+
+/** The events of a list (newest first) from a version on; the same list when that is all of it. */
+function newer<T extends { readonly record: WriteRecord; readonly previous: T | undefined }>(
+  list: T | undefined,
+  version: number,
+): T | undefined {
+  const kept: T[] = [];
+  let event = list;
+  for (; event !== undefined && event.record.version >= version; event = event.previous) kept.push(event);
+  if (event === undefined) return list;
+  let rebuilt: T | undefined;
+  for (const each of kept.reverse()) rebuilt = { ...each, previous: rebuilt };
+  return rebuilt;
+}
