@@ -13,6 +13,7 @@ import { applyEffect } from "../shared/document/apply.ts";
 import { own, type Properties } from "../shared/document/json.ts";
 import type { Operation, SequencedOperation, SpliceEdit } from "../shared/document/operation.ts";
 import { differenceSplice, moveSplice } from "../shared/document/splice.ts";
+import { utf8Bytes } from "../shared/document/utf8.ts";
 import { fitOperation, foldOperation, isEmpty, overwrites, splitTyping, withSplice, writes } from "./fold.ts";
 
 interface Entry {
@@ -41,8 +42,6 @@ export interface UnsentBatch {
   /** Larger than a whole message may be; taken out and not part of the batch. */
   readonly tooLarge: readonly Operation[];
 }
-
-const encoder = new TextEncoder();
 
 export class UnsentChanges {
   readonly #entries = new Map<string, Entry>();
@@ -85,7 +84,12 @@ export class UnsentChanges {
       counted: 0,
     };
     entry.low = version;
-    if (entry.high === undefined) {
+    if (operation.type === "create" && entry.operations.at(-1)?.type !== "delete") {
+      // Somebody else deleted the element: what waited for it is moot, and under its base this would exist already.
+      entry.operations = [operation];
+      entry.typing = undefined;
+      entry.high = undefined;
+    } else if (entry.high === undefined) {
       entry.operations = foldOperation(entry.operations, operation);
     } else {
       this.#addPinned(entry, operation);
@@ -238,7 +242,7 @@ export class UnsentChanges {
       let taken = 0;
       for (const operation of ready) {
         const text = JSON.stringify(operation);
-        const size = encoder.encode(text).length + 1;
+        const size = utf8Bytes(text) + 1;
         if (bounds.maxBytes > 0 && size > bounds.maxBytes) {
           tooLarge.push(operation);
           taken += 1;

@@ -1,0 +1,24 @@
+/** The AetherFlow StateSync SDK, for browsers and Node.js: `openDocument` is where everything begins. */
+export type { Json, Properties } from "../shared/document/json.ts";
+export type { Operation, OperationType, SequencedOperation } from "../shared/document/operation.ts";
+export type { ErrorCode } from "../shared/protocol/codes.ts";
+export type {
+  ConflictInfo,
+  DocumentMetadata,
+  PresenceState,
+  Role,
+  SessionInfo,
+  SessionLimits,
+  UserProfile,
+} from "../shared/protocol/messages.ts";
+export type { BackoffOptions } from "./backoff.ts";
+export type { ConnectionState } from "./connection.ts";
+export { ChangeError, type ChangeErrorCode, ConnectionClosedError } from "./errors.ts";
+export type { Listener, Unsubscribe } from "./events.ts";
+export { DocumentReplica, openDocument } from "./open-document.ts";
+export type { ChangeEvent, DocumentEvents, OpenDocumentOptions, RejectEvent } from "./options.ts";
+export type { VersionConflictAnswer } from "./outbox.ts";
+export type { Presence, PresenceEvent } from "./presence.ts";
+export type { ClientSocket, CreateWebSocket } from "./socket.ts";
+export type { Timers } from "./timers.ts";
+export type { ChangeOptions, PropertiesToSet, Transaction } from "./transaction.ts";
