@@ -181,7 +181,8 @@ class Migrator {
       );
     }
     const unknown = states.filter((migration) => migration.state === "unknown");
-    if (unknown.length > 0) this.#log.warn({ unknown: unknown.map(({ name }) => name) }, "the schema is newer than this version");
+    if (unknown.length > 0)
+      this.#log.warn({ unknown: unknown.map(({ name }) => name) }, "the schema is newer than this version");
     const names = new Set(states.filter(({ state }) => state === "pending").map(({ name }) => name));
     return this.#migrations.filter((migration) => names.has(migration.name));
   }
@@ -208,9 +209,12 @@ class Migrator {
         }
         if (error instanceof MigrationProblem || state === undefined || state.startsWith("57P")) throw error;
         const reason = error instanceof Error ? error.message : String(error);
-        throw new MigrationProblem(`migration ${what} failed and was rolled back: ${reason} (SQLSTATE ${state})`, {
-          cause: error,
-        });
+        throw new MigrationProblem(
+          `migration ${what} failed and was rolled back: ${reason} (SQLSTATE ${state})`,
+          {
+            cause: error,
+          },
+        );
       }
     }
   }
@@ -224,7 +228,8 @@ class Migrator {
   }
 
   async #revert(migration: Migration): Promise<void> {
-    if (migration.down === undefined) throw new MigrationProblem(`migrations/${migration.name}.down.sql is missing`);
+    if (migration.down === undefined)
+      throw new MigrationProblem(`migrations/${migration.name}.down.sql is missing`);
     for (const statement of migration.down) await this.#client.query(statement);
     await this.#client.query(`DELETE FROM ${migrationsTable} WHERE name = $1`, [migration.name]);
   }
@@ -232,9 +237,12 @@ class Migrator {
   async #lock(): Promise<void> {
     const deadline = performance.now() + (this.#options.waitMs ?? 300_000);
     for (;;) {
-      const { rows } = await this.#client.query<{ got: boolean }>("SELECT pg_try_advisory_lock($1) AS got", [migrateLock]);
+      const { rows } = await this.#client.query<{ got: boolean }>("SELECT pg_try_advisory_lock($1) AS got", [
+        migrateLock,
+      ]);
       if (rows[0]?.got === true) return;
-      if (performance.now() > deadline) throw new MigrationProblem("another process is migrating and does not end");
+      if (performance.now() > deadline)
+        throw new MigrationProblem("another process is migrating and does not end");
       await delay(50 + Math.random() * 100);
     }
   }
@@ -265,7 +273,10 @@ function compare(migrations: readonly Migration[], rows: readonly AppliedRow[]):
   });
   const known = new Set(migrations.map(({ name }) => name));
   const theirs = rows.filter(({ name }) => !known.has(name));
-  return [...ours, ...theirs.map((row): MigrationState => ({ name: row.name, state: "unknown", appliedAt: row.applied_at }))];
+  return [
+    ...ours,
+    ...theirs.map((row): MigrationState => ({ name: row.name, state: "unknown", appliedAt: row.applied_at })),
+  ];
 }
 
 function namesOf(migrations: readonly Migration[]): string[] {

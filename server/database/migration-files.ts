@@ -40,13 +40,17 @@ export function findMigrationsDir(from: string = import.meta.url): string {
  */
 export async function readMigrations(dir: string = findMigrationsDir()): Promise<Migration[]> {
   const files = (await readdir(dir)).filter((name) => /^\d{4}_.+\.sql$/.test(name));
-  const names = files.filter((name) => !name.endsWith(".down.sql")).map((name) => name.slice(0, -".sql".length));
+  const names = files
+    .filter((name) => !name.endsWith(".down.sql"))
+    .map((name) => name.slice(0, -".sql".length));
   const ordered = (await readJournal(dir)) ?? names.toSorted();
 
   const missing = ordered.find((name) => !names.includes(name));
-  if (missing !== undefined) throw new MigrationProblem(`migrations/${missing}.sql is in the journal but not there`);
+  if (missing !== undefined)
+    throw new MigrationProblem(`migrations/${missing}.sql is in the journal but not there`);
   const extra = names.find((name) => !ordered.includes(name));
-  if (extra !== undefined) throw new MigrationProblem(`migrations/${extra}.sql is not in migrations/meta/_journal.json`);
+  if (extra !== undefined)
+    throw new MigrationProblem(`migrations/${extra}.sql is not in migrations/meta/_journal.json`);
   const numbers = ordered.map((name) => name.slice(0, 4));
   const twice = numbers.find((number, index) => numbers.indexOf(number) !== index);
   if (twice !== undefined) throw new MigrationProblem(`two migrations have the number ${twice}`);

@@ -60,7 +60,9 @@ export class DatabasePool extends pg.Pool {
     ) => void,
   ): Promise<pg.PoolClient> | undefined {
     const full = this.waitingCount >= this.#maxWaiting;
-    const refusal = full ? new StoreUnavailable("too many callers wait for a database connection") : undefined;
+    const refusal = full
+      ? new StoreUnavailable("too many callers wait for a database connection")
+      : undefined;
     if (callback === undefined) {
       if (refusal !== undefined) return Promise.reject(refusal);
       return super.connect().catch((error: unknown) => {
@@ -141,7 +143,10 @@ export function createPool(options: PoolOptions): DatabasePool {
   };
   const pool = new DatabasePool(config, options.maxWaiting ?? 1_000);
   pool.on("error", (error) => {
-    log.warn({ err: { code: "code" in error ? error.code : undefined, message: error.message } }, "an idle database connection broke");
+    log.warn(
+      { err: { code: "code" in error ? error.code : undefined, message: error.message } },
+      "an idle database connection broke",
+    );
   });
   return pool;
 }

@@ -23,7 +23,11 @@ const retryable: Readonly<Record<string, Meaning>> = {
   "57P02": { name: "crash_shutdown", retry: "fresh", backoffMs: 300 },
   "57P03": { name: "cannot_connect_now", retry: "fresh", backoffMs: 300 },
   // A migration or a failover beneath a session with named statements.
-  "0A000": { name: "feature_not_supported (cached plan must not change result type)", retry: "fresh", backoffMs: 0 },
+  "0A000": {
+    name: "feature_not_supported (cached plan must not change result type)",
+    retry: "fresh",
+    backoffMs: 0,
+  },
   "26000": { name: "invalid_sql_statement_name", retry: "fresh", backoffMs: 0 },
   "25006": { name: "read_only_sql_transaction (connected to a standby)", retry: "fresh", backoffMs: 300 },
 };

@@ -45,7 +45,8 @@ export function withTransaction<T>(
   work: (client: PoolClient) => Promise<T>,
   options: TransactionOptions = {},
 ): Promise<T> {
-  const isolation = options.isolation === undefined ? "" : ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`;
+  const isolation =
+    options.isolation === undefined ? "" : ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`;
   const begin = `BEGIN${isolation}${options.readOnly === true ? " READ ONLY" : ""}`;
   const repeatable = options.idempotent === true || options.readOnly === true;
   // Before COMMIT is sent, a lost connection means that nothing happened; afterwards nobody knows.

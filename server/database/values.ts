@@ -9,7 +9,8 @@ const timestamptzArray = 1185;
 /** BIGINT as a number. @throws RangeError beyond 2^53 - 1: a version is refused, never rounded. */
 export function parseBigint(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError("a BIGINT beyond 2^53 - 1 arrived from the database");
+  if (!Number.isSafeInteger(value))
+    throw new RangeError("a BIGINT beyond 2^53 - 1 arrived from the database");
   return value;
 }
 
@@ -22,7 +23,8 @@ export function parseTimestamp(text: string): string {
   if (found !== null) return `${found[1]}T${found[2]}.${(found[3] ?? "").slice(0, 3).padEnd(3, "0")}Z`;
   if (/infinity/.test(text)) throw new RangeError("an infinite time arrived from the database");
   const at = new Date(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
-  if (Number.isNaN(at.getTime())) throw new RangeError("a time that JavaScript cannot hold arrived from the database");
+  if (Number.isNaN(at.getTime()))
+    throw new RangeError("a time that JavaScript cannot hold arrived from the database");
   return at.toISOString();
 }
 

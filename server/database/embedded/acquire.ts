@@ -17,12 +17,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "pg";
 import { type Log, silentLog } from "../log.ts";
-import { embeddedDatabase, embeddedUser, prepareCluster, readPassword } from "./cluster.ts";
+import { embeddedDatabase, embeddedUser, findPostmaster, prepareCluster, readPassword } from "./cluster.ts";
 import { type Layout, prepareLayout } from "./layout.ts";
 import { EmbeddedProblem } from "./problem.ts";
 import { findPlatformPackage, installRuntime, removeOtherRuntimes } from "./runtime.ts";
 import { joinIfRunning, joinOrStart, type Running, stop } from "./server.ts";
-import { findPostmaster } from "./cluster.ts";
 import { withStartLock } from "./start-lock.ts";
 
 /** Key of the users' advisory lock, in the maintenance database `postgres`, where nobody else takes locks. */
@@ -184,7 +183,9 @@ class EmbeddedUse implements EmbeddedDatabase {
 /** Nobody holds it exclusively for longer than the stop of a server whose stopper was killed. */
 async function shareLock(client: Client): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
-    const { rows } = await client.query<{ got: boolean }>("SELECT pg_try_advisory_lock_shared($1) AS got", [usersLock]);
+    const { rows } = await client.query<{ got: boolean }>("SELECT pg_try_advisory_lock_shared($1) AS got", [
+      usersLock,
+    ]);
     if (rows[0]?.got === true) return;
     await delay(50);
   }
@@ -193,7 +194,9 @@ async function shareLock(client: Client): Promise<void> {
 
 async function exclusiveLock(client: Client): Promise<boolean> {
   try {
-    const { rows } = await client.query<{ got: boolean }>("SELECT pg_try_advisory_lock($1) AS got", [usersLock]);
+    const { rows } = await client.query<{ got: boolean }>("SELECT pg_try_advisory_lock($1) AS got", [
+      usersLock,
+    ]);
     return rows[0]?.got === true;
   } catch {
     return false; // the server went away by itself

@@ -47,7 +47,11 @@ const initialSettings: Readonly<Record<string, string>> = {
  * the next one deletes, never half a cluster. Call under the start lock.
  * @throws EmbeddedProblem when initdb fails, or the cluster is of another major version.
  */
-export async function prepareCluster(layout: Layout, runtimeDir: string, platform: PlatformPackage): Promise<void> {
+export async function prepareCluster(
+  layout: Layout,
+  runtimeDir: string,
+  platform: PlatformPackage,
+): Promise<void> {
   const version = await readOptional(path.join(layout.clusterDir, "PG_VERSION"));
   if (version !== undefined) {
     if (version.trim() === platform.major) return;

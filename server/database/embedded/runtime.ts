@@ -49,7 +49,9 @@ export async function findPlatformPackage(platform: NodeJS.Platform, arch: strin
     );
   }
   const root = path.dirname(path.dirname(entry));
-  const { version } = packageSchema.parse(JSON.parse(await readFile(path.join(root, "package.json"), "utf8")));
+  const { version } = packageSchema.parse(
+    JSON.parse(await readFile(path.join(root, "package.json"), "utf8")),
+  );
   return { nativeDir: path.join(root, "native"), version, major: version.slice(0, version.indexOf(".")) };
 }
 

@@ -135,7 +135,8 @@ async function explainEnd(logFile: string, from: number, ended: string): Promise
   // Somebody took the port between the look and the bind: the next attempt takes another.
   if (/could not bind|Address already in use|could not create any TCP/.test(said)) return lastLines;
   // Backends of a killed postmaster notice within seconds that it is gone; until then nothing may be started.
-  if (/pre-existing shared memory block|lock file "postmaster.pid" already exists/.test(said)) return lastLines;
+  if (/pre-existing shared memory block|lock file "postmaster.pid" already exists/.test(said))
+    return lastLines;
   throw new EmbeddedProblem(`the embedded PostgreSQL did not start (${ended}): ${lastLines || "no output"}`);
 }
 
