@@ -1,0 +1,268 @@
+/**
+ * Section 3 of the protocol written down naively: every question is answered by reading the whole log or by replaying
+ * it. Slow and plain; what `decide` does with its memory is compared with it.
+ */
+import { applyOperation } from "../../shared/document/apply.ts";
+import { type Elements, type Json, jsonEqual, own, type Properties } from "../../shared/document/json.ts";
+import type { Author, Operation, SequencedOperation, SpliceEdit } from "../../shared/document/operation.ts";
+import { applySplice } from "../../shared/document/splice.ts";
+
+/** The merge of two lists of edits of one text of this length, gap by gap: the share of `edits`. */
+export function naiveMove(
+  edits: readonly SpliceEdit[],
+  past: readonly SpliceEdit[],
+  length: number,
+  editsFirst: boolean,
+): SpliceEdit[] {
+  const mine = spread(edits, length);
+  const theirs = spread(past, length);
+  const moved: SpliceEdit[] = [];
+  let place = 0;
+  for (let gap = 0; gap <= length; gap++) {
+    if (!editsFirst) place += theirs.inserted[gap]!.length;
+    if (mine.inserted[gap] !== "") moved.push([place, 0, mine.inserted[gap]!]);
+    if (editsFirst) place += theirs.inserted[gap]!.length;
+    if (gap === length || theirs.deleted[gap]) continue;
+    const last = moved.at(-1);
+    // Units deleted one after the other are one edit: half a surrogate pair may not be deleted.
+    if (mine.deleted[gap] && last !== undefined && last[2] === "" && last[0] + last[1] === place) {
+      moved[moved.length - 1] = [last[0], last[1] + 1, ""];
+    } else if (mine.deleted[gap]) {
+      moved.push([place, 1, ""]);
+    }
+    place += 1;
+  }
+  return moved;
+}
+
+function spread(edits: readonly SpliceEdit[], length: number): { inserted: string[]; deleted: boolean[] } {
+  const inserted = new Array<string>(length + 1).fill("");
+  const deleted = new Array<boolean>(length).fill(false);
+  for (const [position, count, insert] of edits) {
+    inserted[position] += insert;
+    deleted.fill(true, position, position + count);
+  }
+  return { inserted, deleted };
+}
+
+export interface NaiveDecision {
+  readonly outcome: "accepted" | "invalid_operation" | "element_not_found" | "version_conflict";
+  /** Of `invalid_operation` and `element_not_found`: the place. */
+  readonly path?: string;
+  /** Not certain from the memory: `decide` may also accept. */
+  readonly doubtful?: boolean;
+  readonly operations: readonly Operation[];
+  /** For each operation: `property|version`, sorted. */
+  readonly collisions: readonly (readonly string[])[];
+}
+
+export function naiveDecide(
+  log: readonly SequencedOperation[],
+  ops: readonly Operation[],
+  base: number,
+  author: Author,
+  policy: "lww" | "strict",
+): NaiveDecision {
+  const sequenced = [...log];
+  const operations: Operation[] = [];
+  const collisions: string[][] = [];
+  for (const [index, op] of ops.entries()) {
+    const judge = new Judge(sequenced, op, base, author, ops.slice(0, index));
+    const misfit = judge.misfit();
+    if (misfit !== undefined) {
+      const path = `ops.${index}.${misfit.path}`;
+      return { outcome: misfit.code, path, doubtful: misfit.doubtful, operations: [], collisions: [] };
+    }
+    const { operation, found } = judge.collide();
+    operations.push(operation);
+    collisions.push([...found].sort());
+    const { user, client } = author;
+    const at = "2026-01-01T00:00:00.000Z";
+    sequenced.push({ ...operation, version: sequenced.length + 1, base, status: "applied", session: "", user, client, at });
+  }
+  const conflicts = policy === "strict" && collisions.some((found) => found.length > 0);
+  return { outcome: conflicts ? "version_conflict" : "accepted", operations, collisions };
+}
+
+class Judge {
+  readonly log: readonly SequencedOperation[];
+  readonly op: Operation;
+  readonly base: number;
+  readonly author: Author;
+  readonly earlier: readonly Operation[];
+
+  constructor(log: readonly SequencedOperation[], op: Operation, base: number, author: Author, earlier: readonly Operation[]) {
+    this.log = log.filter((each) => each.status === "applied" && each.element === op.element);
+    this.op = op;
+    this.base = base;
+    this.author = author;
+    this.earlier = earlier.filter((each) => each.element === op.element);
+  }
+
+  isOwn(op: SequencedOperation): boolean {
+    return op.user === this.author.user && op.client === this.author.client;
+  }
+
+  replay(keep: (op: SequencedOperation) => boolean): Properties | undefined {
+    const elements: Elements = new Map();
+    for (const op of this.log) if (keep(op)) applyOperation(elements, op);
+    return elements.get(this.op.element);
+  }
+
+  othersSince(): SequencedOperation[] {
+    return this.log.filter((op) => op.version > this.base && !this.isOwn(op));
+  }
+
+  ownSince(): SequencedOperation[] {
+    return this.log.filter((op) => op.version > this.base && this.isOwn(op));
+  }
+
+  misfit(): { code: "invalid_operation" | "element_not_found"; path: string; doubtful: boolean } | undefined {
+    const view = this.replay((op) => op.version <= this.base || this.isOwn(op));
+    const { op } = this;
+    if (op.type === "create") {
+      return view === undefined ? undefined : { code: "invalid_operation", path: "element", doubtful: false };
+    }
+    if (view === undefined) return { code: "element_not_found", path: "element", doubtful: false };
+    for (const name of Object.keys(op.append ?? {})) {
+      const present = own(view, name);
+      if (present === undefined || Array.isArray(present)) continue;
+      return { code: "invalid_operation", path: `append.${name}`, doubtful: this.overwrittenByOther(name) };
+    }
+    for (const [name, edits] of Object.entries(op.splice ?? {})) {
+      const path = `splice.${name}`;
+      const doubtful = this.overwrittenByOther(name);
+      if (this.ownSince().some((each) => writes(each, name))) {
+        const certain = this.earlier.some((each) => writes(each, name));
+        return { code: "invalid_operation", path, doubtful: doubtful && !certain };
+      }
+      const present = own(view, name);
+      if (typeof present !== "string" || applySplice(present, edits) === undefined) {
+        return { code: "invalid_operation", path, doubtful };
+      }
+    }
+    return undefined;
+  }
+
+  overwrittenByOther(name: string): boolean {
+    return this.othersSince().some((op) => overwrites(op, name));
+  }
+
+  collide(): { operation: Operation; found: Set<string> } {
+    const { op } = this;
+    const found = new Set<string>();
+    const others = this.othersSince();
+    const lastCreated = Math.max(this.base, ...this.ownSince().filter((each) => each.type === "create").map((each) => each.version));
+    const life = others.filter((each) => each.type === "create" || each.type === "delete");
+    const present = this.replay(() => true);
+    const add = (property: string | null, other: SequencedOperation): void => {
+      found.add(`${isLife(op) || isLife(other) ? null : property}|${other.version}`);
+    };
+    if (op.type === "create") {
+      const latest = life.at(-1);
+      if (latest?.type === "create") add(null, latest);
+      for (const name of this.names()) {
+        const other = others.filter((each) => writes(each, name)).at(-1);
+        if (other === undefined || isLife(other)) continue;
+        if (!jsonEqual(this.valueAfter(other, name), own(op.props, name))) add(null, other);
+      }
+      return { operation: op, found };
+    }
+    const gone = life.some((each) => each.type === "delete" && each.version > lastCreated);
+    const latestLife = life.at(-1);
+    if (op.type === "delete") {
+      if (gone && present !== undefined) add(null, latestLife!);
+      for (const name of this.names()) {
+        const other = others.filter((each) => writes(each, name)).at(-1);
+        if (other !== undefined && !isLife(other) && other.unset?.includes(name) !== true) add(null, other);
+      }
+      return { operation: op, found };
+    }
+    const kept: { set: [string, Json][]; unset: string[]; append: [string, readonly Json[]][]; splice: [string, readonly SpliceEdit[]][] } =
+      { set: [], unset: [], append: [], splice: [] };
+    for (const [name, wanted] of Object.entries(op.set ?? {})) {
+      this.compare(name, wanted, others, add);
+      if (gone) add(null, latestLife!);
+      else kept.set.push([name, wanted]);
+    }
+    for (const name of op.unset ?? []) {
+      this.compare(name, undefined, others, add);
+      if (gone && present !== undefined) add(null, latestLife!);
+      else kept.unset.push(name);
+    }
+    for (const [name, items] of Object.entries(op.append ?? {})) {
+      const overwritten = this.otherOverwrite(name, others);
+      if (gone) add(null, latestLife!);
+      if (overwritten !== undefined) add(name, overwritten);
+      else kept.append.push([name, items]);
+    }
+    for (const [name, edits] of Object.entries(op.splice ?? {})) {
+      const overwritten = this.otherOverwrite(name, others);
+      if (gone) add(null, latestLife!);
+      if (overwritten !== undefined) add(name, overwritten);
+      else kept.splice.push([name, this.moved(name, edits)]);
+    }
+    const { set: _set, unset: _unset, append: _append, splice: _splice, ...rest } = op;
+    const operation: Operation = {
+      ...rest,
+      ...(kept.set.length > 0 ? { set: Object.fromEntries(kept.set) } : {}),
+      ...(kept.unset.length > 0 ? { unset: kept.unset } : {}),
+      ...(kept.append.length > 0 ? { append: Object.fromEntries(kept.append) } : {}),
+      ...(kept.splice.length > 0 ? { splice: Object.fromEntries(kept.splice) } : {}),
+    };
+    return { operation, found };
+  }
+
+  compare(
+    name: string,
+    wanted: Json | undefined,
+    others: readonly SequencedOperation[],
+    add: (property: string | null, other: SequencedOperation) => void,
+  ): void {
+    const other = others.filter((each) => writes(each, name)).at(-1);
+    if (other === undefined || other.type === "delete") return;
+    if (!jsonEqual(this.valueAfter(other, name), wanted)) add(name, other);
+  }
+
+  otherOverwrite(name: string, others: readonly SequencedOperation[]): SequencedOperation | undefined {
+    const other = others.filter((each) => overwrites(each, name)).at(-1);
+    const mine = this.ownSince().filter((each) => overwrites(each, name)).at(-1);
+    return other !== undefined && (mine === undefined || mine.version < other.version) ? other : undefined;
+  }
+
+  moved(name: string, edits: readonly SpliceEdit[]): readonly SpliceEdit[] {
+    let moved = edits;
+    for (const other of this.othersSince()) {
+      const past = other.splice?.[name];
+      if (past === undefined) continue;
+      const before = own(this.replay((each) => each.version < other.version), name) as string;
+      moved = naiveMove(moved, past, before.length, false);
+    }
+    return moved;
+  }
+
+  valueAfter(other: SequencedOperation, name: string): Json | undefined {
+    return own(this.replay((each) => each.version <= other.version), name);
+  }
+
+  /** Every property that anything here names. */
+  names(): Set<string> {
+    return new Set([...this.log, this.op].flatMap((op) => [...Object.keys(op.props ?? {}), ...namesOf(op)]));
+  }
+}
+
+function namesOf({ set, unset, append, splice }: Operation): string[] {
+  return [...Object.keys(set ?? {}), ...(unset ?? []), ...Object.keys(append ?? {}), ...Object.keys(splice ?? {})];
+}
+
+function isLife({ type }: Operation): boolean {
+  return type === "create" || type === "delete";
+}
+
+function writes(op: Operation, name: string): boolean {
+  return isLife(op) || namesOf(op).includes(name);
+}
+
+function overwrites(op: Operation, name: string): boolean {
+  return isLife(op) || Object.hasOwn(op.set ?? {}, name) || op.unset?.includes(name) === true;
+}
