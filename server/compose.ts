@@ -7,8 +7,8 @@ import { createConcurrencyLimit, createRateLimit } from "./access/rate.ts";
 import { createTokens } from "./access/tokens.ts";
 import { createGroupCommit } from "./commit/group-commit.ts";
 import type { Config } from "./config.ts";
-import { createPool, type DatabasePool } from "./database/pool.ts";
 import { pendingMigrations } from "./database/migrate.ts";
+import { createPool, type DatabasePool } from "./database/pool.ts";
 import { createListener, type Listener } from "./fanout/listener.ts";
 import { createPublisher, type Publisher } from "./fanout/publisher.ts";
 import { createHttp } from "./http/app.ts";
@@ -54,7 +54,10 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   const nowMs = Date.now;
 
   const pool = databaseUrl === undefined ? undefined : openPool(config, databaseUrl, log);
-  const store = pool === undefined ? createMemoryStore({ nowMs, newId: uuidv7 }) : createPostgresStore({ pool, newId: uuidv7 });
+  const store =
+    pool === undefined
+      ? createMemoryStore({ nowMs, newId: uuidv7 })
+      : createPostgresStore({ pool, newId: uuidv7 });
 
   const groupCommit = createGroupCommit({
     store,
@@ -160,7 +163,8 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
         user: createConcurrencyLimit(config.limits.socketsPerUser),
         unauthenticated: createConcurrencyLimit(config.limits.unauthenticatedSockets),
       },
-      createRate: ({ perSecond, burst }) => createRateLimit({ perSecond, burst, now: () => performance.now() }),
+      createRate: ({ perSecond, burst }) =>
+        createRateLimit({ perSecond, burst, now: () => performance.now() }),
       random,
       nowMs,
       newShortId: () => nanoid(8),
@@ -178,7 +182,9 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     await registry.close();
     await groupCommit.close();
     await sessionRows.close();
-    await store.sessions.stop(instanceId).catch((cause: unknown) => log.warn({ err: cause }, "lease not released"));
+    await store.sessions
+      .stop(instanceId)
+      .catch((cause: unknown) => log.warn({ err: cause }, "lease not released"));
     await listener?.close();
     await publisher?.close();
     await store.close();

@@ -65,7 +65,9 @@ const envelopeSchema = z.object({
         docId,
         joined: z.array(z.looseObject({ sessionId: z.string() })).optional(),
         left: z.array(z.string()).optional(),
-        states: z.record(z.string(), z.tuple([z.number(), z.record(z.string(), z.json()).nullable()])).optional(),
+        states: z
+          .record(z.string(), z.tuple([z.number(), z.record(z.string(), z.json()).nullable()]))
+          .optional(),
       }),
     ]),
   ),

@@ -103,7 +103,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function reportQueueUsage(): Promise<void> {
     try {
-      const result = await client?.query<{ usage: number }>("SELECT pg_notification_queue_usage()::float8 AS usage");
+      const result = await client?.query<{ usage: number }>(
+        "SELECT pg_notification_queue_usage()::float8 AS usage",
+      );
       const usage = result?.rows[0]?.usage;
       if (usage !== undefined) options.onQueueUsage?.(usage);
     } catch {
@@ -131,7 +133,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
 }
 
 /** Packs news into payloads of at most `maxPayloadBytes`, merging what concerns one document. Exported for its test. */
-export function pack(instanceId: string, news: readonly OutgoingNews[], canary: number | undefined): string[] {
+export function pack(
+  instanceId: string,
+  news: readonly OutgoingNews[],
+  canary: number | undefined,
+): string[] {
   const head = JSON.stringify({ instanceId }).slice(0, -1);
   const room = maxPayloadBytes - Buffer.byteLength(head) - 64;
   const payloads: string[] = [];
@@ -145,7 +151,7 @@ export function pack(instanceId: string, news: readonly OutgoingNews[], canary: 
     bytes = 0;
   };
   for (const one of merge(news)) {
-    for (const text of fit(one, room)) {
+    for (const text of textsOf(one, room)) {
       const size = Buffer.byteLength(text) + 1;
       if (bytes + size > room) flush(undefined);
       items.push(text);
@@ -189,14 +195,16 @@ function join(first: OutgoingOperationsNews, second: OutgoingOperationsNews): Ou
 }
 
 /** The texts of one item: itself, or, where it is too large, the range alone, or presence in pieces. */
-function fit(news: OutgoingNews, room: number): string[] {
-  if (news.kind === "operations") return [fitOperations(news, room)];
+function textsOf(news: OutgoingNews, room: number): string[] {
+  if (news.kind === "operations") return [textOf(news, room)];
   const text = JSON.stringify(news);
   if (news.kind === "change" || Buffer.byteLength(text) < room) return [text];
   const { kind, docId } = news;
   const pieces: OutgoingNews[] = [
     ...(news.joined ?? []).map((session): OutgoingNews => ({ kind, docId, joined: [session] })),
-    ...Object.entries(news.states ?? {}).map(([id, state]): OutgoingNews => ({ kind, docId, states: { [id]: state } })),
+    ...Object.entries(news.states ?? {}).map(
+      ([id, state]): OutgoingNews => ({ kind, docId, states: { [id]: state } }),
+    ),
   ];
   // A session id takes 39 bytes; two hundred at once are one piece.
   for (let at = 0; at < (news.left?.length ?? 0); at += 150) {
@@ -205,7 +213,7 @@ function fit(news: OutgoingNews, room: number): string[] {
   return pieces.map((piece) => JSON.stringify(piece)).filter((piece) => Buffer.byteLength(piece) < room);
 }
 
-function fitOperations(news: OutgoingOperationsNews, room: number): string {
+function textOf(news: OutgoingOperationsNews, room: number): string {
   const { texts, ...pointer } = news;
   const head = JSON.stringify(pointer);
   if (texts === undefined) return head;

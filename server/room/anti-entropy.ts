@@ -80,9 +80,9 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
         failing = true;
       }
       // Spread, so that instances that started together do not ask together.
-      await delay(config.fanout.antiEntropyMs * (0.75 + random() / 2), undefined, { signal: stop.signal }).catch(
-        () => undefined,
-      );
+      await delay(config.fanout.antiEntropyMs * (0.75 + random() / 2), undefined, {
+        signal: stop.signal,
+      }).catch(() => undefined);
     }
   }
 

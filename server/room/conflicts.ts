@@ -4,7 +4,11 @@
  * A record that another instance made is read before anything further is decided (`ready`): otherwise the next
  * collision of the same two people would make a second record beside it.
  */
-import { type ConflictWrite, type RecentConflict, recordConflicts } from "../../shared/document/conflict-record.ts";
+import {
+  type ConflictWrite,
+  type RecentConflict,
+  recordConflicts,
+} from "../../shared/document/conflict-record.ts";
 import type { ConflictInfo } from "../../shared/protocol/messages.ts";
 import type { ConflictRecord } from "../store/store.ts";
 import { Repeatable } from "./repeatable.ts";
@@ -54,8 +58,13 @@ export class RoomConflicts {
   }
 
   /** The records that a proposal makes or joins, and the record of each operation. */
-  record(decided: readonly DecidedEntry[]): { writes: ConflictWrite[]; byOperation: ReadonlyMap<string, string> } {
-    if (!decided.some(({ decision }) => decision.operations.some(({ collisions }) => collisions.length > 0))) {
+  record(decided: readonly DecidedEntry[]): {
+    writes: ConflictWrite[];
+    byOperation: ReadonlyMap<string, string>;
+  } {
+    if (
+      !decided.some(({ decision }) => decision.operations.some(({ collisions }) => collisions.length > 0))
+    ) {
       return { writes: [], byOperation: new Map() };
     }
     const now = this.#now();
@@ -65,9 +74,7 @@ export class RoomConflicts {
       else recent.push(record);
     }
     return recordConflicts({
-      decided: decided.flatMap(({ entry, decision }) =>
-        decision.operations.map((operation) => ({ ...operation, author: entry.submission.origin })),
-      ),
+      decided: decided.flatMap(({ decision }) => decision.operations),
       recent,
       newId: this.#options.newId,
     });
@@ -91,7 +98,9 @@ export class RoomConflicts {
         resolvedAt: before?.resolvedAt ?? (resolvedBy === null ? null : at),
         lastAt: at,
         properties: whole ? [] : [...new Set([...(before?.properties ?? []), ...write.properties])],
-        operations: [...new Set([...(before?.operations ?? []), ...write.operations])].slice(-maxShownOperations),
+        operations: [...new Set([...(before?.operations ?? []), ...write.operations])].slice(
+          -maxShownOperations,
+        ),
       });
       this.#tell(id);
     }
@@ -148,7 +157,8 @@ export class RoomConflicts {
 
 /** A record as the wire shows it. */
 export function conflictInfo(record: ConflictRecord): ConflictInfo {
-  const { id, element, properties, operations, resolution, createdAt, resolvedAt, resolvedBy, description } = record;
+  const { id, element, properties, operations, resolution, createdAt, resolvedAt, resolvedBy, description } =
+    record;
   return {
     id,
     element,

@@ -47,7 +47,8 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
             case "sequenced":
             case "duplicate": {
               const { versions } = answer;
-              const statuses = answer.outcome === "sequenced" ? answer.statuses : versions.map(() => "applied" as const);
+              const statuses =
+                answer.outcome === "sequenced" ? answer.statuses : versions.map(() => "applied" as const);
               resolve({
                 ok: true,
                 version: Math.max(...versions),
@@ -61,7 +62,12 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
               resolve({ ok: false, ...answer.refusal, version: answer.version });
               return;
             case "unavailable":
-              resolve({ ok: false, code: "unavailable", message: "the database did not answer", version: answer.version });
+              resolve({
+                ok: false,
+                code: "unavailable",
+                message: "the database did not answer",
+                version: answer.version,
+              });
           }
         },
       });
@@ -107,7 +113,9 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
 
     async sessions(docId) {
       const rows = await store.sessions.live([docId]);
-      const present = new Map((registry.get(docId)?.sessions() ?? []).map((session) => [session.sessionId, session]));
+      const present = new Map(
+        (registry.get(docId)?.sessions() ?? []).map((session) => [session.sessionId, session]),
+      );
       return rows.map(
         ({ id, client, user, role, joinedAt }): SessionInfo =>
           present.get(id) ?? { sessionId: id, clientId: client, user, role, joinedAt, presence: null },

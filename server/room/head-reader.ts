@@ -18,7 +18,9 @@ interface Question {
   readonly reject: (cause: unknown) => void;
 }
 
-export function createHeadReader(store: { readonly documents: Pick<Store["documents"], "heads"> }): HeadReader {
+export function createHeadReader(store: {
+  readonly documents: Pick<Store["documents"], "heads">;
+}): HeadReader {
   let waiting: Question[] = [];
   let reading = false;
 

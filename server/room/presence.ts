@@ -142,7 +142,8 @@ export class RoomPresence {
     this.#tellJoined(session.sessionId, { ...info, presence: state });
     if (before !== undefined) return;
     // The newcomer's instance may have opened the document just now: it knows our sessions, not what they show.
-    for (const present of this.#members.values()) if (present.state !== null) this.#announce.states.add(present);
+    for (const present of this.#members.values())
+      if (present.state !== null) this.#announce.states.add(present);
   }
 
   #hearLeft(sessionId: string): void {
@@ -210,11 +211,17 @@ export class RoomPresence {
     this.#options.publish({
       kind: "presence",
       docId: this.#options.docId,
-      ...(joined.size === 0 ? {} : { joined: [...joined].map(({ info, state }) => ({ ...info, presence: state })) }),
+      ...(joined.size === 0
+        ? {}
+        : { joined: [...joined].map(({ info, state }) => ({ ...info, presence: state })) }),
       ...(left.size === 0 ? {} : { left: [...left] }),
       ...(states.size === 0
         ? {}
-        : { states: Object.fromEntries([...states].map(({ info, state, number }) => [info.sessionId, [number, state]])) }),
+        : {
+            states: Object.fromEntries(
+              [...states].map(({ info, state, number }) => [info.sessionId, [number, state]]),
+            ),
+          }),
     });
     joined.clear();
     left.clear();

@@ -9,8 +9,7 @@
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
  * are closed, come back with `since`, and the next room judges that.
  */
-import { type Decision, decide } from "../../shared/document/decide.ts";
-import { commitDraft, Draft } from "../../shared/document/draft.ts";
+import { commitDraft, type Decision, Draft, decide } from "../../shared/document/decide.ts";
 import { encodeEffect, type SequencedOperation } from "../../shared/document/operation.ts";
 import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
@@ -32,9 +31,9 @@ import { encodeFrame } from "./frame.ts";
 import type { CloseReason, Member } from "./member.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
+import { restoreState } from "./restore.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
-import { restoreState } from "./restore.ts";
 import type { Submission } from "./submission.ts";
 import { type DecidedEntry, type Proposal, SubmitQueue, type SubmitRoom } from "./submit.ts";
 import { Tail } from "./tail.ts";
@@ -120,7 +119,12 @@ export class Room implements SubmitRoom, SnapshotSource {
       onReady: () => this.#queue.pump(),
     });
     this.#conflicts.clock(loaded.now);
-    this.#snapshots = new SnapshotWriter({ source: this, store: services.store, log: this.#log, config: services.config });
+    this.#snapshots = new SnapshotWriter({
+      source: this,
+      store: services.store,
+      log: this.#log,
+      config: services.config,
+    });
     this.#queue = new SubmitQueue({
       room: this,
       groupCommit: services.groupCommit,
@@ -189,7 +193,8 @@ export class Room implements SubmitRoom, SnapshotSource {
       ops: submission.ops,
       base: submission.base ?? this.#state.version,
       author: submission.origin,
-      policy: submission.onConflict === "reject" || this.#document.conflictPolicy === "strict" ? "strict" : "lww",
+      policy:
+        submission.onConflict === "reject" || this.#document.conflictPolicy === "strict" ? "strict" : "lww",
       retainedFrom: this.#retainedFrom,
       limits: { maxElements, maxDocumentBytes },
     });
@@ -209,8 +214,13 @@ export class Room implements SubmitRoom, SnapshotSource {
     if (this.#state.version === firstVersion - 1) {
       const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
-      const wires = operations.map((operation, index) => encodeOwn(this.docId, operation, firstVersion + index, at));
-      this.#sequenced(wires, operations.map((operation) => operation.status));
+      const wires = operations.map((operation, index) =>
+        encodeOwn(this.docId, operation, firstVersion + index, at),
+      );
+      this.#sequenced(
+        wires,
+        operations.map((operation) => operation.status),
+      );
       this.#services.publish({
         kind: "operations",
         docId: this.docId,
@@ -234,7 +244,9 @@ export class Room implements SubmitRoom, SnapshotSource {
   }
 
   missed({ operations, complete }: Missed): void {
-    this.#advanceRows(operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })));
+    this.#advanceRows(
+      operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })),
+    );
     if (!complete) this.#lookUp(this.#catchingUp);
   }
 
@@ -244,7 +256,8 @@ export class Room implements SubmitRoom, SnapshotSource {
     const { version, operationId } = this.#state;
     const behind = head.version > version;
     // A head that is older than the state was read before our own commit; then the log tells whether it is ours.
-    const suspicious = head.version < version || (head.version === version && differ(head.operationId, operationId));
+    const suspicious =
+      head.version < version || (head.version === version && differ(head.operationId, operationId));
     if (behind || suspicious) this.#lookUp(this.#catchingUp);
     if (
       head.metadataVersion > this.#document.metadataVersion ||
@@ -322,7 +335,9 @@ export class Room implements SubmitRoom, SnapshotSource {
         operations = this.#tail.after(snapshot.version, this.#state.version) ?? [];
       }
       const { user, client } = member.author;
-      const own = answer.known.filter((each) => each.user === user && each.client === client && pending.includes(each.id));
+      const own = answer.known.filter(
+        (each) => each.user === user && each.client === client && pending.includes(each.id),
+      );
       const joined: Joined = {
         document: this.#document,
         version: this.#state.version,
@@ -439,7 +454,8 @@ export class Room implements SubmitRoom, SnapshotSource {
 
   /** The state has moved by these: tell everybody, and answer who submitted them. */
   #sequenced(wires: readonly WireOperation[], statuses: readonly SequencedOperation["status"][]): void {
-    for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes)) this.#broadcast(text);
+    for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes))
+      this.#broadcast(text);
     wires.forEach((wire, index) => {
       this.#tail.push(wire);
       this.#queue.sequenced(wire.id, wire.version, statuses[index] ?? "applied");
@@ -478,10 +494,16 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#services.metrics.catchUps.inc();
     while (!this.#ended) {
       const { version, operationId } = this.#state;
-      const range = await this.#services.store.operations.after(this.docId, { version, id: operationId }, catchUpBytes);
+      const range = await this.#services.store.operations.after(
+        this.docId,
+        { version, id: operationId },
+        catchUpBytes,
+      );
       switch (range.outcome) {
         case "range":
-          this.#advanceRows(range.operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })));
+          this.#advanceRows(
+            range.operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })),
+          );
           if (range.complete || range.operations.length === 0) return;
           break;
         case "missing":
@@ -508,7 +530,8 @@ export class Room implements SubmitRoom, SnapshotSource {
     }
     this.#locks = locks;
     this.#revision = Math.max(this.#revision, revision);
-    const changed = document.metadataVersion > this.#document.metadataVersion || document.state !== this.#document.state;
+    const changed =
+      document.metadataVersion > this.#document.metadataVersion || document.state !== this.#document.state;
     if (document.metadataVersion >= this.#document.metadataVersion) this.#document = document;
     if (changed) for (const member of [...this.#presence.members]) member.documentChanged(document);
   }
@@ -519,7 +542,10 @@ function differ(one: string | null, other: string | null): boolean {
   return one !== null && other !== null && one !== other;
 }
 
-function encodeForCommit({ entry, decision }: DecidedEntry, records: ReadonlyMap<string, string>): CommitOperation[] {
+function encodeForCommit(
+  { entry, decision }: DecidedEntry,
+  records: ReadonlyMap<string, string>,
+): CommitOperation[] {
   const { origin } = entry.submission;
   return decision.operations.map(({ operation, base }) => {
     const conflict = records.get(operation.id);
@@ -540,5 +566,20 @@ function encodeForCommit({ entry, decision }: DecidedEntry, records: ReadonlyMap
 function encodeOwn(docId: string, operation: CommitOperation, version: number, at: string): WireOperation {
   const { id, type, element, base, status, conflict = null, data, extra = null, origin } = operation;
   const { user, client, session } = origin;
-  return encodeSequenced({ docId, version, id, type, element, base, status, conflict, session, user, client, at, data, extra });
+  return encodeSequenced({
+    docId,
+    version,
+    id,
+    type,
+    element,
+    base,
+    status,
+    conflict,
+    session,
+    user,
+    client,
+    at,
+    data,
+    extra,
+  });
 }

@@ -4,7 +4,8 @@
  * saves time only: a missed one costs the next reader a longer log, so that a failure is logged and no more.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import { encodeMemory, freezeMemory } from "../../shared/document/memory.ts";
+import { freezeMemory } from "../../shared/document/document-memory.ts";
+import { encodeMemory } from "../../shared/document/memory.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
 import type { Config } from "../config.ts";
 import type { Logger } from "../observability/log.ts";
@@ -80,7 +81,10 @@ export class SnapshotWriter {
         await store.documents.writeContent(docId, version, Buffer.from(`{${elements.join(",")}}`));
       }
       const kept = await store.snapshots.list(docId);
-      const superfluous = thin(kept.map((each) => each.version), config.retention.snapshotsPerDocument);
+      const superfluous = thin(
+        kept.map((each) => each.version),
+        config.retention.snapshotsPerDocument,
+      );
       if (superfluous.length > 0) await store.snapshots.remove(docId, superfluous);
     } catch (cause) {
       this.#writtenVersion = since;

@@ -11,7 +11,11 @@ export interface Refusal {
 
 export type SubmitAnswer =
   /** Committed, and already broadcast to the sessions of the room. */
-  | { readonly outcome: "sequenced"; readonly versions: readonly number[]; readonly statuses: readonly OperationStatus[] }
+  | {
+      readonly outcome: "sequenced";
+      readonly versions: readonly number[];
+      readonly statuses: readonly OperationStatus[];
+    }
   /** In the log before this submit came, by the same author. */
   | { readonly outcome: "duplicate"; readonly versions: readonly number[] }
   | { readonly outcome: "refused"; readonly refusal: Refusal; readonly version: number }

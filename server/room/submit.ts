@@ -14,8 +14,7 @@
  * (`sequenced`): by this room's own commit, or read back from the log after an outcome that nobody knows.
  */
 import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
-import type { Decision } from "../../shared/document/decide.ts";
-import type { Draft } from "../../shared/document/draft.ts";
+import type { Decision, Draft } from "../../shared/document/decide.ts";
 import type { OperationStatus } from "../../shared/document/operation.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
@@ -36,7 +35,10 @@ export interface SubmitRoom {
   draft(): Draft;
   decide(draft: Draft, submission: Submission): Decision;
   /** Conflict records for what a draft decided, and the record of each operation by id. */
-  records(decided: readonly DecidedEntry[]): { writes: readonly RecordWrite[]; byOperation: ReadonlyMap<string, string> };
+  records(decided: readonly DecidedEntry[]): {
+    writes: readonly RecordWrite[];
+    byOperation: ReadonlyMap<string, string>;
+  };
   /** Whether an operation is among the latest of the log. */
   hasRecent(operationId: string): boolean;
   /** The proposal is stored from `firstVersion` on, and `missed` lies before it: apply and broadcast. */
@@ -196,7 +198,8 @@ export class SubmitQueue {
       return "answered";
     }
     if (submission.base === undefined && !this.#confirmed(entry)) return "wait";
-    const refusal = submission.limited ?? submission.authorise(room.document) ?? mismatch(submission, room.version);
+    const refusal =
+      submission.limited ?? submission.authorise(room.document) ?? mismatch(submission, room.version);
     if (refusal !== undefined) return this.#refuse(entry, refusal);
     const decision = room.decide(draft, submission);
     switch (decision.outcome) {
@@ -206,7 +209,8 @@ export class SubmitQueue {
         room.reachBack(decision.from);
         return "wait";
       case "refused":
-        return this.#refuse(entry, decision);
+        // On top of operations that are not committed yet: true only once they are.
+        return decision.tentative ? "wait" : this.#refuse(entry, decision);
     }
   }
 
@@ -264,7 +268,8 @@ export class SubmitQueue {
     const { user, client } = entry.submission.origin;
     const versions = entry.submission.ops.map(
       (operation) =>
-        known.find((each) => each.id === operation.id && each.user === user && each.client === client)?.version,
+        known.find((each) => each.id === operation.id && each.user === user && each.client === client)
+          ?.version,
     );
     if (versions.every((version) => version !== undefined)) {
       this.#answer(entry, { outcome: "duplicate", versions: versions as number[] });

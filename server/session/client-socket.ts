@@ -63,7 +63,11 @@ export class ClientSocket {
     const { socket, turn, maxSendBufferBytes, onSlow } = this.#options;
     if (!this.open) return;
     // What is corked in this turn counts too: the bound is for what piles up, not for one large answer.
-    if (maxSendBufferBytes > 0 && socket.writableLength > 0 && socket.writableLength + frame.length > maxSendBufferBytes) {
+    if (
+      maxSendBufferBytes > 0 &&
+      socket.writableLength > 0 &&
+      socket.writableLength + frame.length > maxSendBufferBytes
+    ) {
       this.#slow = true;
       onSlow();
       return;

@@ -70,13 +70,22 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     // A connection that fails now would take the process with it.
     stream.on("error", () => stream.destroy());
     const docId = path.exec(request.url ?? "")?.[1];
-    if (docId === undefined) return refuse(stream, 404, "no such WebSocket address");
-    if (closing) return refuse(stream, 503, "shutting down");
-    if (!offers(request.headers["sec-websocket-protocol"])) {
-      return refuse(stream, 400, `the subprotocol ${subprotocol} must be offered`);
+    const refusal = docId === undefined ? noAddress : refusalOf(request);
+    if (docId === undefined || refusal !== undefined) {
+      refuse(stream, refusal ?? noAddress);
+      return;
     }
-    if (!isAllowedOrigin(request, config.auth.allowedOrigins)) return refuse(stream, 403, "origin not allowed");
     webSockets.handleUpgrade(request, stream, head, (ws) => accept(ws, stream as Socket, request, docId));
+  }
+
+  function refusalOf(request: IncomingMessage): UpgradeRefusal | undefined {
+    if (closing) return { status: 503, detail: "shutting down" };
+    if (!offers(request.headers["sec-websocket-protocol"])) {
+      return { status: 400, detail: `the subprotocol ${subprotocol} must be offered` };
+    }
+    if (!isAllowedOrigin(request, config.auth.allowedOrigins))
+      return { status: 403, detail: "origin not allowed" };
+    return undefined;
   }
 
   function accept(ws: WebSocket, stream: Socket, request: IncomingMessage, docId: string): void {
@@ -134,7 +143,9 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
   return {
     renewRows() {
       for (const session of open.keys()) {
-        session.renewRow().catch((cause: unknown) => services.log.warn({ err: cause }, "session not recorded"));
+        session
+          .renewRow()
+          .catch((cause: unknown) => services.log.warn({ err: cause }, "session not recorded"));
       }
     },
     waitingBytes() {
@@ -149,7 +160,9 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       for (const { session } of sockets) session.bye("shutdown", Math.floor(services.random() * 1_000));
       const gone = Promise.all(
         sockets.map(({ ws }) =>
-          ws.readyState === ws.CLOSED ? undefined : new Promise<void>((resolve) => ws.once("close", () => resolve())),
+          ws.readyState === ws.CLOSED
+            ? undefined
+            : new Promise<void>((resolve) => ws.once("close", () => resolve())),
         ),
       );
       let timer: NodeJS.Timeout | undefined;
@@ -180,23 +193,37 @@ function offers(header: string | undefined): boolean {
 
 function describe(request: IncomingMessage, docId: string, trustProxy: boolean): Connection {
   const { authorization, "user-agent": userAgent, "sec-ch-ua-platform": platform } = request.headers;
-  const forwarded = trustProxy ? request.headers["x-forwarded-for"]?.toString().split(",")[0]?.trim() : undefined;
+  const forwarded = trustProxy
+    ? request.headers["x-forwarded-for"]?.toString().split(",")[0]?.trim()
+    : undefined;
   const address = forwarded || request.socket.remoteAddress || "";
   return {
     docId,
     address: address.slice(0, 45),
     token: /^Bearer +(.+)$/i.exec(authorization ?? "")?.[1],
     userAgent: userAgent?.slice(0, maxUserAgentLength),
-    platform: typeof platform === "string" ? platform.replaceAll('"', "").slice(0, maxPlatformLength) : undefined,
+    platform:
+      typeof platform === "string" ? platform.replaceAll('"', "").slice(0, maxPlatformLength) : undefined,
   };
 }
 
-function refuse(stream: Duplex, status: 400 | 403 | 404 | 503, detail: string): void {
-  const titles = { 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 503: "Service Unavailable" } as const;
-  const code = { 400: "invalid", 403: "forbidden", 404: "not_found", 503: "unavailable" }[status];
-  const body = JSON.stringify({ type: "about:blank", title: titles[status], status, detail, code });
+interface UpgradeRefusal {
+  readonly status: 400 | 403 | 404 | 503;
+  readonly detail: string;
+}
+const noAddress: UpgradeRefusal = { status: 404, detail: "no such WebSocket address" };
+const refusals = {
+  400: { title: "Bad Request", code: "invalid" },
+  403: { title: "Forbidden", code: "forbidden" },
+  404: { title: "Not Found", code: "not_found" },
+  503: { title: "Service Unavailable", code: "unavailable" },
+} as const;
+
+function refuse(stream: Duplex, { status, detail }: UpgradeRefusal): void {
+  const { title, code } = refusals[status];
+  const body = JSON.stringify({ type: "about:blank", title, status, detail, code });
   stream.end(
-    `HTTP/1.1 ${status} ${titles[status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+    `HTTP/1.1 ${status} ${title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     () => stream.destroy(),
   );

@@ -82,7 +82,10 @@ export class Session implements Member {
     this.#socket = socket;
     this.#services = services;
     const { opsPerSecond, maxOpsPerSubmit } = services.config.limits;
-    this.#rate = services.createRate({ perSecond: opsPerSecond, burst: Math.max(opsPerSecond, maxOpsPerSubmit) });
+    this.#rate = services.createRate({
+      perSecond: opsPerSecond,
+      burst: Math.max(opsPerSecond, maxOpsPerSubmit),
+    });
     const entered = services.places.unauthenticated.enter("");
     if (entered === undefined) this.close("tooMany");
     else {
@@ -128,7 +131,8 @@ export class Session implements Member {
     const read = readClientMessage(value);
     if (!read.ok) {
       const { message, requestId } = read;
-      if (requestId !== undefined) this.#send<Result>({ type: "result", requestId, ok: false, code: "invalid", message });
+      if (requestId !== undefined)
+        this.#send<Result>({ type: "result", requestId, ok: false, code: "invalid", message });
       else this.#error("bad_message", message);
       return;
     }
@@ -185,7 +189,8 @@ export class Session implements Member {
     if (token !== undefined) {
       const verified = await tokens.verify(token);
       if (this.#state !== "joining") return;
-      if (!verified.ok) return verified.reason === "unavailable" ? this.#overloaded() : this.close("unauthenticated");
+      if (!verified.ok)
+        return verified.reason === "unavailable" ? this.#overloaded() : this.close("unauthenticated");
       this.#identity = verified.identity;
       const entered = places.user.enter(verified.identity.userId);
       if (entered === undefined) return this.close("tooMany");
@@ -198,7 +203,8 @@ export class Session implements Member {
     for (let attempt = 0; attempt < 3; attempt += 1) {
       const room = await registry.open(this.#connection.docId);
       if (this.#state !== "joining") return;
-      const role = room && room.document.state !== "deleted" ? roleOf(room.document, this.#identity) : undefined;
+      const role =
+        room && room.document.state !== "deleted" ? roleOf(room.document, this.#identity) : undefined;
       if (room === undefined || role === undefined) return this.#refuseEntry();
       this.#role = role;
       this.#info = { sessionId: this.id, clientId: hello.clientId, user, role, joinedAt: this.#time() };
@@ -297,7 +303,9 @@ export class Session implements Member {
       for (const [index, part] of parts.entries()) {
         await this.#socket.drained();
         if (this.#closed) return;
-        this.#socket.send(encodeFrame(`{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`));
+        this.#socket.send(
+          encodeFrame(`{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`),
+        );
       }
     }
     if (rides === "") {
@@ -327,7 +335,11 @@ export class Session implements Member {
     const judged = this.#submits.receive(seq);
     if (judged.outcome === "held") {
       const retry = judged.code === "rate_limited" ? { details: { retryAfterMs: 100 } } : {};
-      this.#reject(seq, { code: judged.code, message: "an earlier submit has to come again first", ...retry }, room.version);
+      this.#reject(
+        seq,
+        { code: judged.code, message: "an earlier submit has to come again first", ...retry },
+        room.version,
+      );
       return;
     }
     if (judged.outcome === "unexpected") {
@@ -394,7 +406,11 @@ export class Session implements Member {
         return;
       case "unavailable":
         this.#submits.unhandled(seq, "unavailable");
-        this.#reject(seq, { code: "unavailable", message: "the database did not answer; repeat it as it was" }, answer.version);
+        this.#reject(
+          seq,
+          { code: "unavailable", message: "the database did not answer; repeat it as it was" },
+          answer.version,
+        );
         return;
       case "refused":
         if (answer.refusal.code === "rate_limited") this.#submits.unhandled(seq, "rate_limited");
@@ -568,7 +584,8 @@ function authorise(document: DocumentRecord, identity: Identity | undefined): Re
   if (role === undefined || !includesRole(role, "editor")) {
     return { code: "forbidden", message: `a ${role ?? "stranger"} may not edit` };
   }
-  if (document.state !== "active") return { code: "not_active", message: `the document is ${document.state}` };
+  if (document.state !== "active")
+    return { code: "not_active", message: `the document is ${document.state}` };
   return undefined;
 }
 
@@ -576,7 +593,11 @@ function exceeds(state: PresenceState, maxBytes: number): boolean {
   return maxBytes > 0 && Buffer.byteLength(JSON.stringify(state)) > maxBytes;
 }
 
-function snapshotField(snapshot: { version: number; operationId: string | null }, inside: string, more: boolean): string {
+function snapshotField(
+  snapshot: { version: number; operationId: string | null },
+  inside: string,
+  more: boolean,
+): string {
   const id = snapshot.operationId === null ? "" : `,"id":"${snapshot.operationId}"`;
   return `,"snapshot":{"version":${snapshot.version}${id},"elements":{${inside}},"more":${more}}`;
 }

@@ -12,7 +12,8 @@ import type { Auth, Hello, Ping, PresenceUpdate, Submit } from "./messages.ts";
 /** Operation ids of `hello.pending`. */
 export const maxPending = 1_000;
 
-const text = (max: number) => z.string().min(1).max(max).refine(isText, "contains characters that cannot be stored");
+const text = (max: number) =>
+  z.string().min(1).max(max).refine(isText, "contains characters that cannot be stored");
 const version = z.int().nonnegative();
 const uuid = z.string().refine(isUuid, "expected a lower-case UUID");
 
@@ -51,7 +52,14 @@ const small = { hello, presence, ping, auth };
 
 export type ReadMessage =
   | { readonly ok: true; readonly message: Hello | PresenceUpdate | Ping | Auth }
-  | { readonly ok: true; readonly message: { readonly type: "submit"; readonly seq: number; readonly value: Readonly<Record<string, unknown>> } }
+  | {
+      readonly ok: true;
+      readonly message: {
+        readonly type: "submit";
+        readonly seq: number;
+        readonly value: Readonly<Record<string, unknown>>;
+      };
+    }
   /** `seq` or `requestId` where the message carried a usable one: the answer names it. */
   | { readonly ok: false; readonly message: string; readonly requestId?: string };
 
@@ -72,7 +80,11 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
   const parsed = small[type as keyof typeof small].safeParse(value);
   if (parsed.success) return { ok: true, message: parsed.data as Hello | PresenceUpdate | Ping | Auth };
   const issue = parsed.error.issues[0];
-  return { ok: false, message: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`, ...answered };
+  return {
+    ok: false,
+    message: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
+    ...answered,
+  };
 }
 
 export type ReadSubmit =
@@ -90,7 +102,8 @@ export function readSubmit(value: Readonly<Record<string, unknown>>, maxOps: num
   if (typeof base !== "number" || !Number.isSafeInteger(base) || base < 0) {
     return invalid("base", "expected an integer of at least 0");
   }
-  if (onConflict !== undefined && onConflict !== "reject") return invalid("onConflict", 'expected "reject" or nothing');
+  if (onConflict !== undefined && onConflict !== "reject")
+    return invalid("onConflict", 'expected "reject" or nothing');
   const read = readOperations(value.ops, maxOps);
   if (!read.ok) return read;
   return { ok: true, submit: { base, ops: read.ops, ...(onConflict === undefined ? {} : { onConflict }) } };
@@ -101,7 +114,8 @@ export function readOperations(
   value: unknown,
   maxOps: number,
 ): { readonly ok: true; readonly ops: readonly Operation[] } | (ReadSubmit & { ok: false }) {
-  if (!Array.isArray(value) || value.length === 0) return invalid("ops", "expected a list of at least one operation");
+  if (!Array.isArray(value) || value.length === 0)
+    return invalid("ops", "expected a list of at least one operation");
   if (maxOps > 0 && value.length > maxOps) {
     return {
       ok: false,
