@@ -164,6 +164,6 @@ export function commitDraft(
     else if (properties !== undefined) elements.set(element, properties);
   }
   state.version += records.length;
-  state.operationId = draft.operationId;
+  state.operationId = records.at(-1)?.operationId ?? state.operationId;
   state.bytes += draft.growth;
 }

@@ -3,7 +3,7 @@
  * nothing that is still remembered falls out on the way. Records are written once for each element.
  */
 
-import { createMemory, type DocumentMemory, freezeMemory, internAuthor } from "./document-memory.ts";
+import { createMemory, type DocumentMemory, internAuthor } from "./document-memory.ts";
 import type {
   ElementMemory,
   LifeEvent,
@@ -14,6 +14,8 @@ import type {
 } from "./element-memory.ts";
 import type { Json, Properties } from "./json.ts";
 import type { Author, SpliceEdit } from "./operation.ts";
+
+export { freezeMemory } from "./document-memory.ts";
 
 /** A part is closed when it is this long, in UTF-16 units; a single larger entry alone may exceed it. */
 const partLength = 192 * 1024;
@@ -46,14 +48,10 @@ interface Part {
 }
 
 /**
- * The memory of this moment as texts of about 256 KiB at most. It is frozen when this is called; the texts may be
- * drawn later, a part at a time, while the memory is written to.
+ * A memory as texts of about 256 KiB at most. Where it is written to before the last text is drawn, give a frozen one
+ * (`freezeMemory`).
  */
-export function encodeMemory(memory: DocumentMemory): Iterable<string> {
-  return encodeParts(freezeMemory(memory));
-}
-
-function* encodeParts(memory: DocumentMemory): Iterable<string> {
+export function* encodeMemory(memory: DocumentMemory): Iterable<string> {
   let part = new PartWriter(memory.since);
   for (const [element, remembered] of memory.elements) {
     part.addElement(element, remembered);

@@ -82,9 +82,12 @@ function checkSplice(name: string, edits: readonly SpliceEdit[], judged: Judged)
   return spliceFits(text, moveAlong(edits, since)) ? undefined : outside;
 }
 
-function wroteSince({ last, other, splices }: PropertyMemory, author: Author, base: number): boolean {
-  if (last.author === author && last.version > base) return true;
-  if (other !== undefined && other.author === author && other.version > base) return true;
+/** Exact, but for writes that another author has overwritten since: those are forgotten when two others wrote later. */
+function wroteSince(entry: PropertyMemory, author: Author, base: number): boolean {
+  const { last, other, overwrite, splices } = entry;
+  for (const record of [last, other, overwrite]) {
+    if (record !== undefined && record.author === author && record.version > base) return true;
+  }
   for (let event = splices; event !== undefined && event.record.version > base; event = event.previous) {
     if (event.record.author === author) return true;
   }

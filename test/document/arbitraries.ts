@@ -3,7 +3,10 @@ import type { Json } from "../../shared/document/json.ts";
 import type { SpliceEdit } from "../../shared/document/operation.ts";
 
 /** Short texts with characters of one, two, three and four bytes, the last as surrogate pairs. */
-export const text = fc.string({ unit: fc.constantFrom("a", "b", "c", "é", "あ", "😀", "👩‍💻"), maxLength: 12 });
+export const text = fc.string({
+  unit: fc.constantFrom("a", "b", "c", "é", "あ", "😀", "👩‍💻"),
+  maxLength: 12,
+});
 
 /** Edits that fit a text: in order, without overlap, not inside a pair. */
 export function fittingEdits(of: string, maxEdits = 3): fc.Arbitrary<SpliceEdit[]> {

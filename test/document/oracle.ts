@@ -49,8 +49,8 @@ export interface NaiveDecision {
   readonly outcome: "accepted" | "invalid_operation" | "element_not_found" | "version_conflict";
   /** Of `invalid_operation` and `element_not_found`: the place. */
   readonly path?: string;
-  /** Not certain from the memory: `decide` may also accept. */
-  readonly doubtful?: boolean;
+  /** Places that do not fit the author's view, which a memory of the latest writes alone need not know. */
+  readonly doubtful: readonly string[];
   readonly operations: readonly Operation[];
   /** For each operation: `property|version`, sorted. */
   readonly collisions: readonly (readonly string[])[];
@@ -66,22 +66,32 @@ export function naiveDecide(
   const sequenced = [...log];
   const operations: Operation[] = [];
   const collisions: string[][] = [];
+  const doubtful: string[] = [];
   for (const [index, op] of ops.entries()) {
     const judge = new Judge(sequenced, op, base, author, ops.slice(0, index));
-    const misfit = judge.misfit();
-    if (misfit !== undefined) {
+    for (const misfit of judge.misfits()) {
       const path = `ops.${index}.${misfit.path}`;
-      return { outcome: misfit.code, path, doubtful: misfit.doubtful, operations: [], collisions: [] };
+      if (!misfit.doubtful) return { outcome: misfit.code, path, doubtful, operations: [], collisions: [] };
+      doubtful.push(path);
     }
     const { operation, found } = judge.collide();
     operations.push(operation);
     collisions.push([...found].sort());
     const { user, client } = author;
     const at = "2026-01-01T00:00:00.000Z";
-    sequenced.push({ ...operation, version: sequenced.length + 1, base, status: "applied", session: "", user, client, at });
+    sequenced.push({
+      ...operation,
+      version: sequenced.length + 1,
+      base,
+      status: "applied",
+      session: "",
+      user,
+      client,
+      at,
+    });
   }
   const conflicts = policy === "strict" && collisions.some((found) => found.length > 0);
-  return { outcome: conflicts ? "version_conflict" : "accepted", operations, collisions };
+  return { outcome: conflicts ? "version_conflict" : "accepted", doubtful, operations, collisions };
 }
 
 class Judge {
@@ -91,7 +101,13 @@ class Judge {
   readonly author: Author;
   readonly earlier: readonly Operation[];
 
-  constructor(log: readonly SequencedOperation[], op: Operation, base: number, author: Author, earlier: readonly Operation[]) {
+  constructor(
+    log: readonly SequencedOperation[],
+    op: Operation,
+    base: number,
+    author: Author,
+    earlier: readonly Operation[],
+  ) {
     this.log = log.filter((each) => each.status === "applied" && each.element === op.element);
     this.op = op;
     this.base = base;
@@ -117,42 +133,43 @@ class Judge {
     return this.log.filter((op) => op.version > this.base && this.isOwn(op));
   }
 
-  misfit(): { code: "invalid_operation" | "element_not_found"; path: string; doubtful: boolean } | undefined {
+  misfits(): { code: "invalid_operation" | "element_not_found"; path: string; doubtful: boolean }[] {
     const view = this.replay((op) => op.version <= this.base || this.isOwn(op));
     const { op } = this;
     if (op.type === "create") {
-      return view === undefined ? undefined : { code: "invalid_operation", path: "element", doubtful: false };
+      return view === undefined ? [] : [{ code: "invalid_operation", path: "element", doubtful: false }];
     }
-    if (view === undefined) return { code: "element_not_found", path: "element", doubtful: false };
+    if (view === undefined) return [{ code: "element_not_found", path: "element", doubtful: false }];
+    const paths: { name: string; path: string; certain: boolean }[] = [];
     for (const name of Object.keys(op.append ?? {})) {
       const present = own(view, name);
-      if (present === undefined || Array.isArray(present)) continue;
-      return { code: "invalid_operation", path: `append.${name}`, doubtful: this.overwrittenByOther(name) };
+      if (present !== undefined && !Array.isArray(present))
+        paths.push({ name, path: `append.${name}`, certain: false });
     }
     for (const [name, edits] of Object.entries(op.splice ?? {})) {
-      const path = `splice.${name}`;
-      const doubtful = this.overwrittenByOther(name);
-      if (this.ownSince().some((each) => writes(each, name))) {
-        const certain = this.earlier.some((each) => writes(each, name));
-        return { code: "invalid_operation", path, doubtful: doubtful && !certain };
-      }
       const present = own(view, name);
-      if (typeof present !== "string" || applySplice(present, edits) === undefined) {
-        return { code: "invalid_operation", path, doubtful };
+      const fits = typeof present === "string" && applySplice(present, edits) !== undefined;
+      const certain = this.earlier.some((each) => writes(each, name));
+      if (!fits || certain || this.ownSince().some((each) => writes(each, name))) {
+        paths.push({ name, path: `splice.${name}`, certain });
       }
     }
-    return undefined;
-  }
-
-  overwrittenByOther(name: string): boolean {
-    return this.othersSince().some((op) => overwrites(op, name));
+    return paths.map(({ name, path, certain }) => {
+      const doubtful = !certain && this.otherOverwrite(name, this.othersSince()) !== undefined;
+      return { code: "invalid_operation", path, doubtful };
+    });
   }
 
   collide(): { operation: Operation; found: Set<string> } {
     const { op } = this;
     const found = new Set<string>();
     const others = this.othersSince();
-    const lastCreated = Math.max(this.base, ...this.ownSince().filter((each) => each.type === "create").map((each) => each.version));
+    const lastCreated = Math.max(
+      this.base,
+      ...this.ownSince()
+        .filter((each) => each.type === "create")
+        .map((each) => each.version),
+    );
     const life = others.filter((each) => each.type === "create" || each.type === "delete");
     const present = this.replay(() => true);
     const add = (property: string | null, other: SequencedOperation): void => {
@@ -178,8 +195,12 @@ class Judge {
       }
       return { operation: op, found };
     }
-    const kept: { set: [string, Json][]; unset: string[]; append: [string, readonly Json[]][]; splice: [string, readonly SpliceEdit[]][] } =
-      { set: [], unset: [], append: [], splice: [] };
+    const kept: {
+      set: [string, Json][];
+      unset: string[];
+      append: [string, readonly Json[]][];
+      splice: [string, readonly SpliceEdit[]][];
+    } = { set: [], unset: [], append: [], splice: [] };
     for (const [name, wanted] of Object.entries(op.set ?? {})) {
       this.compare(name, wanted, others, add);
       if (gone) add(null, latestLife!);
@@ -226,7 +247,9 @@ class Judge {
 
   otherOverwrite(name: string, others: readonly SequencedOperation[]): SequencedOperation | undefined {
     const other = others.filter((each) => overwrites(each, name)).at(-1);
-    const mine = this.ownSince().filter((each) => overwrites(each, name)).at(-1);
+    const mine = this.ownSince()
+      .filter((each) => overwrites(each, name))
+      .at(-1);
     return other !== undefined && (mine === undefined || mine.version < other.version) ? other : undefined;
   }
 
@@ -235,14 +258,20 @@ class Judge {
     for (const other of this.othersSince()) {
       const past = other.splice?.[name];
       if (past === undefined) continue;
-      const before = own(this.replay((each) => each.version < other.version), name) as string;
+      const before = own(
+        this.replay((each) => each.version < other.version),
+        name,
+      ) as string;
       moved = naiveMove(moved, past, before.length, false);
     }
     return moved;
   }
 
   valueAfter(other: SequencedOperation, name: string): Json | undefined {
-    return own(this.replay((each) => each.version <= other.version), name);
+    return own(
+      this.replay((each) => each.version <= other.version),
+      name,
+    );
   }
 
   /** Every property that anything here names. */
@@ -252,7 +281,12 @@ class Judge {
 }
 
 function namesOf({ set, unset, append, splice }: Operation): string[] {
-  return [...Object.keys(set ?? {}), ...(unset ?? []), ...Object.keys(append ?? {}), ...Object.keys(splice ?? {})];
+  return [
+    ...Object.keys(set ?? {}),
+    ...(unset ?? []),
+    ...Object.keys(append ?? {}),
+    ...Object.keys(splice ?? {}),
+  ];
 }
 
 function isLife({ type }: Operation): boolean {

@@ -17,20 +17,40 @@ const textAndTwo = text.chain((of) => fc.tuple(fc.constant(of), fittingEdits(of)
 
 describe("splice", () => {
   it("[document/splice] positions are those of the text before all edits of the list", () => {
-    expect(applySplice("abcdef", [[0, 1, "X"], [1, 0, "Y"], [4, 2, ""]])).toBe("XYbcd");
-    expect(applySplice("ab", [[1, 0, "1"], [1, 0, "2"]])).toBe("a12b");
+    expect(
+      applySplice("abcdef", [
+        [0, 1, "X"],
+        [1, 0, "Y"],
+        [4, 2, ""],
+      ]),
+    ).toBe("XYbcd");
+    expect(
+      applySplice("ab", [
+        [1, 0, "1"],
+        [1, 0, "2"],
+      ]),
+    ).toBe("a12b");
   });
 
   it.each<[string, SpliceEdit[]]>([
     ["abc", [[4, 0, "x"]]],
     ["abc", [[2, 2, ""]]],
-    ["abc", [[2, 1, ""], [1, 0, "x"]]],
+    [
+      "abc",
+      [
+        [2, 1, ""],
+        [1, 0, "x"],
+      ],
+    ],
     ["a😀", [[2, 0, "x"]]],
     ["a😀", [[1, 1, ""]]],
     ["a😀", [[2, 1, ""]]],
-  ])("[document/splice] an edit outside the text, out of order or inside a surrogate pair does not apply: %j %j", (of, edits) => {
-    expect(applySplice(of, edits)).toBeUndefined();
-  });
+  ])(
+    "[document/splice] an edit outside the text, out of order or inside a surrogate pair does not apply: %j %j",
+    (of, edits) => {
+      expect(applySplice(of, edits)).toBeUndefined();
+    },
+  );
 
   it("[document/splice] insertions at one place: the earlier in order stands left", () => {
     expect(moved("ab", [[1, 0, "first"]], [[1, 0, "second"]])).toBe("afirstsecondb");
@@ -82,7 +102,9 @@ describe("splice", () => {
   });
 
   it("[document/splice] a replica that shows theirs under its own typing ends as the server, over many edits", () => {
-    const script = text.chain((of) => fc.tuple(fc.constant(of), fittingEdits(of), fc.array(fc.nat(), { maxLength: 8 }), text));
+    const script = text.chain((of) =>
+      fc.tuple(fc.constant(of), fittingEdits(of), fc.array(fc.nat(), { maxLength: 8 }), text),
+    );
     fc.assert(
       fc.property(script, ([of, typed, places, inserted]) => {
         let confirmed = of;
@@ -104,7 +126,9 @@ describe("splice", () => {
 
   it("[document/splice] a composed list does what the two did one after the other", () => {
     const two = text.chain((of) =>
-      fittingEdits(of).chain((first) => fc.tuple(fc.constant(of), fc.constant(first), fittingEdits(applySplice(of, first)!))),
+      fittingEdits(of).chain((first) =>
+        fc.tuple(fc.constant(of), fc.constant(first), fittingEdits(applySplice(of, first)!)),
+      ),
     );
     fc.assert(
       fc.property(two, ([of, first, second]) => {
@@ -116,7 +140,10 @@ describe("splice", () => {
   });
 
   it("[document/splice] typing letter after letter composes into one edit", () => {
-    const typed = [..."hello"].reduce<SpliceEdit[]>((all, letter, at) => composeSplices(all, [[3 + at, 0, letter]]), []);
+    const typed = [..."hello"].reduce<SpliceEdit[]>(
+      (all, letter, at) => composeSplices(all, [[3 + at, 0, letter]]),
+      [],
+    );
     expect(typed).toEqual([[3, 0, "hello"]]);
   });
 
