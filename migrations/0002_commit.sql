@@ -17,6 +17,8 @@
 -- Arrays come in binary from the driver: no text to escape or parse on either side. Documents are sorted by id,
 -- operations by document; p_offsets[i] + 1 … p_offsets[i + 1] are the operations of document i.
 -- The zero UUID stands for null in p_expected_ids; optional arrays are null when nothing differs from the default.
+-- p_exact: documents (by place) that are accepted at p_expected only. p_new_sessions: for each origin the place of its
+-- document when its session may not be recorded yet, else 0.
 -- Result: per document its first version (0: not committed, see o_problems) and revision.
 CREATE FUNCTION "commit_batch_v1"(
   p_wait boolean, p_missed_bytes integer,
@@ -25,7 +27,7 @@ CREATE FUNCTION "commit_batch_v1"(
   p_op_origins integer[], p_statuses text[], p_op_conflicts uuid[], p_extras text[],
   p_users text[], p_clients text[], p_sessions uuid[], p_lock_clients text[], p_ips text[], p_agents text[],
   p_platforms text[], p_new_sessions integer[],
-  p_conflicts jsonb, p_resolves jsonb,
+  p_exact integer[], p_conflicts jsonb, p_resolves jsonb,
   OUT o_firsts bigint[], OUT o_revisions bigint[], OUT o_at timestamptz, OUT o_problems json
 ) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -203,8 +205,8 @@ BEGIN
         END IF;
       END IF;
 
-      IF v_outcome[i] IS NULL AND p_expected[i] < l_versions[r] AND v_last >= v_first
-        AND (v_touched OR v_through < l_versions[r] OR p_expected[i] + 1 < l_retained[r]) THEN
+      IF v_outcome[i] IS NULL AND p_expected[i] < l_versions[r] AND (i = ANY (p_exact) OR (v_last >= v_first
+        AND (v_touched OR v_through < l_versions[r] OR p_expected[i] + 1 < l_retained[r]))) THEN
         v_outcome[i] := 'stale';
       END IF;
 
@@ -395,7 +397,7 @@ BEGIN
       o_revisions[i] := l_revisions[v_row[i]] + v_grow[i];
     END IF;
   END LOOP;
-  IF v_problems <> '{}' THEN
+  IF cardinality(v_problems) > 0 THEN
     o_problems := array_to_json(v_problems);
   END IF;
 END

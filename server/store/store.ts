@@ -7,7 +7,13 @@
  */
 import type { Json } from "../../shared/document/json.ts";
 import type { OperationStatus, OperationType } from "../../shared/document/operation.ts";
-import type { ConflictPolicy, DocumentState, DocumentType, Role, UserProfile } from "../../shared/protocol/messages.ts";
+import type {
+  ConflictPolicy,
+  DocumentState,
+  DocumentType,
+  Role,
+  UserProfile,
+} from "../../shared/protocol/messages.ts";
 
 /** The database did not answer, or answered that it cannot now. What was asked for may have happened. */
 export class StoreUnavailable extends Error {
@@ -118,12 +124,19 @@ export type UpdateDocumentResult =
 
 export interface DocumentStore {
   /** Creates a document at version 0. */
-  create(document: NewDocument): Promise<{ outcome: "created"; document: DocumentRecord } | { outcome: "taken" }>;
+  create(
+    document: NewDocument,
+  ): Promise<{ outcome: "created"; document: DocumentRecord } | { outcome: "taken" }>;
   get(docId: string): Promise<DocumentRecord | undefined>;
   /** One query; what is absent is left out. */
   getMany(docIds: readonly string[]): Promise<DocumentRecord[]>;
   /** Changes metadata under the row's lock and moves `metadataVersion`; with `expectedMetadataVersion` only at that one. */
-  update(docId: string, change: DocumentChange, by: string, expectedMetadataVersion?: number): Promise<UpdateDocumentResult>;
+  update(
+    docId: string,
+    change: DocumentChange,
+    by: string,
+    expectedMetadataVersion?: number,
+  ): Promise<UpdateDocumentResult>;
   /** Removes a document and all that belongs to it, the log in parts. */
   purge(docId: string): Promise<boolean>;
   list(filter: DocumentFilter, sort: DocumentSort, page: Page): Promise<Paged<DocumentRecord>>;
@@ -135,6 +148,8 @@ export interface DocumentStore {
   /** Moves the materialised `content` forward; false when a newer one is there already. */
   writeContent(docId: string, version: number, content: Uint8Array): Promise<boolean>;
   readContent(docId: string): Promise<{ version: number; content: Uint8Array } | undefined>;
+  /** Moves `updatedAt` to now and sets `updatedBy`, for edits that no write of content has shown yet. */
+  touch(documents: readonly { readonly docId: string; readonly by: string }[]): Promise<void>;
   addActiveUser(docId: string, user: string): Promise<void>;
   removeActiveUser(docId: string, user: string): Promise<void>;
   /** Snapshot, the log after it, metadata and locks in one consistent read. */
@@ -208,7 +223,12 @@ export interface OperationFilter {
 
 export type LogRange =
   /** `operations` follow on `after` without a gap; `complete` when they reach the document's version at the time of the read. */
-  | { readonly outcome: "range"; readonly operations: readonly StoredOperation[]; readonly complete: boolean; readonly head: Head }
+  | {
+      readonly outcome: "range";
+      readonly operations: readonly StoredOperation[];
+      readonly complete: boolean;
+      readonly head: Head;
+    }
   /** `after` is older than the retained log. */
   | { readonly outcome: "archived"; readonly head: Head }
   /** The operation at `after.version` is another one, or the version was never reached: another history. */
@@ -287,6 +307,8 @@ export interface DocumentBatch {
   /** Id of the operation at `expectedVersion`; null at 0. */
   readonly expectedId: string | null;
   readonly metadataVersion: number;
+  /** Accept at `expectedVersion` only: at any later one the answer is `stale` (replacing a whole content). */
+  readonly exact?: boolean;
   readonly operations: readonly CommitOperation[];
   readonly conflicts?: readonly ConflictWrite[];
   readonly resolves?: readonly ConflictResolve[];
@@ -303,7 +325,13 @@ export interface Missed {
 
 export type CommitResult =
   /** Stored as `firstVersion`… in order. */
-  | { readonly outcome: "committed"; readonly firstVersion: number; readonly at: string; readonly revision: number; readonly missed: Missed }
+  | {
+      readonly outcome: "committed";
+      readonly firstVersion: number;
+      readonly at: string;
+      readonly revision: number;
+      readonly missed: Missed;
+    }
   /** An operation since `expectedVersion` touches an element of the batch: compare again, propose again. */
   | { readonly outcome: "stale"; readonly head: Head; readonly missed: Missed }
   /** Some ids are in the log already. Judged before anything else. */
@@ -340,8 +368,15 @@ export interface ConflictRecord {
 export interface ConflictStore {
   /** For tools: the server makes records within the commit. */
   create(docId: string, conflict: ConflictWrite): Promise<ConflictRecord>;
-  get(docId: string, conflictId: string): Promise<{ conflict: ConflictRecord; operations: StoredOperation[] } | undefined>;
-  list(docId: string, state: "unresolved" | "resolved" | undefined, page: Page): Promise<Paged<ConflictRecord>>;
+  get(
+    docId: string,
+    conflictId: string,
+  ): Promise<{ conflict: ConflictRecord; operations: StoredOperation[] } | undefined>;
+  list(
+    docId: string,
+    state: "unresolved" | "resolved" | undefined,
+    page: Page,
+  ): Promise<Paged<ConflictRecord>>;
   /** Records made, joined or resolved lately: by id, in one query. */
   getMany(docId: string, conflictIds: readonly string[]): Promise<ConflictRecord[]>;
   /** False when it is resolved already or absent. */
@@ -377,7 +412,12 @@ export interface LockRequest {
 }
 
 export type LockResult =
-  | { readonly outcome: "granted"; readonly lock: LockRecord; readonly revision: number; readonly renewed: boolean }
+  | {
+      readonly outcome: "granted";
+      readonly lock: LockRecord;
+      readonly revision: number;
+      readonly renewed: boolean;
+    }
   | { readonly outcome: "held"; readonly lock: LockRecord }
   | { readonly outcome: "too_many" }
   | { readonly outcome: "not_active" }
@@ -394,7 +434,12 @@ export interface LockStore {
   /** Active and unexpired ones with the document's revision, in one read. */
   list(docId: string): Promise<{ readonly revision: number; readonly locks: readonly LockRecord[] }>;
   /** Whether a lock of somebody else stands in the way of this author's writing the element (null: anything). */
-  isLocked(docId: string, element: string | null, user: string, client: string): Promise<LockRecord | undefined>;
+  isLocked(
+    docId: string,
+    element: string | null,
+    user: string,
+    client: string,
+  ): Promise<LockRecord | undefined>;
   /** Deactivates expired locks (of these documents, or of all); returns how many. */
   cleanExpired(docIds?: readonly string[]): Promise<number>;
 }
@@ -445,7 +490,14 @@ export interface SessionStore {
   /** Ends an instance and its sessions. */
   stop(instanceId: string): Promise<void>;
   /** Records sessions, many in one statement. Each row also says from which version on its operations are to be looked for. */
-  join(sessions: readonly (Omit<SessionRecord, "joinedAt"> & { version: number; ip?: string; userAgent?: string; platform?: string })[]): Promise<void>;
+  join(
+    sessions: readonly (Omit<SessionRecord, "joinedAt"> & {
+      version: number;
+      ip?: string;
+      userAgent?: string;
+      platform?: string;
+    })[],
+  ): Promise<void>;
   leave(sessionIds: readonly string[]): Promise<void>;
   /** Live sessions of these documents, in one query. */
   live(docIds: readonly string[]): Promise<SessionRecord[]>;

@@ -1,0 +1,309 @@
+/**
+ * The commit: `commit_batch_v1` (migrations/) called with binary arrays. One round trip for many documents.
+ *
+ * Documents are sent sorted by id, so that the function can walk the rows it locked and its arguments together;
+ * results are put back into the caller's order.
+ */
+import { rfc3339 } from "../../../drizzle/columns.ts";
+import type {
+  CommitResult,
+  ConflictResolve,
+  ConflictWrite,
+  DocumentBatch,
+  Head,
+  KnownOperation,
+  Missed,
+  Origin,
+  StoredOperation,
+} from "../store.ts";
+import { int4Array, int8Array, textArray, utf8Array, uuidArray } from "./arrays.ts";
+import type { Database } from "./database.ts";
+import { type LockJson, lockFromJson } from "./locks.ts";
+
+/** Missed operations that ride in one answer: a reader that stopped would hold the row locks beyond socket buffers. */
+export const missedBytesPerAnswer = 128 * 1024;
+
+const noId = "00000000-0000-0000-0000-000000000000";
+
+const parameterTypes = [
+  ...["boolean", "integer", "uuid[]", "bigint[]", "uuid[]", "bigint[]", "integer[]"],
+  ...[
+    "integer[]",
+    "uuid[]",
+    "text[]",
+    "text[]",
+    "bigint[]",
+    "bytea[]",
+    "integer[]",
+    "text[]",
+    "uuid[]",
+    "text[]",
+  ],
+  ...["text[]", "text[]", "uuid[]", "text[]", "text[]", "text[]", "text[]", "integer[]"],
+  ...["integer[]", "jsonb", "jsonb"],
+];
+const statement = {
+  name: "commit_batch_v1",
+  text: `SELECT * FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")})`,
+};
+
+type MissedRow = [
+  version: number,
+  id: string,
+  type: StoredOperation["type"],
+  element: string,
+  base: number,
+  status: StoredOperation["status"],
+  conflict: string | null,
+  session: string,
+  user: string,
+  client: string,
+  at: string,
+  data: string,
+  extra: string | null,
+];
+type HeadJson = Omit<Head, "docId">;
+type Problem = { readonly doc: number } & (
+  | { readonly outcome: "committed"; readonly missed: MissedRow[] | null; readonly complete: boolean }
+  | {
+      readonly outcome: "stale";
+      readonly head: HeadJson;
+      readonly missed: MissedRow[] | null;
+      readonly complete: boolean;
+    }
+  | { readonly outcome: "repeat"; readonly head: HeadJson; readonly known: KnownOperation[] }
+  | { readonly outcome: "locked"; readonly head: HeadJson; readonly lock: LockJson }
+  | { readonly outcome: "resolved"; readonly head: HeadJson; readonly conflictId: string }
+  | { readonly outcome: "changed" | "history"; readonly head: HeadJson }
+  | { readonly outcome: "missing" | "busy" }
+);
+
+interface Row {
+  o_firsts: number[];
+  o_revisions: number[];
+  o_at: string;
+  o_problems: Problem[] | null;
+}
+
+const nothingMissed: Missed = { operations: [], complete: true };
+
+/**
+ * Commits batches of different documents; see `Store.commit`.
+ * `isRecorded` tells whether a session surely has its row; others are recorded (or reopened) along the way.
+ */
+export async function commit(
+  database: Database,
+  batches: readonly DocumentBatch[],
+  options: { readonly wait: boolean },
+  isRecorded: (sessionId: string) => boolean,
+): Promise<CommitResult[]> {
+  if (batches.length === 0) return [];
+  const order = batches.map((batch, place) => ({ batch, place }));
+  order.sort((a, b) => (a.batch.docId < b.batch.docId ? -1 : 1));
+  const rows = await database.rows<Row>(
+    statement,
+    encode(
+      order.map((entry) => entry.batch),
+      options.wait,
+      isRecorded,
+    ),
+  );
+  const row = rows[0];
+  if (row === undefined) throw new Error("commit_batch_v1 returned nothing");
+  return decode(row, order);
+}
+
+function encode(
+  batches: readonly DocumentBatch[],
+  wait: boolean,
+  isRecorded: (sessionId: string) => boolean,
+): unknown[] {
+  const docs: string[] = [];
+  const expected: number[] = [];
+  const expectedIds: string[] = [];
+  const metadata: number[] = [];
+  const offsets: number[] = [0];
+  const exact: number[] = [];
+  const opDocs: number[] = [];
+  const ids: string[] = [];
+  const types: string[] = [];
+  const elements: string[] = [];
+  const bases: number[] = [];
+  const data: string[] = [];
+  const opOrigins: number[] = [];
+  const statuses: string[] = [];
+  const opConflicts: (string | null)[] = [];
+  const extras: (string | null)[] = [];
+  const origins = new Map<Origin, number>();
+  const originList: Origin[] = [];
+  const newSessions: number[] = [];
+  const seenSessions = new Set<string>();
+  const conflicts: object[] = [];
+  const resolves: object[] = [];
+  let held = false;
+  let anyConflict = false;
+  let anyExtra = false;
+  let anyNew = false;
+
+  for (const batch of batches) {
+    docs.push(batch.docId);
+    const doc = docs.length;
+    expected.push(batch.expectedVersion);
+    expectedIds.push(batch.expectedId ?? noId);
+    metadata.push(batch.metadataVersion);
+    if (batch.exact === true) exact.push(doc);
+    for (const operation of batch.operations) {
+      let origin = origins.get(operation.origin);
+      if (origin === undefined) {
+        originList.push(operation.origin);
+        origin = originList.length;
+        origins.set(operation.origin, origin);
+        const { session } = operation.origin;
+        const isNew = !seenSessions.has(session) && !isRecorded(session);
+        seenSessions.add(session);
+        newSessions.push(isNew ? doc : 0);
+        anyNew ||= isNew;
+      }
+      opDocs.push(doc);
+      ids.push(operation.id);
+      types.push(operation.type);
+      elements.push(operation.element);
+      bases.push(operation.base);
+      data.push(operation.data);
+      opOrigins.push(origin);
+      statuses.push(operation.status);
+      opConflicts.push(operation.conflict ?? null);
+      extras.push(operation.extra ?? null);
+      held ||= operation.status !== "applied";
+      anyConflict ||= operation.conflict !== undefined;
+      anyExtra ||= operation.extra !== undefined;
+    }
+    offsets.push(ids.length);
+    for (const write of batch.conflicts ?? []) conflicts.push(conflictJson(doc, write));
+    for (const resolve of batch.resolves ?? []) resolves.push(resolveJson(doc, resolve));
+  }
+
+  /** A column of the origins, or null when no origin has it. */
+  const column = (pick: (origin: Origin) => string | undefined) => {
+    const values = originList.map((origin) => pick(origin) ?? null);
+    return values.some((value) => value !== null) ? textArray(values) : null;
+  };
+  return [
+    wait,
+    missedBytesPerAnswer,
+    uuidArray(docs),
+    int8Array(expected),
+    uuidArray(expectedIds),
+    int8Array(metadata),
+    int4Array(offsets),
+    int4Array(opDocs),
+    uuidArray(ids),
+    textArray(types),
+    textArray(elements),
+    int8Array(bases),
+    utf8Array(data),
+    int4Array(opOrigins),
+    held ? textArray(statuses) : null,
+    anyConflict ? uuidArray(opConflicts) : null,
+    anyExtra ? textArray(extras) : null,
+    textArray(originList.map((origin) => origin.user)),
+    textArray(originList.map((origin) => origin.client)),
+    uuidArray(originList.map((origin) => origin.session)),
+    column((origin) => origin.lockClient),
+    column((origin) => origin.ip),
+    column((origin) => origin.userAgent),
+    column((origin) => origin.platform),
+    anyNew ? int4Array(newSessions) : null,
+    exact.length > 0 ? int4Array(exact) : null,
+    conflicts.length > 0 ? JSON.stringify(conflicts) : null,
+    resolves.length > 0 ? JSON.stringify(resolves) : null,
+  ];
+}
+
+function conflictJson(doc: number, write: ConflictWrite): object {
+  return { ...write, doc };
+}
+
+function resolveJson(doc: number, resolve: ConflictResolve): object {
+  return { doc, id: resolve.conflictId, resolvedBy: resolve.resolvedBy, operations: resolve.operations };
+}
+
+function decode(row: Row, order: readonly { batch: DocumentBatch; place: number }[]): CommitResult[] {
+  const problems = new Map<number, Problem>();
+  for (const problem of row.o_problems ?? []) problems.set(problem.doc, problem);
+  // A document may have been accepted first and found to be a repeat later: the last word counts.
+  const results: CommitResult[] = new Array(order.length);
+  order.forEach(({ batch, place }, i) => {
+    const problem = problems.get(i + 1);
+    if (problem !== undefined && problem.outcome !== "committed")
+      results[place] = refused(batch.docId, problem);
+    else {
+      results[place] = {
+        outcome: "committed",
+        firstVersion: row.o_firsts[i] ?? 0,
+        at: row.o_at,
+        revision: row.o_revisions[i] ?? 0,
+        missed: problem === undefined ? nothingMissed : missedOf(batch.docId, problem),
+      };
+    }
+  });
+  return results;
+}
+
+function refused(docId: string, problem: Exclude<Problem, { readonly outcome: "committed" }>): CommitResult {
+  switch (problem.outcome) {
+    case "missing":
+    case "busy":
+      return { outcome: problem.outcome };
+    case "stale":
+      return { outcome: "stale", head: { ...problem.head, docId }, missed: missedOf(docId, problem) };
+    case "repeat":
+      return { outcome: "repeat", head: { ...problem.head, docId }, known: problem.known };
+    case "locked":
+      return { outcome: "locked", head: { ...problem.head, docId }, lock: lockFromJson(docId, problem.lock) };
+    case "resolved":
+      return { outcome: "resolved", head: { ...problem.head, docId }, conflictId: problem.conflictId };
+    case "changed":
+    case "history":
+      return { outcome: problem.outcome, head: { ...problem.head, docId } };
+  }
+}
+
+function missedOf(
+  docId: string,
+  problem: { readonly missed: MissedRow[] | null; readonly complete: boolean },
+): Missed {
+  const operations = (problem.missed ?? []).map(
+    ([
+      version,
+      id,
+      type,
+      element,
+      base,
+      status,
+      conflict,
+      session,
+      user,
+      client,
+      at,
+      data,
+      extra,
+    ]): StoredOperation => ({
+      docId,
+      version,
+      id,
+      type,
+      element,
+      base,
+      status,
+      conflict,
+      session,
+      user,
+      client,
+      at: rfc3339(at),
+      data,
+      extra,
+    }),
+  );
+  return { operations, complete: problem.complete };
+}

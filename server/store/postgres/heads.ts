@@ -1,0 +1,145 @@
+/** Where documents stand: what anti-entropy asks every second, and what joining reads. */
+import type {
+  ConflictRecord,
+  DocumentRecord,
+  Head,
+  HeadAnswer,
+  HeadQuery,
+  KnownOperation,
+  LoadedDocument,
+  LockRecord,
+  StoredOperation,
+} from "../store.ts";
+import { int4Array, uuidArray } from "./arrays.ts";
+import { conflictColumns } from "./conflicts.ts";
+import type { Database } from "./database.ts";
+import { documentColumns } from "./documents.ts";
+import { activeLocksOfDocument } from "./locks.ts";
+import { operationColumns } from "./operations.ts";
+import { readParts } from "./snapshots.ts";
+
+/** All heads first, then one probe of the key for each id asked for: LIMIT keeps the probes from becoming a join. */
+const heads = {
+  name: "document_heads",
+  text: `SELECT d.id AS "docId", d.state, d.version, d.last_operation_id AS "operationId",
+      d.metadata_version AS "metadataVersion", d.revision,
+      CASE WHEN $2::uuid[] IS NULL THEN NULL ELSE (
+        SELECT json_agg(json_build_object('id', k.id, 'version', k.version, 'user', k.user_id, 'client', k.client_id))
+        FROM unnest($2::uuid[], $3::int4[]) a(id, doc), LATERAL (
+          (SELECT o.id, o.version, o.user_id, o.client_id FROM operations o
+            WHERE o.doc_id = d.id AND o.id = a.id LIMIT 1)
+          UNION ALL
+          (SELECT o.id, o.version, o.user_id, o.client_id FROM archived_operations o
+            WHERE d.retained_from > 1 AND o.doc_id = d.id AND o.id = a.id LIMIT 1)
+          LIMIT 1
+        ) k WHERE ($1::uuid[])[a.doc] = d.id
+      ) END AS known
+    FROM documents d WHERE d.id = ANY ($1::uuid[])`,
+};
+
+type HeadRow = Head & { readonly known: KnownOperation[] | null };
+
+/** See `DocumentStore.heads`. */
+export async function readHeads(database: Database, queries: readonly HeadQuery[]): Promise<HeadAnswer[]> {
+  if (queries.length === 0) return [];
+  const docs = [...new Set(queries.map((query) => query.docId))];
+  const place = new Map(docs.map((docId, i) => [docId, i + 1]));
+  const ids: string[] = [];
+  const idDocs: number[] = [];
+  for (const query of queries) {
+    for (const id of query.ids ?? []) {
+      ids.push(id);
+      idDocs.push(place.get(query.docId) ?? 0);
+    }
+  }
+  const rows = await database.rows<HeadRow>(heads, [
+    uuidArray(docs),
+    ids.length > 0 ? uuidArray(ids) : null,
+    ids.length > 0 ? int4Array(idDocs) : null,
+  ]);
+  return rows.map(({ known, ...head }) => ({ head, known: known ?? [] }));
+}
+
+const documentWithTimes = {
+  name: "load_document",
+  text: `SELECT ${documentColumns}, d.retained_from AS "retainedFrom", d.content_version AS "contentVersion",
+    clock_timestamp()::timestamptz(3) AS now FROM documents d WHERE d.id = $1`,
+};
+const newestSnapshot = {
+  name: "load_snapshot",
+  text: `SELECT s.version, s.id, s.operation_id AS "operationId" FROM snapshots s
+    WHERE s.doc_id = $1 AND s.version >= $2 AND s.version <= $3 ORDER BY s.version DESC LIMIT 1`,
+};
+const content = {
+  name: "load_content",
+  text: `SELECT convert_from(d.content, 'UTF8') AS content,
+      CASE WHEN d.content_version = d.version THEN d.last_operation_id
+        ELSE (SELECT o.id FROM operations o WHERE o.doc_id = d.id AND o.version = d.content_version) END AS "operationId"
+    FROM documents d WHERE d.id = $1`,
+};
+const tail = {
+  name: "load_tail",
+  text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version > $2 AND o.version <= $3
+    ORDER BY o.version`,
+};
+const locks = { name: "load_locks", text: activeLocksOfDocument };
+const recentConflicts = {
+  name: "load_conflicts",
+  text: `SELECT ${conflictColumns} FROM conflicts c
+    WHERE c.doc_id = $1 AND c.last_at > clock_timestamp() - interval '10 seconds' ORDER BY c.last_at`,
+};
+
+type LoadRow = DocumentRecord & { retainedFrom: number; contentVersion: number; now: string };
+
+/** Snapshot, the log after it, locks and recent conflicts in one snapshot of the database; see `DocumentStore.load`. */
+export function loadDocument(database: Database, docId: string): Promise<LoadedDocument | undefined> {
+  return database.transaction(
+    async (query) => {
+      const row = (await query<LoadRow>(documentWithTimes, [docId])).rows[0];
+      if (row === undefined) return undefined;
+      const { retainedFrom, contentVersion, now, ...document } = row;
+      // A snapshot older than the retained log has no continuation. One in parts brings the write memory along and is
+      // therefore preferred to `content`, which only tools write ahead of the log.
+      const oldest = retainedFrom - 1;
+      const kept = (
+        await query<{ version: number; id: string; operationId: string | null }>(newestSnapshot, [
+          docId,
+          oldest,
+          document.version,
+        ])
+      ).rows[0];
+      let snapshot: LoadedDocument["snapshot"];
+      if (kept !== undefined) {
+        const parts = await readParts(query, docId, kept.id);
+        snapshot = { version: kept.version, operationId: kept.operationId, ...parts };
+      } else if (contentVersion >= oldest && contentVersion > 0) {
+        const found = (await query<{ content: string | null; operationId: string | null }>(content, [docId]))
+          .rows[0];
+        if (found?.content) {
+          const inside = found.content.trim().slice(1, -1).trim();
+          snapshot = {
+            version: contentVersion,
+            operationId: found.operationId,
+            elements: inside === "" ? [] : [inside],
+            memory: [],
+          };
+        }
+      }
+      const operations = (
+        await query<StoredOperation>(tail, [docId, snapshot?.version ?? oldest, document.version])
+      ).rows;
+      const locked = (await query<LockRecord>(locks, [docId])).rows;
+      const recent = (await query<ConflictRecord>(recentConflicts, [docId])).rows;
+      return {
+        document,
+        locks: locked.sort((a, b) => a.token - b.token),
+        snapshot,
+        tail: operations,
+        recentConflicts: recent,
+        retainedFrom,
+        now,
+      };
+    },
+    { isolation: "repeatable read", readOnly: true },
+  );
+}

@@ -1,0 +1,185 @@
+/**
+ * Sessions and instances: presence by lease, and where the log is to be searched for a user's or session's operations.
+ *
+ * A session's row outlives it. `last_version` is settled a minute after it left, when no commit of it can be under way
+ * any more (statements are bounded by less); a later one reopens the row (commit_batch_v1). Rows of sessions that
+ * wrote nothing are then deleted.
+ *
+ * The store remembers which sessions it recorded and believes it for as long as the lease was renewed lately, so that
+ * the commit need not look: see `isRecorded`.
+ */
+import type { SessionRecord, SessionStore } from "../store.ts";
+import type { Database } from "./database.ts";
+
+/** Shorter than the minute after which a dead instance's sessions are settled. */
+const believedMs = 30_000;
+
+const register = {
+  name: "instance_register",
+  text: `INSERT INTO instances (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()`,
+};
+const renew = {
+  name: "instance_renew",
+  text: "UPDATE instances SET heartbeat_at = clock_timestamp() WHERE id = $1",
+};
+/** Leases that ran out with their sessions, and sessions whose instance is not there at all. */
+const reap = {
+  name: "instance_reap",
+  text: `WITH dead AS (
+      DELETE FROM instances WHERE heartbeat_at < clock_timestamp() - $1 * interval '1 millisecond' RETURNING id
+    )
+    UPDATE sessions s SET left_at = clock_timestamp()
+    WHERE s.left_at IS NULL AND (
+      s.instance_id IN (SELECT id FROM dead)
+      OR (s.joined_at < clock_timestamp() - $1 * interval '1 millisecond'
+        AND NOT EXISTS (SELECT FROM instances i WHERE i.id = s.instance_id)))
+    RETURNING s.doc_id AS "docId"`,
+};
+/** Few at a time: their rows are held meanwhile. A range beyond 500 operations is not read, its session kept. */
+const settle = {
+  name: "session_settle",
+  text: `WITH due AS (
+      SELECT s.id, s.doc_id, s.first_version, d.version FROM sessions s JOIN documents d ON d.id = s.doc_id
+      WHERE s.left_at IS NOT NULL AND s.last_version IS NULL AND s.left_at < clock_timestamp() - interval '60 seconds'
+      ORDER BY s.left_at LIMIT 100 FOR UPDATE OF s SKIP LOCKED
+    ), judged AS (
+      SELECT due.id, due.version, CASE WHEN due.version - due.first_version > 500 THEN true ELSE EXISTS (
+        SELECT FROM operations o WHERE o.doc_id = due.doc_id
+          AND o.version >= due.first_version AND o.version <= due.version AND o.session_id = due.id
+      ) END AS wrote FROM due
+    ), silent AS (
+      DELETE FROM sessions s USING judged j WHERE s.id = j.id AND NOT j.wrote
+    )
+    UPDATE sessions s SET last_version = j.version FROM judged j WHERE s.id = j.id AND j.wrote`,
+};
+const stop = {
+  name: "instance_stop",
+  text: `WITH gone AS (DELETE FROM instances WHERE id = $1)
+    UPDATE sessions SET left_at = clock_timestamp() WHERE left_at IS NULL AND instance_id = $1 RETURNING id`,
+};
+/** A session that comes again has a new role or name. Those of absent documents are left out. */
+const join = {
+  name: "session_join",
+  text: `INSERT INTO sessions AS s (id, doc_id, instance_id, user_id, user_name, user_color, client_id, role, first_version,
+      ip, user_agent, platform, left_at)
+    SELECT u.id, u.doc_id, u.instance_id, u.user_id, u.user_name, u.user_color, u.client_id, u.role, u.version,
+      u.ip, u.user_agent, u.platform, CASE WHEN u.instance_id IS NULL THEN clock_timestamp() END
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+      $10::text[], $11::text[], $12::text[]) u(id, doc_id, instance_id, user_id, user_name, user_color, client_id, role,
+      version, ip, user_agent, platform)
+    WHERE EXISTS (SELECT FROM documents d WHERE d.id = u.doc_id)
+    ON CONFLICT (id) DO UPDATE SET role = excluded.role, user_name = excluded.user_name, user_color = excluded.user_color,
+      instance_id = excluded.instance_id, left_at = excluded.left_at, last_version = NULL`,
+};
+const leave = {
+  name: "session_leave",
+  text: "UPDATE sessions SET left_at = clock_timestamp() WHERE id = ANY ($1::uuid[]) AND left_at IS NULL",
+};
+const live = {
+  name: "session_live",
+  text: `SELECT s.id, s.doc_id AS "docId", s.instance_id AS "instanceId", s.user_id AS "userId", s.user_name AS name,
+      s.user_color AS color, s.client_id AS client, s.role, s.joined_at AS "joinedAt"
+    FROM sessions s WHERE s.doc_id = ANY ($1::uuid[]) AND s.left_at IS NULL ORDER BY s.joined_at, s.id`,
+};
+/** Rows that differ, held in id order like those of a commit. */
+const refresh = {
+  name: "session_refresh_active_users",
+  text: `WITH said AS MATERIALIZED (
+      SELECT d.id, ARRAY(SELECT DISTINCT s.user_id::text FROM sessions s
+        WHERE s.doc_id = d.id AND s.left_at IS NULL ORDER BY 1) AS users
+      FROM documents d WHERE d.id = ANY ($1::uuid[])
+    ), held AS MATERIALIZED (
+      SELECT d.id FROM documents d
+      WHERE d.id = ANY (ARRAY(SELECT said.id FROM said JOIN documents e USING (id) WHERE e.active_users <> said.users))
+      ORDER BY d.id FOR NO KEY UPDATE
+    )
+    UPDATE documents d SET active_users = said.users FROM held JOIN said USING (id)
+    WHERE d.id = held.id AND d.active_users <> said.users RETURNING d.id AS "docId"`,
+};
+
+type LiveRow = Omit<SessionRecord, "user"> & { userId: string; name: string | null; color: string | null };
+
+export interface Sessions extends SessionStore {
+  /** Whether a session surely has its row, and nobody has settled it. */
+  isRecorded(sessionId: string): boolean;
+}
+
+/** Sessions in PostgreSQL. `monotonicMs`: a clock that never goes back. */
+export function createSessions(database: Database, monotonicMs: () => number): Sessions {
+  /** Live sessions recorded here, by instance. */
+  const recorded = new Map<string, string>();
+  /** When an instance's lease was last known to be good. */
+  const renewedAt = new Map<string, number>();
+
+  const forget = (instanceId: string) => {
+    renewedAt.delete(instanceId);
+    for (const [session, instance] of recorded) if (instance === instanceId) recorded.delete(session);
+  };
+  return {
+    isRecorded(sessionId) {
+      const instance = recorded.get(sessionId);
+      const renewed = instance === undefined ? undefined : renewedAt.get(instance);
+      return renewed !== undefined && monotonicMs() - renewed < believedMs;
+    },
+
+    async heartbeat(instanceId) {
+      const askedAt = monotonicMs();
+      if (!renewedAt.has(instanceId)) {
+        await database.count(register, [instanceId]);
+      } else if ((await database.count(renew, [instanceId])) === 0) {
+        forget(instanceId);
+        return false;
+      }
+      renewedAt.set(instanceId, askedAt);
+      return true;
+    },
+
+    async reap(olderThanMs) {
+      const rows = await database.rows<{ docId: string }>(reap, [olderThanMs]);
+      await database.count(settle);
+      return [...new Set(rows.map((row) => row.docId))];
+    },
+
+    async stop(instanceId) {
+      forget(instanceId);
+      await database.count(stop, [instanceId]);
+    },
+
+    async join(sessions) {
+      if (sessions.length === 0) return;
+      await database.count(join, [
+        sessions.map((one) => one.id),
+        sessions.map((one) => one.docId),
+        sessions.map((one) => one.instanceId),
+        sessions.map((one) => one.user.id),
+        sessions.map((one) => one.user.name ?? null),
+        sessions.map((one) => one.user.color ?? null),
+        sessions.map((one) => one.client),
+        sessions.map((one) => one.role),
+        sessions.map((one) => one.version),
+        sessions.map((one) => one.ip ?? null),
+        sessions.map((one) => one.userAgent ?? null),
+        sessions.map((one) => one.platform ?? null),
+      ]);
+      for (const one of sessions) if (one.instanceId !== null) recorded.set(one.id, one.instanceId);
+    },
+
+    async leave(sessionIds) {
+      for (const id of sessionIds) recorded.delete(id);
+      if (sessionIds.length > 0) await database.count(leave, [sessionIds]);
+    },
+
+    async live(docIds) {
+      const rows = await database.rows<LiveRow>(live, [docIds]);
+      return rows.map(({ userId, name, color, ...session }) => ({
+        ...session,
+        user: { id: userId, ...(name !== null && { name }), ...(color !== null && { color }) },
+      }));
+    },
+
+    async refreshActiveUsers(docIds) {
+      if (docIds.length === 0) return [];
+      return (await database.rows<{ docId: string }>(refresh, [docIds])).map((row) => row.docId);
+    },
+  };
+}
