@@ -1,0 +1,142 @@
+/** Builds the HTTP side of an instance: hooks, routes, errors, the demo client. */
+import cors from "@fastify/cors";
+import helmet from "@fastify/helmet";
+import fastifyStatic from "@fastify/static";
+import swagger from "@fastify/swagger";
+import { fastify } from "fastify";
+import { jsonSchemaTransform, type ZodTypeProvider } from "fastify-type-provider-zod";
+import type { z } from "zod";
+import { createRateLimit } from "../access/rate.ts";
+import { identifyCallers } from "./caller.ts";
+import { contentRoutes } from "./content.ts";
+import { devTokenRoutes } from "./dev-token.ts";
+import { documentRoutes } from "./documents.ts";
+import { handleErrors, problemOf, sendProblem } from "./errors.ts";
+import { operationRoutes } from "./operations.ts";
+import { invalid } from "./problem.ts";
+import type { App } from "./route.ts";
+import type { HttpServices } from "./services.ts";
+import { sessionRoutes } from "./sessions.ts";
+import { statsRoutes } from "./stats.ts";
+import { statusRoutes } from "./status.ts";
+
+export type { HttpServices } from "./services.ts";
+
+/**
+ * Makes the application, not yet listening. Its `server` takes the WebSocket upgrades of others. `close()` stops
+ * accepting, waits for requests that are under way and cuts idle connections.
+ */
+export async function createHttp(services: HttpServices): Promise<App> {
+  const { config, metrics, log } = services;
+  const app = fastify({
+    trustProxy: config.server.trustProxy,
+    bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
+    forceCloseConnections: "idle",
+    // Names that reach a prototype are found, and named, by the checks of what they stand in.
+    onProtoPoisoning: "ignore",
+    onConstructorPoisoning: "ignore",
+    frameworkErrors: (error, _request, reply) => {
+      void sendProblem(reply, problemOf(error));
+    },
+  }).withTypeProvider<ZodTypeProvider>();
+
+  app.removeContentTypeParser("text/plain");
+  app.setValidatorCompiler(({ schema, httpPart }) => (data: unknown) => {
+    const result = (schema as z.ZodType).safeParse(httpPart === "body" ? (data ?? {}) : data);
+    return result.success ? { value: result.data } : { error: invalid(fieldProblems(result.error)) };
+  });
+  // The schemas of answers describe; what is sent is made by this server and needs no check.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  handleErrors(app, log);
+
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    const labels = { method: request.method, route, status: String(reply.statusCode) };
+    metrics.requestSeconds.observe(labels, reply.elapsedTime / 1_000);
+    log.debug({ ...labels, ms: Math.round(reply.elapsedTime) }, "request");
+  });
+
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: contentSecurityPolicy },
+    // Whether names are reached by TLS alone is for the proxy to say that ends it.
+    strictTransportSecurity: false,
+  });
+  await app.register(cors, {
+    origin: [...config.auth.allowedOrigins],
+    methods: ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    allowedHeaders: ["authorization", "content-type", "if-match", "if-none-match"],
+    exposedHeaders: ["etag", "location", "retry-after"],
+    maxAge: 600,
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "AetherFlow StateSync", version: "1", description: "The REST side of the server." },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
+      security: [{ token: [] }, {}],
+    },
+    transform: jsonSchemaTransform,
+  });
+
+  await app.register(async (root) => statusRoutes(root.withTypeProvider<ZodTypeProvider>(), services));
+  await app.register(
+    async (scope) => {
+      const v1 = scope.withTypeProvider<ZodTypeProvider>();
+      const { requestsPerSecond } = config.limits;
+      const requests = createRateLimit({ perSecond: requestsPerSecond, now: () => performance.now() });
+      identifyCallers(scope, { tokens: services.tokens, requests });
+      v1.addHook("onSend", async (_request, reply) => {
+        if (!reply.hasHeader("cache-control")) reply.header("cache-control", "private, no-cache");
+      });
+      documentRoutes(v1, services);
+      contentRoutes(v1, services);
+      operationRoutes(v1, services);
+      sessionRoutes(v1, services);
+      statsRoutes(v1, services);
+      if (config.auth.mode === "dev") devTokenRoutes(v1, services);
+      v1.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
+        reply.send(app.swagger()),
+      );
+    },
+    { prefix: "/v1" },
+  );
+
+  if (services.demoDir !== undefined) {
+    await app.register(fastifyStatic, {
+      root: services.demoDir,
+      setHeaders(response, path) {
+        // The names of assets carry a hash of their content; the page does not.
+        const immutable = path.includes("/assets/");
+        response.setHeader("cache-control", immutable ? "public, max-age=31536000, immutable" : "no-cache");
+      },
+    });
+  }
+  await app.ready();
+  return app;
+}
+
+/** What the demo client needs, and nothing from elsewhere. */
+const contentSecurityPolicy = {
+  "default-src": ["'self'"],
+  "script-src": ["'self'", "'wasm-unsafe-eval'"],
+  "style-src": ["'self'", "'unsafe-inline'"],
+  "img-src": ["'self'", "data:", "blob:"],
+  "font-src": ["'self'", "data:"],
+  "connect-src": ["'self'", "data:", "blob:"],
+  "worker-src": ["'self'", "blob:"],
+  "frame-src": ["'none'"],
+  "object-src": ["'none'"],
+  "base-uri": ["'self'"],
+  "frame-ancestors": ["'self'"],
+};
+
+function fieldProblems(error: z.ZodError) {
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.join(".");
+    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+    return issue.keys.map((key) => ({
+      path: path === "" ? key : `${path}.${key}`,
+      message: "unknown, or not to be changed",
+    }));
+  });
+}

@@ -1,0 +1,54 @@
+/** Turns whatever ends a request into a problem document; logs, once, what is the server's own fault. */
+import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
+import { describeError, type Logger } from "../observability/log.ts";
+import { StoreRefused, StoreUnavailable } from "../store/store.ts";
+import { notFound, Problem, type ProblemParts, problemAnswer } from "./problem.ts";
+
+/** Sends a problem document. */
+export function sendProblem(reply: FastifyReply, parts: ProblemParts): FastifyReply {
+  const { status, headers, body } = problemAnswer(parts);
+  return reply.code(status).headers(headers).serializer(JSON.stringify).send(body);
+}
+
+/** Installs the handlers for errors and for routes that do not exist. */
+export function handleErrors(app: FastifyInstance, log: Logger): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const parts = problemOf(error);
+    if (parts.code === "internal" || parts.code === "unavailable") {
+      const fields = { method: request.method, route: request.routeOptions.url, err: describeError(error) };
+      if (parts.code === "internal") log.error(fields, "request failed");
+      else log.warn(fields, "request not answered: the database did not answer");
+    }
+    return sendProblem(reply, parts);
+  });
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound("there is nothing here").parts));
+}
+
+/** What an error means to the client. Messages of unknown errors stay inside. */
+export function problemOf(
+  error: Error & { readonly code?: unknown; readonly statusCode?: unknown },
+): ProblemParts {
+  if (error instanceof Problem) return error.parts;
+  if (error instanceof StoreUnavailable)
+    return { code: "unavailable", detail: "the database did not answer; try again" };
+  if (error instanceof StoreRefused)
+    return { code: "invalid", detail: "the database refused a value of the request" };
+  switch (error.code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return { code: "too_large", detail: "the body is too large", details: { limit: "maxBodyBytes" } };
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return { code: "invalid", status: 415, detail: "the body must be application/json" };
+    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
+      return { code: "invalid", detail: "the body is not valid JSON" };
+    case "FST_ERR_BAD_URL":
+      return { code: "invalid", detail: "the address is not valid" };
+    default: {
+      const status = typeof error.statusCode === "number" ? error.statusCode : 500;
+      if (status === 404) return { code: "not_found", detail: "there is nothing here" };
+      if (status >= 400 && status < 500) return { code: "invalid", detail: "the request is not valid" };
+      return { code: "internal", detail: "something went wrong; it has been logged" };
+    }
+  }
+}

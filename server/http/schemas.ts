@@ -1,0 +1,277 @@
+/** The shapes that REST takes and gives. Limits of text lengths are those of the database's columns. */
+import { z } from "zod";
+import { isElementId, isPropertyName, isUuid } from "../../shared/document/identifier.ts";
+import {
+  checkJson,
+  isJsonObject,
+  isText,
+  type Json,
+  maxJsonDepth,
+  type Properties,
+} from "../../shared/document/json.ts";
+import { operationStatuses, operationTypes } from "../../shared/document/operation.ts";
+import {
+  conflictPolicies,
+  documentTypes,
+  supportedConflictPolicies,
+} from "../../shared/protocol/messages.ts";
+import { userIdSchema } from "../access/tokens.ts";
+
+const storable = (schema: z.ZodString) => schema.refine(isText, "contains \\u0000 or a lone surrogate");
+
+export const docIdSchema = z.string().refine(isUuid, "expected a lower-case UUID").meta({ format: "uuid" });
+export const clientIdSchema = storable(z.string().min(1).max(255)).refine(
+  (id) => id !== "server",
+  "is reserved",
+);
+export const versionSchema = z.int().min(0);
+
+/** Bounds of metadata, so that a document's row stays small. */
+const maxTags = 100;
+const maxPeople = 1_000;
+const maxDescription = 10_000;
+const maxPropertiesBytes = 64 * 1024;
+
+const people = z.array(userIdSchema).max(maxPeople);
+
+const policySchema = z.enum(conflictPolicies).refine((policy) => supportedConflictPolicies.includes(policy), {
+  error: `this version has only the policies ${supportedConflictPolicies.join(" and ")}`,
+});
+
+// Own checks instead of `z.record`, which drops a `__proto__` in silence where it must be refused.
+const propertiesSchema = z
+  .custom<{ readonly [key: string]: Json }>(isJsonObject, "expected an object")
+  .superRefine((properties, context) => {
+    const problem = checkJson(properties, maxJsonDepth);
+    if (problem !== undefined)
+      context.addIssue({ code: "custom", path: problem.path.split("."), message: problem.message });
+    else if (Buffer.byteLength(JSON.stringify(properties)) > maxPropertiesBytes) {
+      context.addIssue({ code: "custom", message: `larger than ${maxPropertiesBytes} bytes` });
+    }
+  })
+  .meta({ type: "object" });
+
+/** What editors may change. */
+const metadata = {
+  name: storable(z.string().min(1).max(255)),
+  type: z.enum(documentTypes),
+  description: storable(z.string().max(maxDescription)),
+  tags: z.array(storable(z.string().min(1).max(255))).max(maxTags),
+  properties: propertiesSchema,
+};
+
+/** What only an owner may change. */
+const permissions = {
+  editors: people,
+  viewers: people,
+  public: z.boolean(),
+  conflictPolicy: policySchema,
+};
+
+/** `{[element id]: properties}`; only its outline is checked here, `elementsProblem` checks the whole. */
+export const elementsSchema = z
+  .custom<{ readonly [id: string]: Properties }>(isJsonObject, "expected an object of elements")
+  .meta({
+    type: "object",
+    additionalProperties: { type: "object" },
+    description: "Element id → properties.",
+  });
+
+export const createDocumentSchema = z.object({
+  id: docIdSchema.optional(),
+  name: metadata.name,
+  type: metadata.type.default("whiteboard"),
+  description: metadata.description.optional(),
+  tags: metadata.tags.optional(),
+  properties: metadata.properties.optional(),
+  editors: permissions.editors.optional(),
+  viewers: permissions.viewers.optional(),
+  public: permissions.public.optional(),
+  conflictPolicy: permissions.conflictPolicy.optional(),
+  elements: elementsSchema.optional(),
+});
+
+/** Fields that only an owner may change. */
+export const ownerFields = ["state", "owner", "editors", "viewers", "public", "conflictPolicy"] as const;
+
+export const patchDocumentSchema = z
+  .strictObject({
+    ...metadata,
+    ...permissions,
+    owner: userIdSchema,
+    state: z.enum(["active", "archived"]),
+  })
+  .partial();
+
+const limit = z.coerce.number().int().min(1).max(200).default(50).meta({ description: "1–200." });
+const cursor = z
+  .string()
+  .min(1)
+  .max(4_096)
+  .optional()
+  .meta({ description: "`nextCursor` of the page before." });
+const queryText = storable(z.string().max(255)).optional();
+
+export const pageSchema = z.object({ limit, cursor });
+
+export const listDocumentsSchema = z.looseObject({
+  limit,
+  cursor,
+  type: z.enum(documentTypes).optional(),
+  state: z.enum(["active", "archived", "deleted"]).default("active"),
+  createdBy: queryText,
+  owner: queryText,
+  user: queryText.meta({ description: "Documents on which this user has a role." }),
+  activeUser: queryText,
+  tag: queryText,
+  q: queryText.meta({ description: "Part of the name or the description." }),
+  public: z.enum(["true", "false"]).optional(),
+  sort: z.enum(["updatedAt", "createdAt", "name"]).default("updatedAt"),
+  order: z
+    .enum(["asc", "desc"])
+    .optional()
+    .meta({ description: "Default: `desc` for times, `asc` for names." }),
+});
+
+const time = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text).toISOString())
+  .optional();
+const queryVersion = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
+
+export const listOperationsSchema = z.object({
+  limit,
+  cursor,
+  from: queryVersion,
+  to: queryVersion,
+  user: queryText,
+  type: z.enum(operationTypes).optional(),
+  status: z.enum(operationStatuses).optional(),
+  element: z.string().refine(isElementId, "expected an element id").optional(),
+  fromTime: time,
+  toTime: time,
+  order: z.enum(["asc", "desc"]).default("asc"),
+});
+
+export const postOperationsSchema = z.object({
+  base: versionSchema.optional(),
+  ops: z.array(z.unknown()).min(1),
+  onConflict: z.literal("reject").optional(),
+  clientId: clientIdSchema.optional(),
+});
+
+export const putContentSchema = z.object({ elements: elementsSchema, clientId: clientIdSchema.optional() });
+
+export const devTokenSchema = z.object({
+  user: userIdSchema,
+  name: storable(z.string().max(255)).optional(),
+});
+
+/** Where elements are not acceptable, and why; undefined when they are. */
+export function elementsProblem(elements: {
+  readonly [id: string]: unknown;
+}): { readonly path: string; readonly message: string } | undefined {
+  for (const id of Object.keys(elements)) {
+    const element = elements[id];
+    if (!isElementId(id)) return { path: `elements.${id}`, message: "not an element id" };
+    if (!isJsonObject(element)) return { path: `elements.${id}`, message: "not an object" };
+    for (const name of Object.keys(element)) {
+      const path = `elements.${id}.${name}`;
+      if (!isPropertyName(name)) return { path, message: "not a property name" };
+      const problem = checkJson(element[name], maxJsonDepth);
+      if (problem !== undefined) {
+        return { path: problem.path === "" ? path : `${path}.${problem.path}`, message: problem.message };
+      }
+    }
+  }
+  return undefined;
+}
+
+// ---- answers (for the OpenAPI document) --------------------------------------------------------------------
+
+const roleSchema = z.enum(["owner", "editor", "viewer"]);
+const dateTime = z.iso.datetime();
+
+export const documentSchema = z
+  .object({
+    id: docIdSchema,
+    ...metadata,
+    state: z.enum(["active", "archived", "deleted"]),
+    version: versionSchema,
+    createdBy: z.string(),
+    createdAt: dateTime,
+    updatedAt: dateTime,
+    updatedBy: z.string(),
+    activeUsers: z.array(z.string()),
+    owner: z.string(),
+    editors: people.optional(),
+    viewers: people.optional(),
+    public: z.boolean(),
+    conflictPolicy: z.enum(conflictPolicies),
+    metadataVersion: versionSchema,
+  })
+  .meta({ description: "A document's metadata; `editors` and `viewers` for owners and editors only." });
+
+export const operationSchema = z
+  .looseObject({
+    id: z.string(),
+    type: z.enum(operationTypes),
+    element: z.string(),
+    version: versionSchema,
+    base: versionSchema,
+    status: z.enum(operationStatuses),
+    session: z.string(),
+    user: z.string(),
+    client: z.string(),
+    at: dateTime,
+    conflict: z.string().optional(),
+  })
+  .meta({
+    description: "A sequenced operation, with those of `props set unset append splice extra` that it has.",
+  });
+
+export const sessionSchema = z.object({
+  sessionId: z.string(),
+  clientId: z.string(),
+  user: z.object({ id: z.string(), name: z.string().optional(), color: z.string().optional() }),
+  role: roleSchema,
+  presence: z.record(z.string(), z.unknown()).nullable(),
+  joinedAt: dateTime,
+});
+
+export const editResultSchema = z.object({
+  version: versionSchema,
+  versions: z.array(versionSchema),
+  statuses: z.array(z.enum(operationStatuses)),
+  duplicate: z.boolean(),
+});
+
+export const contentSchema = z.object({ version: versionSchema, elements: elementsSchema });
+
+export const statsSchema = z.object({
+  documents: z.object({ total: z.int(), active: z.int(), archived: z.int() }),
+  operations: z.int(),
+  conflicts: z.object({ total: z.int(), resolved: z.int() }),
+  locks: z.object({ active: z.int() }),
+  sessions: z.int(),
+  instances: z.int(),
+});
+
+export const tokenSchema = z.object({ token: z.string(), expiresAt: dateTime });
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    details: z.record(z.string(), z.unknown()).optional(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    version: versionSchema.optional(),
+  })
+  .meta({ description: "A problem document (RFC 9457)." });
+
+/** A page of something. */
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
