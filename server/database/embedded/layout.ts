@@ -2,7 +2,8 @@
  * Where the embedded server's files lie.
  *
  *   <data dir>/postgres/     base, unless this process is root and the account that runs PostgreSQL cannot get
- *                            there: then it holds only `location`, with the path of the base
+ *                            there: then it holds only `location`
+ *   base/location            as root: `.`, or the path of the base
  *   base/start.lock.N        who starts or stops the server (start-lock.ts)
  *   base/runtime-VERSION/    the binaries
  *   base/cluster/            PostgreSQL's data directory
@@ -11,7 +12,7 @@
  */
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { link, mkdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { type Account, chooseAccount } from "./account.ts";
@@ -43,32 +44,27 @@ export async function prepareLayout(dataDir: string, reachableRoot = defaultReac
   const mode = isRoot ? 0o711 : 0o700;
   const home = path.join(asked, "postgres");
   await attempt(asked, async () => {
-    await mkdir(asked, { recursive: true, mode });
-    await mkdir(home, { recursive: true, mode });
+    await makeDir(asked, mode);
+    await makeDir(home, mode);
   });
   const base = await realpath(home);
   if (!isRoot) {
     await refuseForeign(base);
     return describe(base, undefined);
   }
-  const recorded = await readLocation(base);
-  if (recorded !== undefined) {
-    await mkdir(recorded, { recursive: true, mode });
-    return describe(recorded, await chooseAccount(path.join(recorded, "cluster")));
-  }
-  const account = await chooseAccount(path.join(base, "cluster"));
-  if (account === undefined || (await isReachable(base, account))) return describe(base, account);
-
-  const elsewhere = await recordLocation(base, reachableRoot);
-  await attempt(elsewhere, () => mkdir(elsewhere, { recursive: true, mode }));
-  const owner = await chooseAccount(path.join(elsewhere, "cluster"));
-  if (owner !== undefined && !(await isReachable(elsewhere, owner))) {
+  const owner = await chooseAccount(path.join(base, "cluster"));
+  const here = owner === undefined || (await isReachable(base, owner));
+  const location = (await readLocation(base)) ?? (await recordLocation(base, here ? "." : reachableRoot));
+  const baseDir = location === "." ? base : location;
+  await attempt(baseDir, () => makeDir(baseDir, mode));
+  const account = await chooseAccount(path.join(baseDir, "cluster"));
+  if (account !== undefined && !(await isReachable(baseDir, account))) {
     throw new EmbeddedProblem(
-      `neither ${asked} nor ${elsewhere} can be reached by the unprivileged user (uid ${owner.uid}) that runs ` +
-        "the embedded PostgreSQL; choose another --data-dir",
+      `${baseDir} cannot be reached by the unprivileged user (uid ${account.uid}) that runs the embedded ` +
+        "PostgreSQL; choose another --data-dir",
     );
   }
-  return describe(elsewhere, owner);
+  return describe(baseDir, account);
 }
 
 function describe(baseDir: string, account: Account | undefined): Layout {
@@ -102,7 +98,8 @@ async function refuseForeign(home: string): Promise<void> {
         "its owner and by root only; choose another --data-dir",
     );
   }
-  if ((await readLocation(home)) !== undefined) {
+  const location = await readLocation(home);
+  if (location !== undefined && location !== ".") {
     throw new EmbeddedProblem(
       `the embedded database of ${home} was created by root; run as root or choose another --data-dir`,
     );
@@ -118,13 +115,14 @@ async function readLocation(home: string): Promise<string | undefined> {
 }
 
 /**
- * Decides where this data directory's base is. The random part ties it to the directory's life: who deletes the
- * directory starts afresh, rather than finding old data again.
+ * Decides once where this data directory's base is: `.` (there itself), or a folder in `root`. That folder's random
+ * part ties it to the directory's life: who deletes the directory starts afresh, rather than finding old data.
  */
-async function recordLocation(home: string, reachableRoot: string): Promise<string> {
+async function recordLocation(home: string, root: string): Promise<string> {
   const key = createHash("sha256").update(home).digest("hex").slice(0, 12);
+  const wanted = root === "." ? "." : path.join(root, `${key}-${randomBytes(4).toString("hex")}`);
   const draft = path.join(home, `location.draft-${randomBytes(6).toString("hex")}`);
-  await writeFile(draft, `${path.join(reachableRoot, `${key}-${randomBytes(4).toString("hex")}`)}\n`);
+  await writeFile(draft, `${wanted}\n`, { mode: 0o644 });
   // Two starters at once: link(2) lets one of them decide.
   await link(draft, path.join(home, "location")).catch((error: unknown) => {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
@@ -133,6 +131,13 @@ async function recordLocation(home: string, reachableRoot: string): Promise<stri
   const decided = await readLocation(home);
   if (decided === undefined) throw new EmbeddedProblem(`${home}/location vanished while it was being read`);
   return decided;
+}
+
+/** Creates what is missing of a path with this mode whatever the umask is; what exists stays as it is. */
+async function makeDir(dir: string, mode: number): Promise<void> {
+  const first = await mkdir(dir, { recursive: true });
+  if (first === undefined) return;
+  for (let made = dir; made.length >= first.length; made = path.dirname(made)) await chmod(made, mode);
 }
 
 async function attempt(dir: string, work: () => Promise<unknown>): Promise<void> {

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
@@ -77,8 +77,10 @@ export async function removeOtherRuntimes(baseDir: string, keep: string): Promis
   }
 }
 
+/** Modes are set in so many words: under a umask of 077 nobody but root could run the copy. */
 async function copyTree(from: string, to: string): Promise<void> {
-  await mkdir(to, { mode: 0o755 });
+  await mkdir(to);
+  await chmod(to, 0o755);
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const source = path.join(from, entry.name);
     const target = path.join(to, entry.name);
@@ -86,6 +88,7 @@ async function copyTree(from: string, to: string): Promise<void> {
       if (entry.name !== "pkgconfig") await copyTree(source, target);
     } else if (entry.isFile() && !entry.name.endsWith(".a")) {
       await copyFile(source, target, constants.COPYFILE_FICLONE);
+      await chmod(target, path.basename(from) === "bin" ? 0o755 : 0o644);
     }
     // Symbolic links are made from the list, whether or not npm ran the script that makes them there.
   }
