@@ -1,0 +1,117 @@
+/**
+ * What the memory store holds. Every call runs to its end without yielding, so that it is atomic as a transaction is;
+ * nothing is copied on the way in but what callers may change, and records go out as new objects.
+ */
+import type {
+  ConflictRecord,
+  DocumentRecord,
+  Head,
+  LockRecord,
+  SessionRecord,
+  Snapshot,
+  StoredOperation,
+} from "../store.ts";
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** A lease; `expiresAtMs` is what counts. */
+export type MemoryLock = Writable<Omit<LockRecord, "expiresAt" | "expiresInMs">> & {
+  expiresAtMs: number;
+  active: boolean;
+};
+
+export type MemoryConflict = Writable<Omit<ConflictRecord, "operations">> & {
+  readonly operationIds: Set<string>;
+};
+
+export interface MemoryDocument {
+  record: Writable<DocumentRecord>;
+  lockToken: number;
+  /** Lowest version with an operation; beyond `version` when none is. */
+  retainedFrom: number;
+  content: { version: number; content: Uint8Array } | undefined;
+  readonly log: Map<number, StoredOperation>;
+  /** Versions by operation id. */
+  readonly versions: Map<string, number>;
+  readonly conflicts: Map<string, MemoryConflict>;
+  readonly locks: Map<string, MemoryLock>;
+  readonly snapshots: Map<number, Snapshot>;
+}
+
+export interface MemoryState {
+  readonly documents: Map<string, MemoryDocument>;
+  readonly sessions: Map<string, SessionRecord>;
+  /** Last heartbeat by instance. */
+  readonly instances: Map<string, number>;
+  readonly secrets: Map<string, string>;
+  readonly nowMs: () => number;
+  readonly newId: () => string;
+}
+
+/** An empty store's state. */
+export function emptyState(clock: { nowMs: () => number; newId: () => string }): MemoryState {
+  return {
+    documents: new Map(),
+    sessions: new Map(),
+    instances: new Map(),
+    secrets: new Map(),
+    ...clock,
+  };
+}
+
+/** A time in the store's form. */
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** Where a document stands. */
+export function headOf(document: MemoryDocument): Head {
+  const { docId, state, version, operationId, metadataVersion, revision } = document.record;
+  return { docId, state, version, operationId, metadataVersion, revision };
+}
+
+/** A lock as callers see it. */
+export function lockRecord(lock: MemoryLock, nowMs: number): LockRecord {
+  const { expiresAtMs, active: _, ...rest } = lock;
+  return { ...rest, expiresAt: timeOf(expiresAtMs), expiresInMs: Math.max(0, expiresAtMs - nowMs) };
+}
+
+/** Active and unexpired locks of a document, oldest first. */
+export function standingLocks(document: MemoryDocument, nowMs: number): MemoryLock[] {
+  return [...document.locks.values()]
+    .filter((lock) => lock.active && lock.expiresAtMs > nowMs)
+    .sort((a, b) => a.token - b.token);
+}
+
+/** Ends the active locks that `which` picks; the revision grows by as many. */
+export function endLocks(document: MemoryDocument, which: (lock: MemoryLock) => boolean): number {
+  let ended = 0;
+  for (const lock of document.locks.values()) {
+    if (!lock.active || !which(lock)) continue;
+    lock.active = false;
+    ended++;
+  }
+  document.record.revision += ended;
+  return ended;
+}
+
+/** A conflict record as callers see it: operations in version order, unknown ones last, the newest 100. */
+export function conflictRecord(document: MemoryDocument, conflict: MemoryConflict): ConflictRecord {
+  const { operationIds, ...rest } = conflict;
+  const place = (id: string) => document.versions.get(id) ?? Number.POSITIVE_INFINITY;
+  const operations = [...operationIds].sort((a, b) => {
+    const difference = place(a) - place(b);
+    return Number.isNaN(difference) || difference === 0 ? (a < b ? -1 : 1) : difference;
+  });
+  return { ...rest, operations: operations.slice(-100) };
+}
+
+/** The operations of versions `from`…`to` that are in the log, in order. */
+export function operationsBetween(document: MemoryDocument, from: number, to: number): StoredOperation[] {
+  const found: StoredOperation[] = [];
+  for (let version = Math.max(1, from); version <= Math.min(to, document.record.version); version++) {
+    const operation = document.log.get(version);
+    if (operation !== undefined) found.push(operation);
+  }
+  return found;
+}
