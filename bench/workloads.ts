@@ -102,7 +102,8 @@ export const workloads: readonly Workload[] = [
     runs: [
       { target: "ours", instances: 2 },
       { target: "ours", instances: 1 },
-      { target: "bare durable", instances: 2 },
+      // One instance of it: where two of them meet, the plain key as version check starves one.
+      { target: "bare durable", instances: 1 },
     ],
     ratios: [
       { metric: "opsPerSecond", to: 1 },

@@ -19,7 +19,7 @@ const { values: flags } = parseArgs({
 const url = flags["database-url"] ?? process.env.DATABASE_URL;
 if (url === undefined) throw new Error("--database-url is missing");
 await migrate(url, "up");
-const store = createPostgresStore({ pool: createPool({ url, max: 4 }), newId: uuidv7 });
+const store = createPostgresStore({ pool: createPool({ url, max: 4 }) });
 
 /** Where each document stands: what a proposal has to name. */
 const heads = new Map<string, { lastId: string | null; metadataVersion: number }>();
