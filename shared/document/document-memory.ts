@@ -2,7 +2,13 @@
  * The write memory of a document: what conflicts are judged by, and what blame is read from. It is written with the
  * snapshots, so that it reaches back to the beginning of the retained log after a restart too.
  */
-import { type ElementMemory, existsNow, type PropertyMemory, type WriteRecord } from "./element-memory.ts";
+import {
+  type ElementMemory,
+  existsNow,
+  type PropertyMemory,
+  saidByWhole,
+  type WriteRecord,
+} from "./element-memory.ts";
 import type { Author } from "./operation.ts";
 
 export interface DocumentMemory {
@@ -112,12 +118,10 @@ function forgetOfElement(memory: ElementMemory, version: number): void {
     const keepsOther = entry.other !== undefined && entry.other.version >= version;
     const other = keepsOther ? entry.other : undefined;
     const splices = newer(entry.splices, version);
-    if (last === memory.whole?.last && other === memory.whole.other && splices === undefined) {
-      memory.properties.delete(name);
-    } else {
-      const otherValue = keepsOther ? entry.otherValue : undefined;
-      memory.properties.set(name, { last, other, otherValue, overwrite, splices });
-    }
+    const otherValue = keepsOther ? entry.otherValue : undefined;
+    const kept = { last, other, otherValue, overwrite, splices };
+    if (memory.whole !== undefined && saidByWhole(name, kept, memory.whole)) memory.properties.delete(name);
+    else memory.properties.set(name, kept);
   }
 }
 

@@ -12,7 +12,7 @@
  * Entries, lists and records are never changed once they stand (a record only in its version and time, before it is
  * part of the committed memory), so that a draft shares them with the committed state.
  */
-import { type Json, own, type Properties } from "./json.ts";
+import { type Json, jsonEqual, own, type Properties } from "./json.ts";
 import type { Author, OperationEffect, SpliceEdit } from "./operation.ts";
 
 /** An applied operation, shared by everything that it wrote. */
@@ -191,12 +191,23 @@ function rememberWhole(memory: ElementMemory, before: Properties | undefined, re
   else memory.whole = { last: record, other: whole.last, otherValues: before };
   for (const [name, entry] of writtenProperties(memory)) {
     const after = written(entry, own(before, name), record, true);
-    // Nothing is left that `whole` does not say.
-    if (after.other === memory.whole.other) continue;
-    properties.set(name, after);
+    if (!saidByWhole(name, after, memory.whole)) properties.set(name, after);
   }
   memory.properties = properties;
   memory.parent = undefined;
+}
+
+/**
+ * Whether `whole` says all that is remembered of a property. Both may name one `other` with different values: where
+ * its property was written by `last.author` between the two.
+ */
+export function saidByWhole(name: string, entry: PropertyMemory, whole: WholeMemory): boolean {
+  return (
+    entry.last === whole.last &&
+    entry.other === whole.other &&
+    jsonEqual(entry.otherValue, own(whole.otherValues, name)) &&
+    entry.splices === undefined
+  );
 }
 
 /** Whether the element is there after what is remembered of it. */
