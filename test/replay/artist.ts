@@ -1,13 +1,13 @@
 /** What one client does: draws its share of the scene, then edits what all have drawn. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { DocumentReplica } from "../../client/index.ts";
-import type { Random } from "./random.ts";
+import type { SeededRandom } from "../support/seeded-random.ts";
 import { growthOf, type SceneElement } from "./scene.ts";
 
 export interface ArtistOptions {
   readonly name: string;
   readonly replica: DocumentReplica;
-  readonly random: Random;
+  readonly random: SeededRandom;
   /** Its share of the scene. */
   readonly elements: readonly SceneElement[];
   /** Gestures after the rebuilding. */
@@ -58,7 +58,7 @@ export async function edit(options: ArtistOptions): Promise<void> {
   }
 }
 
-async function pause(replica: DocumentReplica, random: Random): Promise<void> {
+async function pause(replica: DocumentReplica, random: SeededRandom): Promise<void> {
   do await delay(random.between(1, 8));
   while (replica.pendingCount > maxPending && replica.connection.state !== "closed");
 }
@@ -70,7 +70,7 @@ function pickElement({ replica, random }: ArtistOptions, type?: string): string 
     if (type === undefined || properties.type === type) ids.push(id);
   // Half of the gestures fall on the first tenth: people work where others do.
   const area = random.next() < 0.5 ? ids.slice(0, Math.max(1, Math.ceil(ids.length / 10))) : ids;
-  return random.pick(area);
+  return area.length === 0 ? undefined : random.pick(area);
 }
 
 async function drag(options: ArtistOptions): Promise<void> {
@@ -92,7 +92,7 @@ async function type(options: ArtistOptions): Promise<void> {
   const { replica, random } = options;
   const id = pickElement(options, "text");
   if (id === undefined) return;
-  for (const key of random.pick(["again ", "später ", "完成 ", "🙂 ", "no. "]) ?? "") {
+  for (const key of random.pick(["again ", "später ", "完成 ", "🙂 ", "no. "])) {
     replica.transact((change) => {
       const text = change.get(id)?.text;
       if (typeof text !== "string") return;
@@ -149,7 +149,7 @@ async function restyle(options: ArtistOptions): Promise<void> {
   replica.transact((change) => {
     if (change.get(id) === undefined) return;
     if (random.next() < 0.5)
-      change.style(id, { strokeColor: random.pick(["#1971c2", "#e03131", "#2f9e44"]) ?? "#000" });
+      change.style(id, { strokeColor: random.pick(["#1971c2", "#e03131", "#2f9e44"]) });
     else change.resize(id, { width: random.between(20, 400), height: random.between(20, 300) });
   });
 }

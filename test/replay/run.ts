@@ -10,9 +10,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type RunningServer, startServer } from "../../bench/processes.ts";
 import { type DocumentReplica, openDocument } from "../../client/index.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 import { edit, rebuild } from "./artist.ts";
 import { type Checked, checkDocument } from "./check.ts";
-import { seededRandom } from "./random.ts";
 import { readScene, type SceneElement } from "./scene.ts";
 import { Witness } from "./witness.ts";
 
