@@ -107,7 +107,6 @@ test("[pool/frozen] an answer that never comes is an outage after the query time
   await pool.run({ text: "SELECT 1" });
   for (const socket of sockets) socket.unpipe().pause();
   await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
-  await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
   await pool.close();
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => proxy.close(resolve));
@@ -159,6 +158,7 @@ test("[transaction/retry] a transaction that lost a race runs again as a whole; 
       async (client) => {
         runs += 1;
         const { rows } = await client.query<{ n: number }>("SELECT n FROM counters WHERE id = 1");
+        await waitFor(() => runs >= 4); // all have read before the first writes
         await client.query("UPDATE counters SET n = $1 WHERE id = 1", [(rows[0]?.n ?? 0) + 1]);
       },
       { isolation: "serializable", attempts: 30 },
