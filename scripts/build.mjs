@@ -1,0 +1,95 @@
+// Builds dist/: the server, client and tools with tsc, the demo client with Vite. `--if-stale` builds only what is
+// older than its sources. Quiet unless something is wrong; on a terminal a line says what it is doing.
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const onlyStale = process.argv.includes("--if-stale");
+const at = (...parts) => path.join(root, ...parts);
+
+const steps = [
+  {
+    name: "server",
+    stamp: at("dist", ".built-server"),
+    // `tsc` knows by its own record what to write again; without the output the record says too much.
+    output: at("dist", "server", "main.js"),
+    sources: [
+      "server",
+      "shared",
+      "client",
+      "drizzle",
+      "bench",
+      "test/replay",
+      "tsconfig.json",
+      "tsconfig.build.json",
+    ],
+    run() {
+      if (!existsSync(this.output)) rmSync(at("dist", ".tsbuildinfo"), { force: true });
+      node(at("node_modules", "typescript", "bin", "tsc"), ["-p", "tsconfig.build.json"]);
+      chmodSync(this.output, 0o755);
+    },
+  },
+  {
+    name: "demo client",
+    stamp: at("dist", ".built-demo"),
+    output: at("dist", "client-demo", "index.html"),
+    sources: ["client-demo", "client", "shared", "vite.config.ts"],
+    run() {
+      node(at("node_modules", "vite", "bin", "vite.js"), ["build", "--logLevel", "warn"]);
+    },
+  },
+];
+
+for (const step of steps) {
+  if (!step.sources.every((source) => existsSync(at(source)))) {
+    console.error(
+      `build: ${step.name}: ${step.sources.find((source) => !existsSync(at(source)))} is missing`,
+    );
+    process.exitCode = 1;
+    continue;
+  }
+  if (onlyStale && isFresh(step)) continue;
+  const startedAt = new Date();
+  // Progress belongs to people; a log file or a pipe gets only what went wrong.
+  if (process.stderr.isTTY) process.stderr.write(`building the ${step.name} …`);
+  step.run();
+  if (process.stderr.isTTY) process.stderr.write(` ${((Date.now() - startedAt) / 1000).toFixed(1)} s\n`);
+  mkdirSync(path.dirname(step.stamp), { recursive: true });
+  writeFileSync(step.stamp, "");
+  // What changed while it was built is stale.
+  utimesSync(step.stamp, startedAt, startedAt);
+}
+
+function node(script, args) {
+  const { status } = spawnSync(process.execPath, [script, ...args], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+function isFresh({ stamp, output, sources }) {
+  if (!existsSync(stamp) || !existsSync(output)) return false;
+  return Math.max(...sources.map((source) => newest(at(source)))) <= statSync(stamp).mtimeMs;
+}
+
+/** The latest change in a file or folder; a folder's own time tells of files that are gone. */
+function newest(file) {
+  const stat = statSync(file);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return readdirSync(file).reduce(
+    (latest, name) => Math.max(latest, newest(path.join(file, name))),
+    stat.mtimeMs,
+  );
+}

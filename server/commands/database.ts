@@ -1,0 +1,59 @@
+/** The database that is configured, or the embedded one: opened alike for every command. */
+import { type Config, databaseUrl } from "../config.ts";
+import { acquireEmbedded } from "../database/embedded/acquire.ts";
+import { migrate } from "../database/migrate.ts";
+import { createPool, type DatabasePool } from "../database/pool.ts";
+import type { Logger } from "../observability/log.ts";
+
+export interface OpenDatabase {
+  /** The connection string, password included: never log it. It changes when the embedded server moves. */
+  url(): string;
+  /** For people, without secrets. */
+  readonly description: string;
+  /** Stops using it; the embedded server stops with its last user. */
+  close(): Promise<void>;
+}
+
+/** Opens the database, starting the embedded one when none is configured. Not for `store.type: memory`. */
+export async function openDatabase(config: Config, log: Logger): Promise<OpenDatabase> {
+  const configured = databaseUrl(config.store.postgres);
+  if (configured !== undefined) {
+    return {
+      url: () => configured,
+      description: `PostgreSQL at ${shownAddress(configured)}`,
+      async close() {},
+    };
+  }
+  const { dataDir } = config.store;
+  const embedded = await acquireEmbedded({ dataDir, log });
+  return {
+    url: () => embedded.url,
+    description: `embedded PostgreSQL in ${dataDir}`,
+    close: () => embedded.close(),
+  };
+}
+
+/** Opens the database with a small pool for one piece of work, the schema brought up to date, and closes both. */
+export async function withDatabase<T>(
+  config: Config,
+  log: Logger,
+  work: (pool: DatabasePool, database: OpenDatabase) => Promise<T>,
+): Promise<T> {
+  const database = await openDatabase(config, log);
+  try {
+    if (config.server.migrate) await migrate(database.url(), "up", { log });
+    const pool = createPool({ url: database.url(), max: 3, log });
+    try {
+      return await work(pool, database);
+    } finally {
+      await pool.end();
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+function shownAddress(connectionString: string): string {
+  const url = new URL(connectionString);
+  return `${url.searchParams.get("host") ?? url.hostname}:${url.port || "5432"}${url.pathname}`;
+}

@@ -1,0 +1,114 @@
+/** `aetherflow doctor`: says what of machine, configuration and database stands in the way, and what to change. */
+import { type Config, type Flags, loadConfig } from "../config.ts";
+import { pendingMigrations } from "../database/migrate.ts";
+import { createPool } from "../database/pool.ts";
+import { createLog, describeError, type Logger } from "../observability/log.ts";
+import { type Command, configOptions, helpOption, readArguments, refusePositionals } from "./command.ts";
+import { openDatabase } from "./database.ts";
+import { checkDatabase, checkNotifications, type Finding, failure, ok, warning } from "./database-check.ts";
+import { openFilesLimit } from "./open-files.ts";
+
+const usage = `aetherflow doctor [flags of serve] [--json]
+
+Checks Node.js, the configuration, the database with its settings and notifications, the clock and limits.
+Says what to change. Exit code 1 when something would not work.
+
+  --json    findings as JSON
+
+Examples
+  aetherflow doctor
+  aetherflow doctor --database-url postgres://user@host/db --instances 4
+`;
+
+export const doctorCommand: Command = {
+  name: "doctor",
+  summary: "checks machine, configuration and database",
+  usage,
+  run,
+};
+
+const notifyWithinMs = 3_000;
+/** Files, listeners and the pool, beside sockets. */
+const filesBesideSockets = 200;
+
+async function run(args: string[]): Promise<number> {
+  const parsed = readArguments(args, {
+    ...configOptions(),
+    ...helpOption,
+    json: { type: "boolean" },
+  });
+  const values: Flags = parsed.values;
+  if (values.help === true) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  refusePositionals(parsed.positionals);
+  const config = loadConfig({ flags: values, env: process.env });
+  const log = createLog({ level: config.log.level === "info" ? "error" : config.log.level });
+  const findings = [...machine(config), ...(await database(config, log))];
+  const failed = findings.some(({ level }) => level === "failure");
+  if (values.json === true) process.stdout.write(`${JSON.stringify({ ok: !failed, findings }, null, 2)}\n`);
+  else for (const finding of findings) process.stdout.write(`${line(finding, process.stdout.isTTY)}\n`);
+  return failed ? 1 : 0;
+}
+
+function machine(config: Config): Finding[] {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const files = openFilesLimit();
+  const sockets = config.limits.socketsPerAddress + filesBesideSockets;
+  return [
+    major > 20 || (major === 20 && minor >= 19)
+      ? ok("node", process.version)
+      : failure("node", `${process.version} is too old: 20.19 or newer is needed`),
+    ok("configuration", "valid"),
+    config.auth.mode === "dev"
+      ? warning("auth", "development mode: anybody who reaches the server gets a token")
+      : ok("auth", config.auth.key.kind === "jwks" ? "tokens of a JWKS" : "tokens of a shared secret"),
+    ...(config.auth.key.kind === "secret" && Buffer.byteLength(config.auth.key.secret) < 32
+      ? [warning("secret", "shorter than 32 bytes; make one with: openssl rand -base64 48")]
+      : []),
+    files !== undefined && files < sockets
+      ? warning("open files", `at most ${files}; raise it (ulimit -n) for more connections`)
+      : ok("open files", files === undefined ? "no limit known" : `at most ${files}`),
+  ];
+}
+
+async function database(config: Config, log: Logger): Promise<Finding[]> {
+  if (config.store.type === "memory") {
+    return [warning("store", "memory: everything is lost when the process ends")];
+  }
+  try {
+    const opened = await openDatabase(config, log);
+    try {
+      const pool = createPool({ url: opened.url(), max: 2, log });
+      try {
+        const settings = await checkDatabase(pool, config, Date.now);
+        const pending = await pendingMigrations(pool);
+        return [
+          ok("database", opened.description),
+          ...settings,
+          pending.length === 0
+            ? ok("schema", "up to date")
+            : warning("schema", `pending: ${pending.join(", ")}; run aetherflow migrate up (serve does)`),
+          await checkNotifications(opened.url(), notifyWithinMs),
+        ];
+      } finally {
+        await pool.end();
+      }
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    const { message, cause } = describeError(error);
+    return [
+      failure("database", `does not work: ${message}${cause === undefined ? "" : ` (${cause.message})`}`),
+    ];
+  }
+}
+
+const colours = { ok: "\u001b[32m", warning: "\u001b[33m", failure: "\u001b[31m" } as const;
+
+function line({ level, name, message }: Finding, coloured: boolean): string {
+  const word = level.padEnd(7);
+  return `${coloured ? `${colours[level]}${word}\u001b[0m` : word}  ${name.padEnd(18)}  ${message}`;
+}

@@ -1,0 +1,57 @@
+/** One server process: database, schema, instance; and their end in the reverse order. */
+import { startInstance } from "../compose.ts";
+import type { Config } from "../config.ts";
+import { migrate } from "../database/migrate.ts";
+import { createPool } from "../database/pool.ts";
+import type { Logger } from "../observability/log.ts";
+import { type OpenDatabase, openDatabase } from "./database.ts";
+import { checkDatabase } from "./database-check.ts";
+import { findDemoDir } from "./package-root.ts";
+
+export interface RunningInstance {
+  readonly url: string;
+  /** For people: which database is used, and where the demo is. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Starts everything that one process needs. What was opened before a failure is closed again. */
+export async function runInstance(config: Config, log: Logger): Promise<RunningInstance> {
+  const database = config.store.type === "memory" ? undefined : await openDatabase(config, log);
+  try {
+    if (database !== undefined) await prepare(config, database, log);
+    const demoDir = config.server.demo ? findDemoDir() : undefined;
+    const instance = await startInstance(config, {
+      databaseUrl: database === undefined ? undefined : () => database.url(),
+      log,
+      ...(demoDir === undefined ? {} : { demoDir }),
+    });
+    return {
+      url: instance.url,
+      notes: [
+        `store: ${database?.description ?? "memory (everything is lost when this process ends)"}`,
+        ...(demoDir === undefined ? [] : [`demo: ${instance.url}/`]),
+      ],
+      async close() {
+        await instance.close();
+        await database?.close();
+      },
+    };
+  } catch (error) {
+    await database?.close();
+    throw error;
+  }
+}
+
+/** Brings the schema up to date and reports settings that void what this server promises. */
+async function prepare(config: Config, database: OpenDatabase, log: Logger): Promise<void> {
+  if (config.server.migrate) await migrate(database.url(), "up", { log });
+  const pool = createPool({ url: database.url(), max: 1, log });
+  try {
+    for (const { level, name, message } of await checkDatabase(pool, config, Date.now)) {
+      if (level !== "ok") log.warn({ setting: name }, message);
+    }
+  } finally {
+    await pool.end();
+  }
+}

@@ -1,0 +1,104 @@
+/** `aetherflow token`: a JWT signed with the configured secret. */
+import { randomBytes } from "node:crypto";
+import { isUuid } from "../../shared/document/identifier.ts";
+import type { Role } from "../../shared/protocol/messages.ts";
+import { createTokens, type SignedToken, type TokenParts, userIdSchema } from "../access/tokens.ts";
+import { ConfigError, loadConfig, parseDuration } from "../config.ts";
+import { createLog } from "../observability/log.ts";
+import { createPostgresStore } from "../store/postgres/store.ts";
+import {
+  type Command,
+  databaseOptions,
+  databaseUsage,
+  helpOption,
+  readArguments,
+  refusePositionals,
+} from "./command.ts";
+import { withDatabase } from "./database.ts";
+
+const usage = `aetherflow token --user ID [flags]
+
+Prints a token signed with the configured secret; in development mode, with the one kept in the database.
+
+  --user ID             whose token it is
+  --name NAME           the name that others see
+  --doc DOCID:ROLE      grants a role (owner, editor, viewer) on a document; repeatable
+  --ttl TIME            how long it is valid, such as 30m, 1h or 7d; default 1h
+  --json                the token and its end as JSON
+  --jwt-secret-file FILE  the secret (AETHERFLOW_JWT_SECRET for the value itself)
+${databaseUsage}
+Examples
+  aetherflow token --user ada --name "Ada L."
+  aetherflow token --user robot --doc 0197a3c2-7c1e-7a00-8000-000000000001:editor --ttl 30d
+`;
+
+export const tokenCommand: Command = { name: "token", summary: "prints a signed token", usage, run };
+
+async function run(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, {
+    ...databaseOptions,
+    ...helpOption,
+    auth: { type: "string" },
+    "jwt-secret-file": { type: "string" },
+    user: { type: "string" },
+    name: { type: "string" },
+    doc: { type: "string", multiple: true },
+    ttl: { type: "string" },
+    json: { type: "boolean" },
+  });
+  if (values.help === true) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  refusePositionals(positionals);
+  // The address that a server would listen on says nothing about who may sign here.
+  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const user = userIdSchema.safeParse(values.user);
+  if (!user.success)
+    throw new ConfigError([values.user === undefined ? "--user: is required" : "--user: not a user id"]);
+  const ttlMs = parseDuration(values.ttl ?? "1h");
+  if (ttlMs === undefined || ttlMs <= 0)
+    throw new ConfigError(["--ttl: expected a duration such as 30m, 1h or 7d"]);
+  const docs = Object.fromEntries((values.doc ?? []).map(readGrant));
+  const { auth } = config;
+  if (auth.key.kind === "jwks") {
+    throw new ConfigError(["auth.jwksUrl: tokens are signed by whoever holds the private keys, not here"]);
+  }
+  const claims = {
+    user: user.data,
+    ttlMs,
+    docs,
+    ...(values.name === undefined ? {} : { name: values.name }),
+  };
+  const sign = (store: TokenParts["store"]) =>
+    createTokens({
+      auth,
+      store,
+      makeSecret: () => randomBytes(32).toString("base64url"),
+      now: Date.now,
+    }).sign(claims);
+
+  let signed: SignedToken;
+  if (auth.key.kind === "secret") {
+    signed = await sign({ secret: () => Promise.reject(new Error("the secret is configured")) });
+  } else if (config.store.type === "memory") {
+    throw new ConfigError(["store.type: the memory store keeps no secret; configure AETHERFLOW_JWT_SECRET"]);
+  } else {
+    const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+    signed = await withDatabase(config, log, (pool) => sign(createPostgresStore({ pool })));
+  }
+  process.stdout.write(`${values.json === true ? JSON.stringify(signed) : signed.token}\n`);
+  return 0;
+}
+
+function readGrant(grant: string): [docId: string, role: Role] {
+  const separator = grant.lastIndexOf(":");
+  const docId = grant.slice(0, separator);
+  const role = grant.slice(separator + 1);
+  if (!isUuid(docId) || (role !== "owner" && role !== "editor" && role !== "viewer")) {
+    throw new ConfigError([
+      `--doc: expected DOCID:ROLE with a role of owner, editor or viewer, got ${grant}`,
+    ]);
+  }
+  return [docId, role];
+}
