@@ -30,6 +30,8 @@ export interface PresenceNews {
   readonly docId: string;
   readonly joined?: readonly SessionInfo[];
   readonly left?: readonly string[];
+  /** The sender lacks states: announce all of them again. */
+  readonly ask?: boolean;
   /** By session: a number that grows with each of its states, and the state. */
   readonly states?: { readonly [sessionId: string]: readonly [number: number, state: PresenceState] };
 }
@@ -65,6 +67,7 @@ const envelopeSchema = z.object({
         docId,
         joined: z.array(z.looseObject({ sessionId: z.string() })).optional(),
         left: z.array(z.string()).optional(),
+        ask: z.boolean().optional(),
         states: z
           .record(z.string(), z.tuple([z.number(), z.record(z.string(), z.json()).nullable()]))
           .optional(),

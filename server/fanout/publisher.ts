@@ -4,7 +4,7 @@
  * (a notification has nothing to lose), one call in flight; what comes meanwhile is merged by document and goes
  * with the next. What is lost here is found by anti-entropy.
  */
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import pg from "pg";
 import type { Logger } from "../observability/log.ts";
 import type { OutgoingNews, OutgoingOperationsNews } from "./news.ts";
@@ -39,7 +39,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let waiting: OutgoingNews[] = [];
   let canaryCount: number | undefined;
   let client: pg.Client | undefined;
-  let running = false;
+  let running: Promise<void> | undefined;
+  const stop = new AbortController();
   let closed = false;
   let failures = 0;
 
@@ -64,9 +65,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   function pump(): void {
-    if (running || closed) return;
-    running = true;
-    setImmediate(() => void run());
+    if (closed) return;
+    // At the end of the turn, so that what it commits goes together.
+    running ??= turn()
+      .then(run)
+      .finally(() => {
+        running = undefined;
+        if (waiting.length > 0 || canaryCount !== undefined) pump();
+      });
   }
 
   async function run(): Promise<void> {
@@ -89,10 +95,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         failures += 1;
         log.warn({ err: error }, "could not notify");
         await disconnect();
-        await delay(Math.min(maxBackoffMs, 50 * 2 ** failures) * (0.5 + random()));
+        const pause = Math.min(maxBackoffMs, 50 * 2 ** failures) * (0.5 + random());
+        await delay(pause, undefined, { signal: stop.signal }).catch(() => undefined);
       }
     }
-    running = false;
   }
 
   async function disconnect(): Promise<void> {
@@ -126,7 +132,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
     async close() {
       closed = true;
+      stop.abort();
       clearInterval(queueUsageTimer);
+      // A connection that is being made now would outlive us.
+      await running;
       await disconnect();
     },
   };
@@ -201,6 +210,7 @@ function textsOf(news: OutgoingNews, room: number): string[] {
   if (news.kind === "change" || Buffer.byteLength(text) < room) return [text];
   const { kind, docId } = news;
   const pieces: OutgoingNews[] = [
+    ...(news.ask === true ? [{ kind, docId, ask: true } satisfies OutgoingNews] : []),
     ...(news.joined ?? []).map((session): OutgoingNews => ({ kind, docId, joined: [session] })),
     ...Object.entries(news.states ?? {}).map(
       ([id, state]): OutgoingNews => ({ kind, docId, states: { [id]: state } }),

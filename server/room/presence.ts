@@ -4,7 +4,7 @@
  * Not stored, but for the sessions' rows: changes are collected over `frameMs`, then go to the members as one frame
  * (never one's own) and to the other instances as one notification. A state carries a number of its session, so that
  * one that arrives late is dropped. Lost notifications are made up for by `reconcile`, with the rows of all live
- * sessions; an instance that hears of a session it did not know announces the states of its own again.
+ * sessions; an instance that learns of a session that way asks the others to announce their states again.
  */
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { PresenceNews } from "../fanout/news.ts";
@@ -36,7 +36,12 @@ export class RoomPresence {
   readonly #left = new Set<string>();
   readonly #states = new Map<string, PresenceState>();
   /** What other instances have to hear. */
-  readonly #announce = { joined: new Set<Present>(), left: new Set<string>(), states: new Set<Present>() };
+  readonly #announce = {
+    joined: new Set<Present>(),
+    left: new Set<string>(),
+    states: new Set<Present>(),
+    ask: false,
+  };
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PresenceOptions) {
@@ -111,6 +116,7 @@ export class RoomPresence {
       present.state = state;
       this.#states.set(sessionId, state);
     }
+    if (news.ask === true) this.#announceStates();
     this.#schedule();
   }
 
@@ -122,6 +128,8 @@ export class RoomPresence {
       if (row.instanceId === instanceId || this.#remote.has(row.id)) continue;
       const { id: sessionId, client: clientId, user, role, joinedAt } = row;
       this.#hearJoined({ sessionId, clientId, user, role, joinedAt, presence: null }, nowMs);
+      // Its notification was missed, or came before this document was opened here: what it shows is not in the row.
+      this.#announce.ask = true;
     }
     for (const [sessionId, { heardAt }] of this.#remote) {
       if (!known.has(sessionId) && nowMs - heardAt > graceMs) this.#hearLeft(sessionId);
@@ -140,10 +148,12 @@ export class RoomPresence {
     const state = presence ?? before?.state ?? null;
     this.#remote.set(session.sessionId, { info, state, number: before?.number ?? 0, heardAt: nowMs });
     this.#tellJoined(session.sessionId, { ...info, presence: state });
-    if (before !== undefined) return;
-    // The newcomer's instance may have opened the document just now: it knows our sessions, not what they show.
-    for (const present of this.#members.values())
+  }
+
+  #announceStates(): void {
+    for (const present of this.#members.values()) {
       if (present.state !== null) this.#announce.states.add(present);
+    }
   }
 
   #hearLeft(sessionId: string): void {
@@ -164,6 +174,10 @@ export class RoomPresence {
   }
 
   #schedule(): void {
+    const { joined, left, states, ask } = this.#announce;
+    const toTell =
+      this.#joined.size + this.#left.size + this.#states.size + joined.size + left.size + states.size;
+    if (toTell === 0 && !ask) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#tellMembers();
@@ -206,8 +220,8 @@ export class RoomPresence {
   }
 
   #tellInstances(): void {
-    const { joined, left, states } = this.#announce;
-    if (joined.size === 0 && left.size === 0 && states.size === 0) return;
+    const { joined, left, states, ask } = this.#announce;
+    if (joined.size === 0 && left.size === 0 && states.size === 0 && !ask) return;
     this.#options.publish({
       kind: "presence",
       docId: this.#options.docId,
@@ -215,6 +229,7 @@ export class RoomPresence {
         ? {}
         : { joined: [...joined].map(({ info, state }) => ({ ...info, presence: state })) }),
       ...(left.size === 0 ? {} : { left: [...left] }),
+      ...(ask ? { ask } : {}),
       ...(states.size === 0
         ? {}
         : {
@@ -226,5 +241,6 @@ export class RoomPresence {
     joined.clear();
     left.clear();
     states.clear();
+    this.#announce.ask = false;
   }
 }

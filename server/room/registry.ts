@@ -2,6 +2,7 @@
  * The open documents of this instance. A document is loaded once, whoever asks meanwhile waits for the same read;
  * it is closed when nobody has used it for a while.
  */
+import { isUuid } from "../../shared/document/identifier.ts";
 import type { Envelope } from "../fanout/news.ts";
 import { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
@@ -19,7 +20,7 @@ export class RoomRegistry {
   /** Undefined: no such document. Rejects with `StoreUnavailable`. */
   open(docId: string): Promise<Room | undefined> {
     const room = this.#rooms.get(docId);
-    if (room !== undefined) return Promise.resolve(room);
+    if (room !== undefined || !isUuid(docId)) return Promise.resolve(room);
     let opening = this.#opening.get(docId);
     if (opening === undefined) {
       opening = this.#load(docId).finally(() => this.#opening.delete(docId));
@@ -62,9 +63,11 @@ export class RoomRegistry {
   async #load(docId: string): Promise<Room | undefined> {
     // Its last state is being written: loading now would read the log that this write saves.
     await this.#closing.get(docId);
-    const loaded = await this.#services.store.documents.load(docId);
+    const { store } = this.#services;
+    const [loaded, live] = await Promise.all([store.documents.load(docId), store.sessions.live([docId])]);
     if (loaded === undefined) return undefined;
     const room = new Room(loaded, this.#services, (ended) => this.#forget(ended));
+    room.reconcileSessions(live);
     this.#rooms.set(docId, room);
     this.#services.metrics.rooms.set(this.#rooms.size);
     return room;
