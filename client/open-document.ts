@@ -56,6 +56,8 @@ export class DocumentReplica {
   #synced = false;
   /** What came did not continue what is here, twice in a row: the next `hello` asks for everything. */
   #forgetSince = false;
+  /** A welcome said `rebase`, and its connection ended before everything was here. */
+  #rebaseOwed = false;
   #pumpScheduled = false;
   #progress = { version: 0, pendingCount: 0 };
 
@@ -315,7 +317,8 @@ export class DocumentReplica {
     this.#welcome = welcome;
     this.#role = welcome.role;
     this.#document = welcome.document;
-    this.#sync = new Sync(this.#replica, welcome);
+    this.#rebaseOwed ||= welcome.rebase === true;
+    this.#sync = new Sync(this.#replica, welcome, this.#rebaseOwed);
     this.presence.begin({ user: welcome.user, clientId: this.clientId }, welcome.sessions, welcome.limits);
     this.#events.emit("document", welcome.document);
     if (roleBefore !== welcome.role) this.#events.emit("role", welcome.role);
@@ -328,6 +331,7 @@ export class DocumentReplica {
     this.#sync = undefined;
     this.#synced = true;
     this.#forgetSince = false;
+    this.#rebaseOwed = false;
     this.#outbox.connected(this.#welcome.limits);
     this.#connection.setLive();
     this.#settleReady.resolve();

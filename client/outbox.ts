@@ -42,6 +42,12 @@ export interface DropCause {
   readonly operations: readonly Operation[];
 }
 
+interface Frame {
+  readonly text: string;
+  /** The server left it unhandled, and it was not sent again yet. Each copy that is sent gets one answer. */
+  refused: boolean;
+}
+
 /** A change that others keep getting ahead of is given up after this many attempts. */
 const maxAttempts = 10;
 /** Room for the envelope of a submit. */
@@ -53,11 +59,10 @@ export class Outbox {
   #limits: SessionLimits | undefined;
   #pace: Pace;
   #seq = 0;
-  /** Frames by `seq`: the submit in flight and the one before. */
-  #frames = new Map<number, string>();
-  /** The lowest `seq` that the server left unhandled. */
-  #retryFrom: number | undefined;
+  /** By `seq`: the submit in flight and the one before. */
+  readonly #frames = new Map<number, Frame>();
   #retries = 0;
+  #retryScheduled = false;
   #cancelRetry: () => void = () => {};
   #cancelPace: () => void = () => {};
 
@@ -80,8 +85,8 @@ export class Outbox {
     this.#limits = undefined;
     this.#seq = 0;
     this.#frames.clear();
-    this.#retryFrom = undefined;
     this.#retries = 0;
+    this.#retryScheduled = false;
     this.#cancelRetry();
     this.#cancelPace();
   }
@@ -153,26 +158,31 @@ export class Outbox {
     this.#retries = 0;
     const strict = onConflict === undefined ? "" : `,"onConflict":"${onConflict}"`;
     const text = `{"type":"submit","seq":${this.#seq},"base":${submit.base},"ops":[${submit.texts.join(",")}]${strict}}`;
-    this.#frames.set(this.#seq, text);
     this.#frames.delete(this.#seq - 2);
     this.#pace.take(submit.operations.length, timers.now());
-    // After an unhandled one everything later is refused too: it goes when the timer does.
-    if (this.#retryFrom === undefined) send(text);
+    // After an unhandled one everything later is refused too: it goes when that one does.
+    const refused = [...this.#frames.values()].some((frame) => frame.refused);
+    this.#frames.set(this.#seq, { text, refused });
+    if (!refused) send(text);
   }
 
   #repeatLater(reject: Reject): void {
-    if (!this.#frames.has(reject.seq)) return;
-    const waiting = this.#retryFrom !== undefined;
-    this.#retryFrom = Math.min(this.#retryFrom ?? reject.seq, reject.seq);
-    if (waiting) return;
+    const frame = this.#frames.get(reject.seq);
+    if (frame === undefined) return;
+    frame.refused = true;
+    if (this.#retryScheduled) return;
+    this.#retryScheduled = true;
     const asked = reject.details?.retryAfterMs;
     const backoff = backoffDelayMs(this.#retries, this.#options.random(), retryBackoff);
     this.#retries += 1;
     const delayMs = typeof asked === "number" ? Math.max(asked, 1) : backoff;
     this.#cancelRetry = this.#options.timers.after(delayMs, () => {
-      const from = this.#retryFrom ?? 0;
-      this.#retryFrom = undefined;
-      for (const [seq, text] of this.#frames) if (seq >= from) this.#options.send(text);
+      this.#retryScheduled = false;
+      for (const waiting of this.#frames.values()) {
+        if (!waiting.refused) continue;
+        waiting.refused = false;
+        this.#options.send(waiting.text);
+      }
     });
   }
 }

@@ -92,7 +92,7 @@ export class Replica {
 
   /** Makes a change that fits the view. */
   change(operation: Operation): void {
-    this.#unsent.add(operation, this.#version);
+    this.#unsent.add(operation, this.#version, this.#below(operation.element) !== undefined);
     const after = applyEffect(this.#view.get(operation.element), operation);
     if (after === undefined) this.#view.delete(operation.element);
     else this.#view.set(operation.element, after);
@@ -184,7 +184,7 @@ export class Replica {
         dropped.push(operation);
         continue;
       }
-      this.#unsent.add({ ...fitting, id: this.#newId() }, this.#version);
+      this.#unsent.add({ ...fitting, id: this.#newId() }, this.#version, this.#confirmed.has(element));
       present.set(element, applyEffect(below, fitting));
     }
     return { changed: this.#refresh(elements), dropped };

@@ -18,10 +18,13 @@ export class Sync {
   readonly #welcome: Welcome;
   readonly #parts: Map<string, Properties> | undefined;
   readonly #changed = new Set<string>();
+  readonly #rebase: boolean;
   #partsMissing: boolean;
 
-  constructor(replica: Replica, welcome: Welcome) {
+  /** @param rebase whether pending changes have to be made anew; may be owed from an earlier welcome. */
+  constructor(replica: Replica, welcome: Welcome, rebase: boolean) {
     this.#replica = replica;
+    this.#rebase = rebase;
     this.#welcome = welcome;
     const { snapshot } = welcome;
     this.#parts = snapshot === undefined ? undefined : new Map(Object.entries(snapshot.elements));
@@ -50,7 +53,7 @@ export class Sync {
 
   /** Everything is here; undefined when it is not. Call it until it is. */
   finish(): SyncOutcome | undefined {
-    const { version, committed, rebase, snapshot } = this.#welcome;
+    const { version, committed, snapshot } = this.#welcome;
     if (this.#partsMissing || this.#replica.version < version) return undefined;
     const changed = this.#changed;
     const dropped: SyncOutcome["dropped"][number][] = [];
@@ -58,7 +61,7 @@ export class Sync {
     if (inFlight?.operations.some(({ id }) => committed[id] !== undefined)) {
       for (const element of this.#replica.acknowledge()) changed.add(element);
     }
-    if (rebase === true) {
+    if (this.#rebase) {
       const rebased = this.#replica.rebase();
       dropped.push(...rebased.dropped);
       for (const element of rebased.changed) changed.add(element);

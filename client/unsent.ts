@@ -74,8 +74,11 @@ export class UnsentChanges {
     return this.operationsOf(element).some((operation) => operation.splice !== undefined);
   }
 
-  /** A new change, made when this replica was at `version`. */
-  add(operation: Operation, version: number): void {
+  /**
+   * A new change, made when this replica was at `version`.
+   * @param exists whether the element exists without the unsent changes.
+   */
+  add(operation: Operation, version: number, exists: boolean): void {
     const entry = this.#entries.get(operation.element) ?? {
       operations: [],
       typing: undefined,
@@ -89,6 +92,11 @@ export class UnsentChanges {
       entry.operations = [operation];
       entry.typing = undefined;
       entry.high = undefined;
+    } else if (operation.type === "delete" && exists && entry.operations.at(-1)?.type === "create") {
+      // Somebody else created it as well: theirs is what is left to delete, unless the entry began with a deletion.
+      const [first] = entry.operations;
+      entry.operations = [first?.type === "delete" ? first : operation];
+      if (first?.type !== "delete") entry.high = undefined;
     } else if (entry.high === undefined) {
       entry.operations = foldOperation(entry.operations, operation);
     } else {
@@ -212,7 +220,7 @@ export class UnsentChanges {
         present = applyEffect(present, fitting);
       }
     }
-    for (const operation of kept) this.add(operation, version);
+    for (const operation of kept) this.add(operation, version, below !== undefined);
     return dropped;
   }
 

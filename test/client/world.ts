@@ -1,0 +1,211 @@
+/** Replicas, a network that loses, delays and cuts, and a clock: all of it driven by one seed. */
+import type {
+  ClientSocket,
+  DocumentReplica,
+  OpenDocumentOptions,
+  RejectEvent,
+  Timers,
+} from "../../client/index.ts";
+import { openDocument } from "../../client/index.ts";
+import type { SeededRandom } from "../support/seeded-random.ts";
+import type { ModelServer, ModelSession } from "./model-server.ts";
+
+/** A clock that stands still until it is told otherwise. */
+export class StillClock implements Timers {
+  #now = 0;
+  #order = 0;
+  readonly #timers = new Map<number, { readonly at: number; readonly callback: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const key = this.#order++;
+    this.#timers.set(key, { at: this.#now + delayMs, callback });
+    return () => void this.#timers.delete(key);
+  }
+
+  get size(): number {
+    return this.#timers.size;
+  }
+
+  /** Runs what is due within that time, in order. */
+  advance(byMs: number): void {
+    const until = this.#now + byMs;
+    for (;;) {
+      const due = [...this.#timers].filter(([, { at }]) => at <= until).sort((a, b) => a[1].at - b[1].at)[0];
+      if (due === undefined) break;
+      this.#timers.delete(due[0]);
+      this.#now = Math.max(this.#now, due[1].at);
+      due[1].callback();
+    }
+    this.#now = until;
+  }
+}
+
+/** One connection: frames wait in both directions until they are delivered. */
+class Link implements ClientSocket {
+  readyState = 0;
+  onopen: ((event: never) => void) | null = null;
+  onmessage: ((event: never) => void) | null = null;
+  onclose: ((event: never) => void) | null = null;
+  onerror: ((event: never) => void) | null = null;
+  readonly toServer: string[] = [];
+  readonly toClient: string[] = [];
+  readonly session: ModelSession;
+  /** The client has left it; what is on its way may still arrive at the server. */
+  left = false;
+
+  constructor(id: string, user: string) {
+    const { toClient } = this;
+    this.session = {
+      id,
+      user,
+      client: "",
+      greeted: false,
+      nextSeq: 1,
+      send: (message) => void toClient.push(JSON.stringify(message)),
+    };
+  }
+
+  send(text: string): void {
+    this.toServer.push(text);
+  }
+
+  close(): void {
+    this.readyState = 3;
+    this.left = true;
+    (this.onclose as (() => void) | null)?.();
+  }
+
+  terminate(): void {
+    this.readyState = 3;
+    this.left = true;
+  }
+}
+
+export interface Peer {
+  readonly document: DocumentReplica;
+  readonly rejects: RejectEvent[];
+  readonly errors: Error[];
+}
+
+export class World {
+  readonly clock = new StillClock();
+  readonly peers: Peer[] = [];
+  readonly server: ModelServer;
+  readonly #random: SeededRandom;
+  #links: Link[] = [];
+  #ids = 0;
+
+  constructor(server: ModelServer, random: SeededRandom) {
+    this.server = server;
+    this.#random = random;
+  }
+
+  newId(): string {
+    this.#ids += 1;
+    return `00000000-0000-7000-8000-${this.#ids.toString(16).padStart(12, "0")}`;
+  }
+
+  join(user: string, options: Partial<OpenDocumentOptions> = {}): Peer {
+    const document = openDocument({
+      url: "http://model",
+      documentId: "d",
+      clientId: `client-${user}`,
+      timers: this.clock,
+      random: () => this.#random.next(),
+      newId: () => this.newId(),
+      createWebSocket: () => {
+        const link = new Link(`session-${this.newId()}`, user);
+        this.#links.push(link);
+        return link;
+      },
+      ...options,
+    });
+    const peer: Peer = { document, rejects: [], errors: [] };
+    document.on("reject", (event) => peer.rejects.push(event));
+    document.on("error", (error) => peer.errors.push(error));
+    this.peers.push(peer);
+    return peer;
+  }
+
+  /** One frame, or one opening, on a link picked at random. */
+  deliverOne(): boolean {
+    const busy = this.#links.filter(
+      ({ readyState, toServer, toClient, left }) =>
+        (readyState === 0 && !left) || toServer.length > 0 || (toClient.length > 0 && !left),
+    );
+    if (busy.length === 0) return false;
+    const link = this.#random.pick(busy);
+    if (link.readyState === 0 && !link.left) {
+      link.readyState = 1;
+      this.server.open(link.session);
+      (link.onopen as (() => void) | null)?.();
+    } else if (
+      link.toServer.length > 0 &&
+      (link.left || link.toClient.length === 0 || this.#random.next() < 0.5)
+    ) {
+      const text = link.toServer.shift();
+      if (text !== undefined) this.server.receive(link.session, text);
+    } else {
+      const data = link.toClient.shift();
+      (link.onmessage as ((event: { data: unknown }) => void) | null)?.({ data });
+    }
+    this.#links = this.#links.filter((kept) => {
+      const gone = kept.left && kept.toServer.length === 0;
+      if (gone) this.server.close(kept.session);
+      return !gone;
+    });
+    return true;
+  }
+
+  /** Cuts a connection: what is on its way to the client is lost, what is on its way to the server perhaps. */
+  cutOne(code = 1006): void {
+    const open = this.#links.filter(({ left }) => !left);
+    if (open.length > 0) this.#cut(this.#random.pick(open), code);
+  }
+
+  cutAll(): void {
+    for (const link of this.#links.filter(({ left }) => !left)) this.#cut(link, 1006, true);
+    this.#links = [];
+  }
+
+  #cut(link: Link, code: number, everything = false): void {
+    link.readyState = 3;
+    link.left = true;
+    if (everything || this.#random.next() < 0.6)
+      link.toServer.splice(this.#random.between(0, link.toServer.length));
+    if (everything) link.toServer.length = 0;
+    (link.onclose as ((event: { code: number; reason: string }) => void) | null)?.({ code, reason: "" });
+  }
+
+  /** Lets promises and microtasks run. */
+  async settle(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Until every replica is live, settled and where the server is. */
+  async drain(): Promise<void> {
+    for (let round = 0; round < 3_000; round++) {
+      await this.settle();
+      while (this.deliverOne()) await this.settle();
+      const done = this.peers.every(
+        ({ document }) =>
+          document.connection.state === "closed" ||
+          (document.connection.state === "live" &&
+            document.pendingCount === 0 &&
+            document.version === this.server.version),
+      );
+      if (done) return;
+      this.clock.advance(200);
+    }
+    const states = this.peers.map(({ document: { connection, pendingCount, version } }) => ({
+      connection,
+      pendingCount,
+      version,
+    }));
+    throw new Error(`never settled at ${this.server.version}: ${JSON.stringify(states)}`);
+  }
+}
