@@ -34,10 +34,10 @@ export function applyEffect(before: Properties | undefined, op: OperationEffect)
   if (op.append !== undefined) {
     for (const name of Object.keys(op.append)) {
       const items = op.append[name] ?? [];
-      const present = own(after ?? before, name) ?? [];
-      if (!Array.isArray(present)) continue;
+      const present = own(after ?? before, name);
+      if (present !== undefined && !Array.isArray(present)) continue;
       after ??= { ...before };
-      after[name] = [...present, ...items];
+      after[name] = present === undefined ? [...items] : [...present, ...items];
     }
   }
   if (op.splice !== undefined) {

@@ -141,7 +141,8 @@ export function remember(
   }
   if (op.append !== undefined) {
     for (const name of Object.keys(op.append)) {
-      if (Array.isArray(own(before, name) ?? [])) write(memory, name, before, record, false);
+      const present = own(before, name);
+      if (present === undefined || Array.isArray(present)) write(memory, name, before, record, false);
     }
   }
   if (op.splice !== undefined) {

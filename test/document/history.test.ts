@@ -117,6 +117,14 @@ class History {
     expect(naive.outcome).toBe("accepted");
     expect(found.operations.map(({ operation }) => plain(operation))).toEqual(naive.operations.map(plain));
     expect(found.operations.map(collisionsOf)).toEqual(naive.collisions);
+    if (found.operations.some(({ operation }) => operation.splice !== undefined)) {
+      const after = (ops: readonly Operation[]): unknown => {
+        const elements: Elements = new Map();
+        for (const op of [...this.log, ...ahead, ...ops]) applyOperation(elements, op);
+        return elements;
+      };
+      expect(after(found.operations.map(({ operation }) => operation))).toEqual(after(naive.operations));
+    }
     for (const [index, each] of found.operations.entries()) {
       if (each.collisions.length > 0) counts.collided += 1;
       if (each.operation !== ops[index])
@@ -226,7 +234,7 @@ function sequence(
 }
 
 function plain({ splice, ...op }: Operation): unknown {
-  // Edits of a moved list may be cut differently; what they do is compared by the state and by splice.test.ts.
+  // Edits of a moved list may be cut differently: what they do is compared.
   return { ...op, splice: splice === undefined ? undefined : Object.keys(splice).sort() };
 }
 
@@ -252,12 +260,14 @@ function fingerprint({ elements, memory, version, operationId, bytes }: Document
   return JSON.stringify({ shown, sorted, since: memory.since, version, operationId, bytes });
 }
 
+/** Seeds that found a fault once. 10123: a creation over one's own write over another's creation. */
+const pinned = [10_123, 12_796];
 const first = Number(process.env.SEED ?? 1);
-const runs = Number(process.env.RUNS ?? 400);
+const runs = Number(process.env.RUNS ?? 200);
 
 describe("concurrent histories", () => {
   it(`[document/decide] decides as a reading of the whole log would (seeds ${first}…${first + runs - 1})`, () => {
-    for (let seed = first; seed < first + runs; seed++) {
+    for (const seed of [...pinned, ...Array.from({ length: runs }, (_, index) => first + index)]) {
       const history = new History(seed);
       try {
         for (let step = 0; step < 30; step++) history.step();
@@ -273,6 +283,5 @@ describe("concurrent histories", () => {
     }
     // The histories are worth nothing when nothing happens in them.
     for (const [what, count] of Object.entries(counts)) expect(count, what).toBeGreaterThan(runs / 20);
-    console.log(JSON.stringify(counts));
   }, 120_000);
 });
