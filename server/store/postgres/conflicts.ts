@@ -47,7 +47,7 @@ const grow = { name: "conflict_grow", text: "UPDATE documents SET revision = rev
 const insert = {
   name: "conflict_insert",
   text: `INSERT INTO conflicts (doc_id, id, element, properties, resolution, resolved_by, resolved_at, description, authors)
-    VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $6::text IS NOT NULL THEN clock_timestamp() END, $7, $8)`,
+    VALUES ($1, $2, $3, $4, $5, $6::varchar, CASE WHEN $6::varchar IS NOT NULL THEN clock_timestamp() END, $7, $8)`,
 };
 const insertOperations = {
   name: "conflict_insert_operations",
