@@ -14,28 +14,12 @@ const gone: EditResult = { ok: false, code: "not_found", message: "no such docum
 export function createDocumentEdits(registry: RoomRegistry, services: RoomServices): DocumentEdits {
   const { store, newId } = services;
 
-  /** Submits, and keeps a row of the request's session, by which the log is looked up by user and session. */
-  async function submit(
+  /** The commit itself records the request's session, by which the log is looked up by user. */
+  function submit(
     room: Room,
-    request: EditRequest,
+    { origin, authorise }: EditRequest,
     submission: Pick<Submission, "ops" | "base" | "onConflict" | "exactly">,
   ): Promise<EditResult> {
-    const { origin, authorise } = request;
-    const { user, client, session, ip, userAgent, platform } = origin;
-    await store.sessions.join([
-      {
-        id: session,
-        docId: room.docId,
-        instanceId: null,
-        user: { id: user },
-        client,
-        role: "editor",
-        version: room.version,
-        ...(ip === undefined ? {} : { ip }),
-        ...(userAgent === undefined ? {} : { userAgent }),
-        ...(platform === undefined ? {} : { platform }),
-      },
-    ]);
     return new Promise((resolve) => {
       room.submit({
         ...submission,
