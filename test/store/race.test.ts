@@ -1,0 +1,259 @@
+/**
+ * Races of two or three writers, each on a connection of its own, over the same few documents: fresh batches,
+ * duplicates of each other's, batches from behind that touch what happened since or do not, another history, lock
+ * against commit, and a row that a stranger holds in an open transaction. Judged by the log afterwards.
+ */
+
+import { uuidv7 } from "uuidv7";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createPostgresStore } from "../../server/store/postgres/store.ts";
+import type { CommitResult, DocumentBatch, LockResult, Store } from "../../server/store/store.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
+import { operation, origin } from "./fixtures.ts";
+
+const races = 1_200;
+let database: TestDatabase;
+let writers: Store[];
+let observer: Store;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  writers = Array.from({ length: 3 }, () => createPostgresStore({ pool: database.createPool({ max: 1 }) }));
+  observer = createPostgresStore({ pool: database.pool });
+});
+afterAll(() => database.drop());
+
+interface Row {
+  readonly doc: string;
+  readonly version: number;
+  readonly id: string;
+  readonly element: string;
+  readonly user: string;
+}
+interface Attempt {
+  readonly batch: DocumentBatch;
+  readonly result: CommitResult;
+}
+
+test(`[R1] [R2] [R6] [store/commit] ${races} races: no gap, no duplicate, no deadlock, no wait for a stranger's row`, async () => {
+  const random = seededRandom();
+  const seen = new Map<string, number>();
+  try {
+    for (let race = 0; race < races; race++) await run(random, seen);
+  } catch (error) {
+    throw new Error(`race failed with SEED=${random.seed}`, { cause: error });
+  }
+  // A suite that never sees an outcome proves nothing about it.
+  for (const outcome of [
+    "committed",
+    "later",
+    "stale",
+    "repeat",
+    "history",
+    "locked",
+    "busy",
+    "granted",
+    "stranger",
+  ]) {
+    expect(seen.get(outcome) ?? 0, `${outcome} (SEED=${random.seed})`).toBeGreaterThan(10);
+  }
+  const { rows } = await database.pool.run<{ id: string }>({
+    text: `SELECT d.id FROM documents d LEFT JOIN operations o ON o.doc_id = d.id GROUP BY d.id
+      HAVING count(o.id) <> d.version OR coalesce(max(o.version), 0) <> d.version OR coalesce(min(o.version), 1) <> 1
+        OR d.last_operation_id IS DISTINCT FROM (SELECT l.id FROM operations l WHERE l.doc_id = d.id AND l.version = d.version)`,
+  });
+  expect(rows, `documents with gaps (SEED=${random.seed})`).toEqual([]);
+});
+
+async function run(random: SeededRandom, seen: Map<string, number>): Promise<void> {
+  const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
+  const docs = Array.from({ length: random.between(1, 3) }, () => uuidv7());
+  const history = await prepare(docs, random.between(1, 3));
+  const held = docs.length > 1 && random.next() < 0.15 ? random.pick(docs) : undefined;
+  const stranger = held === undefined ? undefined : await holdRow(held);
+
+  const calls = planCalls(random, docs, history);
+  const lockAt =
+    random.next() < 0.3 ? { docId: random.pick(docs), element: random.pick([null, "a", "b"]) } : undefined;
+  const wait = stranger === undefined && random.next() < 0.5;
+  const startedAt = performance.now();
+  const locking = lockAt === undefined || lockAt.docId === held ? undefined : takeLock(lockAt);
+  const attempts: Attempt[] = [];
+  await Promise.all(
+    calls.map(async (batches, i) => {
+      const results = await writers[i]!.commit(batches, { wait });
+      batches.forEach((batch, j) => attempts.push({ batch, result: results[j]! }));
+    }),
+  );
+  const lock = await locking;
+  if (stranger !== undefined) {
+    // Nobody waited: the row is still held, and statements would wait 3 s for it.
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    for (const { batch, result } of attempts) if (batch.docId === held) expect(result.outcome).toBe("busy");
+    await stranger.release();
+    count("stranger");
+  }
+  if (lock !== undefined) count(lock.outcome);
+  const log = await readLog(docs);
+  for (const { batch, result } of attempts) {
+    count(result.outcome);
+    if (result.outcome === "committed" && result.firstVersion > batch.expectedVersion + 1) count("later");
+    judge(
+      batch,
+      result,
+      log.get(batch.docId) ?? [],
+      attempts,
+      lock?.outcome === "granted" ? lock : undefined,
+    );
+  }
+  // R6: after the grant, nothing by anybody else on what is locked.
+  if (lock?.outcome === "granted") {
+    const { docId, element, version, user } = lock.lock;
+    const trespassers = (log.get(docId) ?? []).filter(
+      (row) => row.version > version && row.user !== user && (element === null || element === row.element),
+    );
+    expect(trespassers).toEqual([]);
+  }
+}
+
+/** Batches from the state after `prepare`, which the others of the race make stale. */
+function planCalls(
+  random: SeededRandom,
+  docs: readonly string[],
+  history: Map<string, Row[]>,
+): DocumentBatch[][] {
+  const calls: DocumentBatch[][] = [];
+  const shared = new Map<string, DocumentBatch>();
+  for (let writer = 0; writer < random.between(2, 3); writer++) {
+    const by = origin(`writer-${writer}`);
+    const mine = docs.filter(() => random.next() < 0.85);
+    const batches = mine.map((docId): DocumentBatch => {
+      const known = shared.get(docId);
+      if (known !== undefined && random.next() < 0.35) {
+        // A repeat of what another writer submits at this moment, in part or with something new beside it.
+        const extra = random.next() < 0.3 ? [operation(by, "c")] : [];
+        return { ...known, operations: [...known.operations, ...extra] };
+      }
+      const rows = history.get(docId) ?? [];
+      const behind = random.next() < 0.4 ? random.between(0, rows.length) : rows.length;
+      const stranded = random.next() < 0.08;
+      const batch: DocumentBatch = {
+        docId,
+        expectedVersion: behind,
+        expectedId: stranded ? uuidv7() : (rows[behind - 1]?.id ?? null),
+        metadataVersion: 1,
+        operations: Array.from({ length: random.between(1, 4) }, () =>
+          operation(by, random.pick(["a", "b", "c", "d", "e"])),
+        ),
+      };
+      shared.set(docId, batch);
+      return batch;
+    });
+    calls.push(random.next() < 0.5 ? batches : batches.reverse());
+  }
+  return calls;
+}
+
+function judge(
+  batch: DocumentBatch,
+  result: CommitResult,
+  log: Row[],
+  attempts: Attempt[],
+  lock: (LockResult & { outcome: "granted" }) | undefined,
+): void {
+  const elements = new Set(batch.operations.map(({ element }) => element));
+  const ids = new Set(batch.operations.map(({ id }) => id));
+  const stored = log.filter((row) => ids.has(row.id));
+  const twins = attempts.filter(
+    (other) => other.batch !== batch && other.batch.operations.some(({ id }) => ids.has(id)),
+  );
+  if (result.outcome === "committed") {
+    expect(stored.map(({ id, version }) => ({ id, version }))).toEqual(
+      batch.operations.map(({ id }, i) => ({ id, version: result.firstVersion + i })),
+    );
+    const between = log.filter(
+      (row) => row.version > batch.expectedVersion && row.version < result.firstVersion,
+    );
+    expect(between.filter((row) => elements.has(row.element))).toEqual([]);
+    expect(result.missed.operations.map(({ id }) => id)).toEqual(between.map(({ id }) => id));
+    return;
+  }
+  // Not stored, unless a twin of it was.
+  if (stored.length > 0) expect(twins.some((other) => other.result.outcome === "committed")).toBe(true);
+  switch (result.outcome) {
+    case "stale":
+      expect(
+        log.some(
+          (row) =>
+            row.version > batch.expectedVersion &&
+            row.version <= result.head.version &&
+            elements.has(row.element),
+        ),
+      ).toBe(true);
+      expect(result.missed.complete).toBe(true);
+      break;
+    case "repeat":
+      expect(result.known.map(({ id, version }) => ({ id, version }))).toEqual(
+        stored.map(({ id, version }) => ({ id, version })),
+      );
+      break;
+    case "history":
+      expect(log.find((row) => row.version === batch.expectedVersion)?.id ?? null).not.toBe(batch.expectedId);
+      break;
+    case "locked":
+      expect(lock).toMatchObject({ lock: { id: result.lock.id } });
+      break;
+    case "busy":
+      break;
+    default:
+      throw new Error(`unexpected ${result.outcome}`);
+  }
+}
+
+/** Documents with a short history on elements a, b, c. */
+async function prepare(docs: readonly string[], length: number): Promise<Map<string, Row[]>> {
+  await database.pool.run({
+    text: "INSERT INTO documents (id, name, created_by, updated_by, owner) SELECT u, 'r', 'r', 'r', 'r' FROM unnest($1::uuid[]) u",
+    values: [docs],
+  });
+  const by = origin("before");
+  const batches = docs.map((docId) => ({
+    docId,
+    expectedVersion: 0,
+    expectedId: null,
+    metadataVersion: 1,
+    operations: ["a", "b", "c"].slice(0, length).map((element) => operation(by, element)),
+  }));
+  const results = await observer.commit(batches, { wait: true });
+  for (const result of results) expect(result.outcome).toBe("committed");
+  return readLog(docs);
+}
+
+async function readLog(docs: readonly string[]): Promise<Map<string, Row[]>> {
+  const { rows } = await database.pool.run<Row>({
+    name: "race_log",
+    text: `SELECT doc_id AS doc, version, id, element, user_id AS "user" FROM operations
+      WHERE doc_id = ANY ($1::uuid[]) ORDER BY doc_id, version`,
+    values: [docs],
+  });
+  const log = new Map<string, Row[]>(docs.map((doc) => [doc, []]));
+  for (const row of rows) log.get(row.doc)?.push(row);
+  return log;
+}
+
+async function holdRow(docId: string) {
+  const client = await database.pool.connect();
+  await client.query("BEGIN");
+  await client.query("SELECT FROM documents WHERE id = $1 FOR NO KEY UPDATE", [docId]);
+  return {
+    async release() {
+      await client.query("ROLLBACK");
+      client.release();
+    },
+  };
+}
+
+function takeLock(at: { docId: string; element: string | null }): Promise<LockResult> {
+  return observer.locks.acquire({ ...at, ...origin("locker"), ttlMs: 60_000, maxPerAuthor: 0 });
+}
