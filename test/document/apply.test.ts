@@ -31,13 +31,14 @@ describe("applying", () => {
 
   it("[document/apply] set, unset, append and splice of one operation", () => {
     const before = { a: 1, gone: 1, list: [1], text: "héllo" };
-    const op = {
+    const op: Omit<OperationEffect, "element"> = {
+      type: "update",
       set: { a: 2, n: null },
       unset: ["gone", "absent"],
       append: { list: [2], fresh: [3] },
       splice: { text: [[1, 1, "e"]] },
     };
-    expect(after(before, { type: "update", ...op } as OperationEffect)).toEqual({
+    expect(after(before, op)).toEqual({
       a: 2,
       n: null,
       list: [1, 2],
@@ -62,7 +63,9 @@ describe("applying", () => {
       a: 1,
       valueOf: [1],
     });
-    expect(after({ a: 1 }, { type: "update", splice: { toString: [[0, 0, "x"]] } })).toEqual({ a: 1 });
+    const edits: readonly [number, number, string][] = [[0, 0, "x"]];
+    const splice = Object.fromEntries([["toString", edits]]);
+    expect(after({ a: 1 }, { type: "update", splice })).toEqual({ a: 1 });
   });
 
   it("[document/apply] never throws, and the size is kept by differences", () => {
