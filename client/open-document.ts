@@ -56,6 +56,8 @@ export class DocumentReplica {
   #synced = false;
   /** What came did not continue what is here, twice in a row: the next `hello` asks for everything. */
   #forgetSince = false;
+  /** The last `hello` said where this replica is. */
+  #resumes = false;
   /** A welcome said `rebase`, and its connection ended before everything was here. */
   #rebaseOwed = false;
   #pumpScheduled = false;
@@ -240,6 +242,7 @@ export class DocumentReplica {
     const { version, operationId, inFlight } = this.#replica;
     const pending = inFlight?.operations[0]?.id;
     const resume = this.#synced && !this.#forgetSince;
+    this.#resumes = resume;
     return {
       type: "hello",
       clientId: this.clientId,
@@ -317,8 +320,12 @@ export class DocumentReplica {
     this.#welcome = welcome;
     this.#role = welcome.role;
     this.#document = welcome.document;
-    this.#rebaseOwed ||= welcome.rebase === true;
-    this.#sync = new Sync(this.#replica, welcome, this.#rebaseOwed);
+    this.#rebaseOwed ||= welcome.rebase === true || !this.#resumes;
+    this.#sync = new Sync(this.#replica, welcome, {
+      continues: this.#resumes,
+      rebaseOwed: this.#rebaseOwed,
+    });
+
     this.presence.begin({ user: welcome.user, clientId: this.clientId }, welcome.sessions, welcome.limits);
     this.#events.emit("document", welcome.document);
     if (roleBefore !== welcome.role) this.#events.emit("role", welcome.role);

@@ -13,20 +13,31 @@ export interface SyncOutcome extends Rebased {
   readonly replaced: boolean;
 }
 
+/** What the welcome answers. */
+export interface SyncOptions {
+  /** `hello` said where the replica is (`since`). Otherwise nobody compared the histories. */
+  readonly continues: boolean;
+  /** An earlier welcome asked for it, and its connection ended before everything was here. */
+  readonly rebaseOwed: boolean;
+}
+
 export class Sync {
   readonly #replica: Replica;
   readonly #welcome: Welcome;
   readonly #parts: Map<string, Properties> | undefined;
   readonly #changed = new Set<string>();
   readonly #rebase: boolean;
+  /** The snapshot is of the replica's own past: going back would only undo what it knows. */
+  readonly #behind: boolean;
   #partsMissing: boolean;
 
-  /** @param rebase whether pending changes have to be made anew; may be owed from an earlier welcome. */
-  constructor(replica: Replica, welcome: Welcome, rebase: boolean) {
+  constructor(replica: Replica, welcome: Welcome, { continues, rebaseOwed }: SyncOptions) {
     this.#replica = replica;
-    this.#rebase = rebase;
     this.#welcome = welcome;
     const { snapshot } = welcome;
+    const sameHistory = continues && welcome.rebase !== true;
+    this.#rebase = !sameHistory || rebaseOwed;
+    this.#behind = sameHistory && snapshot !== undefined && snapshot.version <= replica.version;
     this.#parts = snapshot === undefined ? undefined : new Map(Object.entries(snapshot.elements));
     this.#partsMissing = snapshot?.more ?? false;
     if (!this.#partsMissing) this.#install();
@@ -48,7 +59,9 @@ export class Sync {
    * @throws GapError
    */
   operations(operations: readonly SequencedOperation[]): void {
-    for (const element of this.#replica.receive(operations)) this.#changed.add(element);
+    const { version } = this.#replica;
+    const news = this.#behind ? operations.filter((operation) => operation.version > version) : operations;
+    for (const element of this.#replica.receive(news)) this.#changed.add(element);
   }
 
   /** Everything is here; undefined when it is not. Call it until it is. */
@@ -66,12 +79,12 @@ export class Sync {
       dropped.push(...rebased.dropped);
       for (const element of rebased.changed) changed.add(element);
     }
-    return { changed, dropped, replaced: snapshot !== undefined };
+    return { changed, dropped, replaced: snapshot !== undefined && !this.#behind };
   }
 
   #install(): void {
     const { snapshot, committed } = this.#welcome;
-    if (snapshot === undefined || this.#parts === undefined) return;
+    if (snapshot === undefined || this.#parts === undefined || this.#behind) return;
     const { version, id } = snapshot;
     const contained = (operationId: string): boolean => (committed[operationId] ?? Infinity) <= version;
     const state = { version, elements: this.#parts, ...(id === undefined ? {} : { id }) };
