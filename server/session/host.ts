@@ -22,7 +22,7 @@ export interface SessionHost {
 
 export interface SessionHostOptions {
   readonly server: Server;
-  readonly services: Omit<SessionServices, "onClosed">;
+  readonly services: SessionServices;
   readonly config: Pick<Config, "limits" | "sockets" | "auth" | "server">;
   /** Open sockets by address. */
   readonly addresses: ConcurrencyLimit;
@@ -46,7 +46,6 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
   const turn = new Turn();
   const open = new Map<Session, Open>();
   let closing = false;
-  let onEmpty: (() => void) | undefined;
 
   const webSockets = new WebSocketServer({
     noServer: true,
@@ -57,14 +56,10 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     handleProtocols: () => subprotocol,
   });
 
-  const sessionServices: SessionServices = {
-    ...services,
-    onClosed(session) {
-      open.delete(session);
-      services.metrics.sessions.set(open.size);
-      if (open.size === 0) onEmpty?.();
-    },
-  };
+  function forget(session: Session): void {
+    open.delete(session);
+    services.metrics.sessions.set(open.size);
+  }
 
   function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     // A connection that fails now would take the process with it.
@@ -108,7 +103,7 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
         session.close("tooSlow");
       },
     });
-    const session: Session = new Session(newId(), connection, socket, sessionServices);
+    const session: Session = new Session(newId(), connection, socket, services, () => forget(session));
     const entry: Open = { session, ws, socket, heardAtMs: services.nowMs() };
     const heard = () => {
       entry.heardAtMs = services.nowMs();
@@ -124,9 +119,9 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       leave();
       session.closed();
     });
-    if (ws.readyState !== ws.OPEN) return;
     open.set(session, entry);
     services.metrics.sessions.set(open.size);
+    session.start();
   }
 
   // One timer for all: pings are spread by who connected when, closely enough.

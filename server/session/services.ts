@@ -6,7 +6,6 @@ import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { RoomRegistry } from "../room/registry.ts";
 import type { SessionRows } from "../room/session-rows.ts";
-import type { Session } from "./session.ts";
 
 export interface SessionServices {
   readonly instanceId: string;
@@ -23,5 +22,4 @@ export interface SessionServices {
   readonly nowMs: () => number;
   /** Eight characters, for the name of somebody without a token. */
   readonly newShortId: () => string;
-  readonly onClosed: (session: Session) => void;
 }

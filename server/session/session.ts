@@ -62,6 +62,7 @@ export class Session implements Member {
   readonly #connection: Connection;
   readonly #submits = new SubmitSequence();
   readonly #rate: RateLimit;
+  readonly #onClosed: () => void;
   #state: "greeting" | "joining" | "live" | "closed" = "greeting";
   #backlog: Buffer[] = [];
   #backlogBytes = 0;
@@ -76,22 +77,35 @@ export class Session implements Member {
   #nextPresence: { state: PresenceState } | undefined;
   #releases: (() => void)[] = [];
 
-  constructor(id: string, connection: Connection, socket: ClientSocket, services: SessionServices) {
+  constructor(
+    id: string,
+    connection: Connection,
+    socket: ClientSocket,
+    services: SessionServices,
+    onClosed: () => void,
+  ) {
     this.id = id;
     this.#connection = connection;
     this.#socket = socket;
     this.#services = services;
+    this.#onClosed = onClosed;
     const { opsPerSecond, maxOpsPerSubmit } = services.config.limits;
     this.#rate = services.createRate({
       perSecond: opsPerSecond,
       burst: Math.max(opsPerSecond, maxOpsPerSubmit),
     });
-    const entered = services.places.unauthenticated.enter("");
-    if (entered === undefined) this.close("tooMany");
-    else {
-      this.#releases.push(entered);
-      this.#timer = setTimeout(() => this.close("helloTimeout"), services.config.sockets.helloTimeoutMs);
+  }
+
+  /** Takes its place and waits for the `hello`. */
+  start(): void {
+    const { places, config } = this.#services;
+    const entered = places.unauthenticated.enter("");
+    if (entered === undefined) {
+      this.close("tooMany");
+      return;
     }
+    this.#releases.push(entered);
+    this.#timer = setTimeout(() => this.close("helloTimeout"), config.sockets.helloTimeoutMs);
   }
 
   get author(): Author {
@@ -546,7 +560,7 @@ export class Session implements Member {
     this.#early = [];
     for (const release of this.#releases.splice(0)) release();
     this.#leave();
-    this.#services.onClosed(this);
+    this.#onClosed();
   }
 
   #leave(): void {
