@@ -92,6 +92,23 @@ const move: Operation = { id: newId(), type: "move", element: "e1", set: { x: 10
 measure("readOperation, two properties", 200_000, 1, () => void readOperation(parsed));
 measure("encodeEffect, two properties", 200_000, 1, () => void encodeEffect(move));
 measure(
+  "freezeMemory, 5,000 elements (µs an element)",
+  50,
+  elementCount,
+  () => void freezeMemory(state.memory),
+);
+measure(
+  "encodeMemory, 5,000 elements (µs an element)",
+  10,
+  elementCount,
+  () => void [...encodeMemory(state.memory)].length,
+);
+const parts = [...encodeMemory(state.memory)];
+measure("decodeMemory, 5,000 elements (µs an element)", 10, elementCount, () => void decodeMemory(parts));
+console.log(
+  `memory as text: ${parts.length} parts, ${parts.reduce((sum, part) => sum + part.length, 0)} units`,
+);
+measure(
   "decide and commit, fresh, an element each",
   5_000,
   20,
@@ -116,20 +133,3 @@ const typing = (index: number): Operation => ({
   splice: { text: [[0, 1, "x"]] },
 });
 measure("decide and commit, splices, fresh", 2_000, 20, rounds(typing, 0));
-measure(
-  "freezeMemory, 5,000 elements (µs an element)",
-  50,
-  elementCount,
-  () => void freezeMemory(state.memory),
-);
-measure(
-  "encodeMemory, 5,000 elements (µs an element)",
-  10,
-  elementCount,
-  () => void [...encodeMemory(state.memory)].length,
-);
-const parts = [...encodeMemory(state.memory)];
-measure("decodeMemory, 5,000 elements (µs an element)", 10, elementCount, () => void decodeMemory(parts));
-console.log(
-  `memory as text: ${parts.length} parts, ${parts.reduce((sum, part) => sum + part.length, 0)} units`,
-);
