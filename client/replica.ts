@@ -192,18 +192,19 @@ export class Replica {
 
   /**
    * A whole state replaces the confirmed one.
-   * @param committed which of the operations in flight are contained in it (one of a submit stands for all).
+   * @param committed the versions of operations in flight, where known (one of a submit tells all of it).
    * @returns the elements whose view changed.
    */
-  install(snapshot: ReplicaSnapshot, committed: (operationId: string) => boolean): ReadonlySet<string> {
+  install(
+    snapshot: ReplicaSnapshot,
+    committed: (operationId: string) => number | undefined,
+  ): ReadonlySet<string> {
     const elements = new Set([...this.#confirmed.keys(), ...snapshot.elements.keys(), ...this.#view.keys()]);
-    const submit = this.#inFlight;
-    const contained = submit?.operations.some((operation) => committed(operation.id)) ?? false;
     this.#unsent.pinAll(this.#version);
     return this.#replaceBelow(elements, () => {
       const before = this.#confirmed;
       this.#confirmed = new Map(snapshot.elements);
-      if (contained) this.#inFlight = undefined;
+      this.#confirmUpTo(snapshot.version, committed);
       for (const element of elementsOf(this.#inFlight?.operations ?? [])) {
         const layers = inFlightOf(this.#inFlight, element);
         moveTypingPast(layers, before.get(element), this.#confirmed.get(element));
@@ -302,6 +303,20 @@ export class Replica {
       this.#unsent.rebaseTyping(element, below, version, this.#view.get(element));
     }
     return this.#refresh(elements);
+  }
+
+  /** A submit has consecutive versions, and a snapshot may stand in the middle of it: the rest comes as `ops`. */
+  #confirmUpTo(version: number, committed: (operationId: string) => number | undefined): void {
+    const submit = this.#inFlight;
+    for (const [known, { id }] of submit?.operations.entries() ?? []) {
+      const at = committed(id);
+      if (at === undefined) continue;
+      for (const [index, operation] of submit?.operations.entries() ?? []) {
+        if (at - known + index <= version) submit?.left.delete(operation.id);
+      }
+      break;
+    }
+    this.#settleIfDone();
   }
 
   #settleIfDone(): void {

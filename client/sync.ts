@@ -86,8 +86,8 @@ export class Sync {
     const { snapshot, committed } = this.#welcome;
     if (snapshot === undefined || this.#parts === undefined || this.#behind) return;
     const { version, id } = snapshot;
-    const contained = (operationId: string): boolean => (committed[operationId] ?? Infinity) <= version;
     const state = { version, elements: this.#parts, ...(id === undefined ? {} : { id }) };
-    for (const element of this.#replica.install(state, contained)) this.#changed.add(element);
+    for (const element of this.#replica.install(state, (operationId) => committed[operationId]))
+      this.#changed.add(element);
   }
 }
