@@ -5,11 +5,13 @@
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { type Measurement, measure } from "./measure.ts";
 import { openPostgres } from "./postgres.ts";
 import { pinning } from "./processes.ts";
+import { summariseProfiles } from "./profile.ts";
 import { legend, ratiosOf, renderWorkload, type WorkloadResult } from "./report.ts";
 import { makeTarget, type Target, type TargetName, targetNames } from "./targets.ts";
 import { type Workload, workloads } from "./workloads.ts";
@@ -26,6 +28,7 @@ without it, an embedded one is started in a temporary folder.
   --warmup N       seconds before it (default 1)
   --json FILE      also write everything measured to FILE
   --no-pin         leave the cores to the kernel (default: servers on one, the load generator on another)
+  --profile DIR    also write CPU profiles of the targets to DIR, and show where ours spent its time
   --help
 
 Examples:
@@ -48,6 +51,7 @@ function readFlags() {
         seconds: { type: "string", default: "3" },
         warmup: { type: "string", default: "1" },
         json: { type: "string" },
+        profile: { type: "string" },
         "no-pin": { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -103,7 +107,12 @@ const targetOf = (name: TargetName): Target => {
   let target = targets.get(name);
   if (target === undefined) {
     // "own tables" runs in the server's schema, but in a database of its own.
-    target = makeTarget(name, pins.server, () => postgres.createDatabase(name.replaceAll(/\W/g, "")));
+    target = makeTarget(
+      name,
+      pins.server,
+      () => postgres.createDatabase(name.replaceAll(/\W/g, "")),
+      flags.profile === undefined ? undefined : join(flags.profile, name.replaceAll(/\W+/g, "-")),
+    );
     targets.set(name, target);
   }
   return target;
@@ -187,6 +196,18 @@ try {
   }
 } finally {
   await stopAll();
+}
+if (flags.profile !== undefined && targets.has("ours")) {
+  const ours = results.flatMap(({ runs }) => runs.filter(({ target }) => target === "ours"));
+  const measured = ours.flatMap(({ rounds: all }) => all);
+  const operations = measured.reduce((sum, one) => sum + one.operations, 0);
+  console.log(
+    summariseProfiles(
+      join(flags.profile, "ours"),
+      measured.map(({ stretch }) => stretch),
+      operations,
+    ),
+  );
 }
 if (flags.json !== undefined) {
   const document = {

@@ -2,6 +2,7 @@
 import { cpuSeconds } from "./cpu.ts";
 import type { LoadMessage, LoadPlan, LoadResult } from "./load/plan.ts";
 import { startNode, stopChild } from "./processes.ts";
+import { monotonicMicros, type Stretch } from "./profile.ts";
 import type { Target } from "./targets.ts";
 import type { Workload } from "./workloads.ts";
 
@@ -22,6 +23,9 @@ export interface Measurement {
   /** The smallest instance's share of the operations. */
   readonly smallestShare: number;
   readonly violations: readonly string[];
+  /** When it was measured, and how many operations came. */
+  readonly stretch: Stretch;
+  readonly operations: number;
 }
 
 export interface MeasureOptions {
@@ -55,6 +59,8 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
   const pids = servers.map(({ pid }) => pid);
   const postgres = options.postgresPid === undefined ? [] : [options.postgresPid];
   const cpu = () => Promise.all([cpuSeconds(pids), cpuSeconds(postgres)]);
+  let from = 0;
+  let to = 0;
 
   const child = startNode("bench/load/main.js", [], { core: options.loadCore, ipc: true });
   try {
@@ -62,9 +68,13 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
     let after: ReturnType<typeof cpu> | undefined;
     const result = await new Promise<LoadResult>((resolve, reject) => {
       child.on("message", (message: LoadMessage) => {
-        if (message.type === "measuring") before = cpu();
-        else if (message.type === "measured") after = cpu();
-        else if (message.type === "progress") options.progress(message.share);
+        if (message.type === "measuring") {
+          from = monotonicMicros();
+          before = cpu();
+        } else if (message.type === "measured") {
+          to = monotonicMicros();
+          after = cpu();
+        } else if (message.type === "progress") options.progress(message.share);
         else if (message.type === "result") resolve(message.result);
         else if (message.type === "failed") reject(new Error(`load generator: ${message.message}`));
       });
@@ -89,6 +99,8 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
       postgresCpu: (postgres1 - postgres0) * per10k,
       smallestShare: Math.min(...result.byInstance) / result.operations,
       violations: result.violations,
+      stretch: { from, to },
+      operations: result.operations,
     };
   } finally {
     await stopChild(child);

@@ -25,11 +25,14 @@ export function startNode(
     readonly core: number | undefined;
     readonly ipc?: boolean;
     readonly env?: Record<string, string>;
+    /** Where a CPU profile is written when the process ends. */
+    readonly profile?: string | undefined;
   },
 ): ChildProcess {
   const path = fileURLToPath(new URL(`../${script}`, import.meta.url));
   const pin = options.core === undefined ? [] : ["taskset", "-c", String(options.core)];
-  const [command, ...rest] = [...pin, process.execPath, path, ...args];
+  const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`];
+  const [command, ...rest] = [...pin, process.execPath, ...profiling, path, ...args];
   return spawn(command as string, rest, {
     stdio: ["ignore", "pipe", "inherit", ...(options.ipc === true ? (["ipc"] as const) : [])],
     // JSON would turn the NaN of a missing figure into null.
@@ -49,7 +52,11 @@ export interface RunningServer {
 export async function startServer(
   script: string,
   args: readonly string[],
-  options: { readonly core: number | undefined; readonly env?: Record<string, string> },
+  options: {
+    readonly core: number | undefined;
+    readonly env?: Record<string, string>;
+    readonly profile?: string | undefined;
+  },
 ): Promise<RunningServer> {
   const child = startNode(script, args, options);
   const url = await new Promise<string>((resolve, reject) => {

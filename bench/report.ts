@@ -75,8 +75,10 @@ function table(rows: readonly (readonly string[])[]): string {
 
 /** One workload as text: a line for each target (medians of the rounds), then the ratios. */
 export function renderWorkload(result: WorkloadResult): string {
-  const middle = (rounds: readonly Measurement[], metric: keyof Omit<Measurement, "violations">): number =>
-    median(rounds.map((round) => round[metric]));
+  const middle = (
+    rounds: readonly Measurement[],
+    metric: keyof Omit<Measurement, "violations" | "stretch">,
+  ): number => median(rounds.map((round) => round[metric]));
   const crossing = result.runs.some(({ rounds }) => rounds.some(({ crossP50 }) => !Number.isNaN(crossP50)));
   const head = ["", "ops/s", "deliveries/s", "ack p50", "ack p99", "all p99", "server CPU", "PG CPU"];
   if (crossing) head.push("same p50", "same p99", "cross p50", "cross p99", "share");

@@ -32,11 +32,15 @@ const scripts: Readonly<Record<Exclude<TargetName, "ours">, readonly string[]>> 
   "ws, a message": ["bench/baselines/raw-ws.js", "--each"],
 };
 
-/** A target whose first instance is started at first use. `databaseUrl` is called once, if at all. */
+/**
+ * A target whose first instance is started at first use. `databaseUrl` is called once, if at all; `profile` is a
+ * folder for CPU profiles.
+ */
 export function makeTarget(
   name: TargetName,
   core: number | undefined,
   databaseUrl: () => Promise<string>,
+  profile?: string,
 ): Target {
   const running: RunningServer[] = [];
   let url: Promise<string> | undefined;
@@ -50,10 +54,10 @@ export function makeTarget(
     const database = ["--database-url", await url, "--port", "0"];
     if (name === "ours") {
       const args = ["serve", "--auth", "dev", "--log-level", "warn", "--no-demo", ...database];
-      return startServer("server/main.js", args, { core, env: noLimits });
+      return startServer("server/main.js", args, { core, env: noLimits, profile });
     }
     const [script, ...args] = scripts[name];
-    return startServer(script as string, [...args, ...database], { core });
+    return startServer(script as string, [...args, ...database], { core, profile });
   };
 
   const request = async (path: string, token: string | undefined, body: unknown): Promise<unknown> => {
