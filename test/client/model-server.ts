@@ -58,6 +58,8 @@ export class ModelServer {
   /** Operations that a restored backup lost, with the version that they had. */
   readonly #abandoned = new Map<string, number>();
   #others = 0;
+  /** Versions at which a submit ended. */
+  readonly #ends = new Set<number>();
   readonly #sessions = new Set<ModelSession>();
   readonly #random: SeededRandom;
   readonly #policy: "lww" | "strict";
@@ -85,11 +87,17 @@ export class ModelServer {
     this.#sessions.delete(session);
   }
 
-  /** A backup was restored: the log ends earlier, and goes on differently. Sessions must be cut by the caller. */
-  restoreBackup(version: number): void {
+  /**
+   * A backup was restored: the log ends earlier (not within a submit), and goes on differently. Sessions must be cut by
+   * the caller.
+   */
+  restoreBackup(latest: number): void {
+    let version = latest;
+    while (version > 0 && !this.#ends.has(version)) version -= 1;
     this.#sessions.clear();
     for (const operation of this.log.slice(version)) this.#abandoned.set(operation.id, operation.version);
     const kept = this.log.slice(0, version);
+    for (const end of [...this.#ends]) if (end > version) this.#ends.delete(end);
     this.log = [];
     this.#states = [[]];
     this.#known = new Map();
@@ -108,6 +116,7 @@ export class ModelServer {
     const by = { session: "s", user: "u", client: "server" };
     const operation: SequencedOperation = { id, type: "create", element: id, props: {}, ...place, ...by };
     this.#append(operation);
+    this.#ends.add(version);
     return operation;
   }
 
@@ -264,6 +273,7 @@ export class ModelServer {
         at,
       }),
     );
+    this.#ends.add(this.version + ops.length);
     commitDraft(draft, { firstVersion: this.version + 1, at });
     for (const operation of ops) this.#record(operation);
     if (unavailable) reject("unavailable", "stored");
