@@ -102,7 +102,7 @@ export function readSources(flags: Flags, env: Environment): Layers {
   if (file !== undefined) {
     const named = typeof fileFlag === "string" ? "--config" : "AETHERFLOW_CONFIG";
     Object.assign(values, readFile(file, named));
-    for (const key of leaves(values, [])) origins.set(key, `${file}: ${key}`);
+    for (const key of keysIn(values, [])) origins.set(key, `${file}: ${key}`);
   }
   const sources = configSources();
   const layer = (entries: readonly { key: string; value: unknown; origin: string }[]) => {
@@ -158,9 +158,12 @@ function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function leaves(value: unknown, path: readonly string[]): string[] {
-  if (!isMapping(value)) return [path.join(".")];
-  return Object.entries(value).flatMap(([name, part]) => leaves(part, [...path, name]));
+/** The dotted keys of sections and values alike: where a value is expected, a section may stand. */
+function keysIn(value: unknown, path: readonly string[]): string[] {
+  const below = isMapping(value)
+    ? Object.entries(value).flatMap(([name, part]) => keysIn(part, [...path, name]))
+    : [];
+  return path.length === 0 ? below : [path.join("."), ...below];
 }
 
 /** Sets a dotted key, making sections on the way. A section that the file has as no mapping stays, to be complained about. */

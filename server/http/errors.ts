@@ -13,7 +13,11 @@ export function sendProblem(reply: FastifyReply, parts: ProblemParts): FastifyRe
 /** Installs the handlers for errors and for routes that do not exist. */
 export function handleErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const parts = problemOf(error);
+    const found = problemOf(error);
+    const bodyLimit =
+      request.routeOptions.bodyLimit === app.initialConfig.bodyLimit ? "maxMessageBytes" : "maxBodyBytes";
+    const tooLarge = error.code === "FST_ERR_CTP_BODY_TOO_LARGE";
+    const parts = tooLarge ? { ...found, details: { limit: bodyLimit } } : found;
     if (parts.code === "internal" || parts.code === "unavailable") {
       const fields = { method: request.method, route: request.routeOptions.url, err: describeError(error) };
       if (parts.code === "internal") log.error(fields, "request failed");
@@ -35,7 +39,7 @@ export function problemOf(
     return { code: "invalid", detail: "the database refused a value of the request" };
   switch (error.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return { code: "too_large", detail: "the body is too large", details: { limit: "maxBodyBytes" } };
+      return { code: "too_large", detail: "the body is too large" };
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return { code: "invalid", status: 415, detail: "the body must be application/json" };
     case "FST_ERR_CTP_EMPTY_JSON_BODY":

@@ -1,0 +1,227 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import {
+  ConfigError,
+  configKeys,
+  configSources,
+  databaseUrl,
+  type Environment,
+  type Flags,
+  formatDuration,
+  loadConfig,
+  parseDuration,
+} from "../../server/config.ts";
+
+const dir = mkdtempSync(path.join(os.tmpdir(), "aetherflow-config-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+let files = 0;
+function file(text: string): string {
+  const name = path.join(dir, `config-${files++}.yaml`);
+  writeFileSync(name, text);
+  return name;
+}
+const load = (flags: Flags = {}, env: Environment = {}) => loadConfig({ flags, env });
+function problems(flags: Flags, env: Environment = {}): readonly string[] {
+  try {
+    load(flags, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+describe("precedence", () => {
+  test("[config] file, then environment, then flags, in rising order", () => {
+    const config = file(
+      "server: { host: 127.0.0.2, port: 1001 }\nlog: { level: debug }\nlimits: { maxElements: 7 }\n",
+    );
+    expect(load({ config })).toMatchObject({
+      server: { host: "127.0.0.2", port: 1001 },
+      log: { level: "debug" },
+    });
+    const env = { AETHERFLOW_CONFIG: config, PORT: "1002", LOG_LEVEL: "warn" };
+    expect(load({}, env)).toMatchObject({
+      server: { host: "127.0.0.2", port: 1002 },
+      log: { level: "warn" },
+    });
+    expect(load({ port: "1003" }, env)).toMatchObject({
+      server: { port: 1003 },
+      log: { level: "warn" },
+      limits: { maxElements: 7 },
+    });
+  });
+
+  test("[config] a stronger source replaces which kind of key tokens are verified with", () => {
+    const config = file("auth: { jwksUrl: 'https://a.example/jwks' }");
+    expect(load({ config }).auth).toMatchObject({
+      mode: "jwt",
+      key: { kind: "jwks", algorithms: ["RS256", "ES256", "EdDSA"] },
+    });
+    expect(load({ config }, { AETHERFLOW_JWT_SECRET: "s" }).auth).toMatchObject({
+      mode: "jwt",
+      key: { kind: "secret", secret: "s" },
+    });
+    const secretFile = file("from the file\n");
+    expect(
+      load({ config, "jwt-secret-file": secretFile }, { AETHERFLOW_JWT_SECRET: "s" }).auth,
+    ).toMatchObject({
+      key: { kind: "secret", secret: "from the file" },
+    });
+  });
+
+  test("[config] an empty variable is one that is not set", () => {
+    expect(load({}, { PORT: "", DATABASE_URL: "", AETHERFLOW_CONFIG: "" }).server.port).toBe(9002);
+  });
+
+  test("[config] the contract's file is read whole", () => {
+    const config = file(`
+server:   { host: 0.0.0.0, port: 9002 }
+store:
+  type: postgres
+  postgres: { host: db, port: 5433, user: u, password: "p@ss/word", dbName: d, sslMode: require, maxOpenConns: 25, maxIdleConns: 5 }
+manager:  { lockTimeout: 30s, cleanupInterval: 5m, autoResolveConflicts: true }
+auth:     { mode: dev }
+`);
+    const loaded = load({ config });
+    expect(loaded.manager).toEqual({
+      lockTimeoutMs: 30_000,
+      cleanupIntervalMs: 300_000,
+      autoResolveConflicts: true,
+    });
+    const url = new URL(databaseUrl(loaded.store.postgres) ?? "");
+    expect([url.hostname, url.port, url.username, decodeURIComponent(url.password), url.pathname]).toEqual([
+      "db",
+      "5433",
+      "u",
+      "p@ss/word",
+      "/d",
+    ]);
+    expect(url.searchParams.get("sslmode")).toBe("require");
+    expect(databaseUrl(load().store.postgres)).toBeUndefined();
+    expect(
+      databaseUrl(load({ config }, { DATABASE_URL: "postgres://x/y?sslmode=disable" }).store.postgres),
+    ).toBe("postgres://x/y?sslmode=disable");
+  });
+});
+
+describe("errors name the key, flag or variable", () => {
+  test.each<[string, Flags, Environment, RegExp]>([
+    ["a flag", { port: "99999" }, {}, /^--port \(server\.port\): expected a whole number from 0 to 65535$/],
+    ["a variable", {}, { PORT: "x" }, /^PORT \(server\.port\): /],
+    [
+      "a derived variable",
+      {},
+      { AETHERFLOW_LIMITS_MAX_ELEMENTS: "-1" },
+      /^AETHERFLOW_LIMITS_MAX_ELEMENTS \(limits\.maxElements\): /,
+    ],
+    ["a store", { store: "mysql" }, {}, /^--store \(store\.type\): expected one of postgres, memory$/],
+    ["a URL", { "database-url": "mysql://a" }, {}, /^--database-url \(store\.postgres\.url\): /],
+    [
+      "an origin",
+      { "allowed-origin": ["https://a.example/"] },
+      {},
+      /^--allowed-origin \(auth\.allowedOrigins\): /,
+    ],
+    [
+      "the origin null",
+      {},
+      { AETHERFLOW_ALLOWED_ORIGINS: "https://a.example,null" },
+      /^AETHERFLOW_ALLOWED_ORIGINS /,
+    ],
+    ["no such file", { config: "/nowhere.yaml" }, {}, /^--config: cannot read \/nowhere\.yaml/],
+    [
+      "a missing secret file",
+      { "jwt-secret-file": "/nowhere" },
+      {},
+      /^--jwt-secret-file \(auth\.jwtSecretFile\): /,
+    ],
+    ["jwt without a key", { auth: "jwt" }, {}, /^--auth \(auth\.mode\): jwt needs AETHERFLOW_JWT_SECRET/],
+    [
+      "two keys",
+      {},
+      { AETHERFLOW_JWT_SECRET: "a", AETHERFLOW_JWKS_URL: "https://a.example" },
+      /AETHERFLOW_JWT_SECRET.*and.*AETHERFLOW_JWKS_URL.*only one/,
+    ],
+    [
+      "shared memory",
+      { store: "memory", instances: "2" },
+      {},
+      /^--instances \(server\.instances\): the memory store/,
+    ],
+  ])("[config] %s", (_title, flags, env, expected) => {
+    expect(problems(flags, env)).toEqual([expect.stringMatching(expected)]);
+  });
+
+  test("[config] all problems of a file at once, unknown keys and sections too; values are not repeated", () => {
+    const config = file(
+      "manager: { lockTimeout: 31x, lockTimout: 3s }\nlimts: 3\nstore: 5\nauth: { jwtSecret: { hunter2: 1 } }\n",
+    );
+    const found = problems({ config });
+    expect(found).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/: manager\.lockTimeout: expected a duration/),
+        expect.stringMatching(/: manager\.lockTimout: unknown key$/),
+        expect.stringMatching(/: limts: unknown key$/),
+        expect.stringMatching(/: store: expected a section with keys$/),
+        expect.stringMatching(/: auth\.jwtSecret: expected text$/),
+      ]),
+    );
+    expect(found.join()).not.toContain("hunter2");
+    expect(problems({ config: file("a: [\n") })).toHaveLength(1);
+    expect(problems({ config: file("- a\n") })[0]).toMatch(/expected sections/);
+  });
+
+  test("[config] conflicts that people resolve come with a later version: autoResolveConflicts false is refused", () => {
+    expect(problems({ config: file("manager: { autoResolveConflicts: false }") })[0]).toMatch(
+      /manager\.autoResolveConflicts: .*manual/,
+    );
+  });
+});
+
+describe("authentication mode", () => {
+  test.each(["127.0.0.1", "127.1.2.3", "::1", "localhost"])("[auth] dev is the default on %s", (host) => {
+    expect(load({ host }).auth).toMatchObject({ mode: "dev", key: { kind: "store" } });
+  });
+  test.each(["0.0.0.0", "::", "192.168.1.5", "example.com", "127.0.0.1.evil.org"])(
+    "[auth] dev is refused on %s unless said in so many words",
+    (host) => {
+      expect(problems({ host })[0]).toMatch(/^--host \(server\.host\): .*--auth dev/);
+      expect(load({ host, auth: "dev" }).auth.mode).toBe("dev");
+      expect(load({ host }, { AETHERFLOW_JWT_SECRET: "s" }).auth.mode).toBe("jwt");
+    },
+  );
+});
+
+test("[config] durations are read and written alike", () => {
+  for (const [text, ms] of [
+    ["250ms", 250],
+    ["30s", 30_000],
+    ["5m", 300_000],
+    ["1h", 3_600_000],
+    ["90d", 7_776_000_000],
+    ["1.5s", 1_500],
+  ] as const) {
+    expect(parseDuration(text)).toBe(ms);
+    expect(parseDuration(formatDuration(ms))).toBe(ms);
+  }
+  for (const text of ["", "5", "s", "-1s", "1 week", "1s2"]) expect(parseDuration(text)).toBeUndefined();
+});
+
+test("[docs] docs/configuration.md lists every key with its default, variable and flag, and no other", () => {
+  const text = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  const rows = text.split("\n").filter((line) => /^\| `[a-z]+\./.test(line));
+  const sources = new Map(configSources().map((source) => [source.key, source]));
+  expect(rows).toEqual(
+    configKeys().map(({ key, initial, isDuration, says }) => {
+      const source = sources.get(key);
+      const shown = isDuration ? formatDuration(Number(initial)) : initial;
+      const value = initial === undefined ? "" : Array.isArray(initial) ? "none" : `\`${shown}\``;
+      const flag = source?.flag === undefined ? "" : `\`--${source.flag}\``;
+      return `| \`${key}\` | ${value} | \`${source?.env}\` | ${flag} | ${says.replaceAll("|", "\\|")} |`;
+    }),
+  );
+});
