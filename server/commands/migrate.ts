@@ -1,15 +1,19 @@
 /** `aetherflow migrate`: the database schema, by hand. `serve` runs `up` by itself. */
 import { createInterface } from "node:readline/promises";
-import { parseArgs } from "node:util";
-import { type Config, ConfigError, databaseUrl, loadConfig } from "../config.ts";
-import { acquireEmbedded } from "../database/embedded/acquire.ts";
-import { EmbeddedProblem } from "../database/embedded/problem.ts";
+import { type Config, ConfigError, loadConfig } from "../config.ts";
 import { type MigrateDirection, type MigrateResult, migrate } from "../database/migrate.ts";
-import { MigrationProblem } from "../database/migration-files.ts";
 import { createLog } from "../observability/log.ts";
-import { StoreUnavailable } from "../store/store.ts";
+import { type Command, databaseOptions, databaseUsage, helpOption, readArguments } from "./command.ts";
+import { openDatabase } from "./database.ts";
 
 const directions: readonly string[] = ["up", "down", "reset", "status"] satisfies MigrateDirection[];
+
+const options = {
+  ...databaseOptions,
+  ...helpOption,
+  yes: { type: "boolean" },
+  json: { type: "boolean" },
+} as const;
 
 const usage = `aetherflow migrate up | down | reset | status
 
@@ -20,10 +24,7 @@ const usage = `aetherflow migrate up | down | reset | status
 
   --yes                 reset without asking
   --json                machine-readable output
-  --config FILE         configuration file (AETHERFLOW_CONFIG)
-  --database-url URL    the database (DATABASE_URL); default: the embedded one
-  --data-dir DIR        where the embedded one lives (AETHERFLOW_DATA_DIR)
-
+${databaseUsage}
 Examples
   aetherflow migrate status
   aetherflow migrate up --database-url postgres://user@host/db
@@ -40,7 +41,7 @@ export interface MigrateSurroundings {
 }
 
 /** The command as the command line's main lists it. */
-export const migrateCommand = {
+export const migrateCommand: Command = {
   name: "migrate",
   summary: "database schema: up, down, reset, status",
   usage,
@@ -53,36 +54,27 @@ export const migrateCommand = {
     }),
 };
 
-/** Runs the command. Returns the exit code: 0 done, 1 failed or declined, 2 bad usage or configuration. */
+/**
+ * Runs the command. Returns the exit code: 0 done, 1 declined.
+ * @throws ConfigError for bad usage or configuration.
+ */
 export async function runMigrate(args: string[], surroundings: MigrateSurroundings): Promise<number> {
   const { out, err, ask } = surroundings;
-  let flags: ReturnType<typeof parse>["values"];
-  let config: Config;
-  let direction: MigrateDirection;
-  try {
-    const parsed = parse(args);
-    flags = parsed.values;
-    if (flags.help === true) {
-      out(usage);
-      return 0;
-    }
-    direction = readDirection(parsed.positionals);
-    config = loadConfig({ flags, env: surroundings.env });
-    if (config.store.type === "memory") {
-      throw new ConfigError(["store.type: the memory store has no schema to migrate"]);
-    }
-  } catch (error) {
-    if (!(error instanceof ConfigError || isParseArgsError(error))) throw error;
-    err(`aetherflow migrate: ${error.message}\n`);
-    return 2;
+  const { values: flags, positionals } = readArguments(args, options);
+  if (flags.help === true) {
+    out(usage);
+    return 0;
   }
-
+  const direction = readDirection(positionals);
+  const config = loadConfig({ flags, env: surroundings.env });
+  if (config.store.type === "memory") {
+    throw new ConfigError(["store.type: the memory store has no schema to migrate"]);
+  }
   if (direction === "reset" && flags.yes !== true) {
     if (ask === undefined) {
-      err(
-        "aetherflow migrate: reset deletes all documents; say --yes to do it without a terminal to ask on\n",
-      );
-      return 2;
+      throw new ConfigError([
+        "--yes: reset deletes all documents; say it where there is no terminal to ask on",
+      ]);
     }
     const answer = await ask("This deletes all documents in the database. Type yes to go on: ");
     if (answer.trim().toLowerCase() !== "yes") {
@@ -90,30 +82,19 @@ export async function runMigrate(args: string[], surroundings: MigrateSurroundin
       return 1;
     }
   }
-
-  try {
-    const result = await migrateConfigured(config, direction);
-    out(flags.json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(direction, result));
-    return 0;
-  } catch (error) {
-    const expected = [MigrationProblem, EmbeddedProblem, StoreUnavailable];
-    if (!expected.some((kind) => error instanceof kind) || !(error instanceof Error)) throw error;
-    const cause =
-      error instanceof StoreUnavailable && error.cause instanceof Error ? error.cause.message : "";
-    err(`aetherflow migrate: ${error.message}${cause === "" ? "" : ` (${cause})`}\n`);
-    return 1;
-  }
+  const result = await migrateConfigured(config, direction);
+  out(flags.json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(direction, result));
+  return 0;
 }
 
 async function migrateConfigured(config: Config, direction: MigrateDirection): Promise<MigrateResult> {
+  // The result is told on standard output; a line of log for each step would say it twice.
   const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
-  const url = databaseUrl(config.store.postgres);
-  if (url !== undefined) return await migrate(url, direction, { log });
-  const embedded = await acquireEmbedded({ dataDir: config.store.dataDir, log });
+  const database = await openDatabase(config, log);
   try {
-    return await migrate(embedded.url, direction, { log });
+    return await migrate(database.url(), direction, { log });
   } finally {
-    await embedded.close();
+    await database.close();
   }
 }
 
@@ -136,22 +117,6 @@ function describe(direction: MigrateDirection, result: MigrateResult): string {
   return `${lines.join("\n")}\n`;
 }
 
-function parse(args: string[]) {
-  return parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      yes: { type: "boolean" },
-      json: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-      config: { type: "string" },
-      "database-url": { type: "string" },
-      "data-dir": { type: "string" },
-      "log-level": { type: "string" },
-    },
-  });
-}
-
 function readDirection(positionals: readonly string[]): MigrateDirection {
   const [direction, ...rest] = positionals;
   if (direction === undefined || rest.length > 0 || !isDirection(direction)) {
@@ -162,10 +127,6 @@ function readDirection(positionals: readonly string[]): MigrateDirection {
 
 function isDirection(word: string): word is MigrateDirection {
   return directions.includes(word);
-}
-
-function isParseArgsError(error: unknown): error is Error {
-  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
 }
 
 async function askOnTerminal(question: string): Promise<string> {

@@ -100,11 +100,6 @@ export async function pendingMigrations(database: Queryable, dir?: string): Prom
   return states.filter((migration) => migration.state === "pending").map((migration) => migration.name);
 }
 
-/** All migrations, those in the database and those in the package, in order. */
-export async function migrationStates(database: Queryable, dir?: string): Promise<MigrationState[]> {
-  return compare(await readMigrations(dir), await readApplied(database));
-}
-
 class Migrator {
   readonly #client: pg.Client;
   readonly #migrations: readonly Migration[];

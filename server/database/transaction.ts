@@ -28,14 +28,6 @@ export interface TransactionOptions extends RetryOptions {
 const backoffMaxMs = 2_000;
 
 /**
- * Repeats `work` after errors that pass (sqlstate.ts), with jittered, capped, growing pauses. Each attempt must take
- * its own connection.
- */
-export function withRetry<T>(work: () => Promise<T>, options: RetryOptions = {}): Promise<T> {
-  return repeat(work, options, (error) => options.idempotent === true || !isConnectionLoss(error));
-}
-
-/**
  * Runs `work` in a transaction, repeated as a whole when it lost a race or its connection. `work` may run several
  * times: it must not have effects outside the database.
  * @throws StoreUnavailable when the database did not answer; the transaction may have been committed then.
@@ -72,6 +64,10 @@ export function withTransaction<T>(
   );
 }
 
+/**
+ * Repeats `work` after errors that pass (sqlstate.ts), with jittered, capped, growing pauses. Each attempt takes its
+ * own connection.
+ */
 async function repeat<T>(
   work: () => Promise<T>,
   options: RetryOptions,

@@ -54,9 +54,9 @@ export function startUser(dataDir: string, options: UserOptions = {}): UserProce
         if (failed !== undefined && event !== "failed") throw new Error(failed.message);
         return messages.find((message) => message.event === event);
       },
-      { timeoutMs: 30_000, what: `a user process says ${event}` },
+      { timeoutMs: 90_000, what: `a user process says ${event}` },
     );
-  const gone = () => waitFor(() => ended, { timeoutMs: 30_000, what: "a user process ends" });
+  const gone = () => waitFor(() => ended, { timeoutMs: 90_000, what: "a user process ends" });
   return {
     child,
     messages,
