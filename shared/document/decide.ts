@@ -76,7 +76,9 @@ export function decide(draft: Draft, submit: SubmitToDecide): Decision {
   const operations: DecidedOperation[] = [];
   // What the operations would add to the document as they were submitted, beyond what is left of them.
   let takenOut = 0;
-  for (const [index, op] of submit.ops.entries()) {
+  for (let index = 0; index < submit.ops.length; index++) {
+    const op = submit.ops[index];
+    if (op === undefined) continue;
     const current = draft.element(op.element);
     const judged = { current, memory: draft.memory(op.element), base, author };
     const misfit =

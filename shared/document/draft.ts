@@ -147,10 +147,11 @@ export function commitDraft(
       `a draft stored from ${committed.firstVersion} on does not follow on version ${state.version}`,
     );
   }
-  records.forEach((record, index) => {
-    record.version = committed.firstVersion + index;
+  let version = committed.firstVersion;
+  for (const record of records) {
+    record.version = version++;
     record.at = committed.at;
-  });
+  }
   for (const { element, properties, memory: drafted } of draft.touched()) {
     const remembered = touchElement(memory, element, drafted.existedBefore, drafted.latest);
     remembered.latest = drafted.latest;

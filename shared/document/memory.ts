@@ -15,8 +15,6 @@ import type {
 import type { Json, Properties } from "./json.ts";
 import type { Author, SpliceEdit } from "./operation.ts";
 
-export { freezeMemory } from "./document-memory.ts";
-
 /** A part is closed when it is this long, in UTF-16 units; a single larger entry alone may exceed it. */
 const partLength = 192 * 1024;
 /** Splices of one property in one entry. */

@@ -263,7 +263,7 @@ function fingerprint({ elements, memory, version, operationId, bytes }: Document
 /** Seeds that found a fault once. 10123: a creation over one's own write over another's creation. */
 const pinned = [10_123, 12_796];
 const first = Number(process.env.SEED ?? 1);
-const runs = Number(process.env.RUNS ?? 200);
+const runs = Number(process.env.RUNS ?? 100);
 
 describe("concurrent histories", () => {
   it(`[document/decide] decides as a reading of the whole log would (seeds ${first}…${first + runs - 1})`, () => {
