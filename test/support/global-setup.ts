@@ -66,8 +66,12 @@ async function removeStale(): Promise<void> {
     const text = await readFile(path.join(dir, "postgres", "cluster", "postmaster.pid"), "utf8").catch(
       () => "",
     );
-    if (text !== "") await (await acquireEmbedded({ dataDir: dir })).close().catch(() => {});
-    await rm(dir, { recursive: true, force: true }).catch(() => {}); // another user's, perhaps
+    try {
+      if (text !== "") await (await acquireEmbedded({ dataDir: dir })).close();
+      await rm(dir, { recursive: true, force: true });
+    } catch {
+      // Another user's, or another run is sweeping it right now: not worth failing for.
+    }
   }
 }
 
