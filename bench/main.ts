@@ -131,17 +131,10 @@ let rawUrl: string | undefined;
 async function rawPostgres(documents: number, batch: number): Promise<number> {
   rawUrl ??= await postgres.createDatabase("raw");
   const script = fileURLToPath(new URL("./baselines/raw-postgres.js", import.meta.url));
-  const args = [
-    "--database-url",
-    rawUrl,
-    "--documents",
-    documents,
-    "--batch",
-    batch,
-    "--seconds",
-    measureMs / 1000,
-  ];
-  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args.map(String)]);
+  const args = ["--documents", documents, "--batch", batch, "--seconds", measureMs / 1000];
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args.map(String)], {
+    env: { ...process.env, DATABASE_URL: rawUrl },
+  });
   return (JSON.parse(stdout) as { opsPerSecond: number }).opsPerSecond;
 }
 

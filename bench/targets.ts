@@ -51,13 +51,13 @@ export function makeTarget(
       return startServer(script as string, args, { core });
     }
     url ??= databaseUrl();
-    const database = ["--database-url", await url, "--port", "0"];
+    const env = { DATABASE_URL: await url };
     if (name === "ours") {
-      const args = ["serve", "--auth", "dev", "--log-level", "warn", "--no-demo", ...database];
-      return startServer("server/main.js", args, { core, env: noLimits, profile });
+      const args = ["serve", "--auth", "dev", "--log-level", "warn", "--no-demo", "--port", "0"];
+      return startServer("server/main.js", args, { core, env: { ...env, ...noLimits }, profile });
     }
     const [script, ...args] = scripts[name];
-    return startServer(script as string, [...args, ...database], { core, profile });
+    return startServer(script as string, args, { core, env, profile });
   };
 
   const request = async (path: string, token: string | undefined, body: unknown): Promise<unknown> => {

@@ -2,7 +2,7 @@
  * Bare durable: a relay with version-checked group commit over many documents into one table with one key, one
  * shared frame a batch, coalesced notify. The yardstick of `npm run bench`.
  *
- *   node dist/bench/baselines/bare-durable.js --database-url URL [--port 0]
+ *   DATABASE_URL=… node dist/bench/baselines/bare-durable.js [--port 0]
  */
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -11,10 +11,10 @@ import { bareTable, insertBare } from "./bare-table.ts";
 import { type Relay, type RelayAnswer, type RelayBatch, startRelay } from "./relay.ts";
 
 const { values: flags } = parseArgs({
-  options: { port: { type: "string", default: "0" }, "database-url": { type: "string" } },
+  options: { port: { type: "string", default: "0" } },
 });
-const url = flags["database-url"] ?? process.env.DATABASE_URL;
-if (url === undefined) throw new Error("--database-url is missing");
+const url = process.env.DATABASE_URL;
+if (url === undefined) throw new Error("DATABASE_URL is missing");
 /** Three flights as the server's default. */
 const pool = new pg.Pool({ connectionString: url, max: 4 });
 pool.on("error", () => {});

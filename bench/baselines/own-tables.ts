@@ -3,7 +3,7 @@
  * What lies between it and bare durable is the price of the data model; between it and the server, of the rest.
  * One instance; no fan-out.
  *
- *   node dist/bench/baselines/own-tables.js --database-url URL [--port 0]
+ *   DATABASE_URL=… node dist/bench/baselines/own-tables.js [--port 0]
  */
 import { parseArgs } from "node:util";
 import { uuidv7 } from "uuidv7";
@@ -14,10 +14,10 @@ import type { CommitOperation, DocumentBatch, Origin } from "../../server/store/
 import { type RelayAnswer, type RelayBatch, startRelay } from "./relay.ts";
 
 const { values: flags } = parseArgs({
-  options: { port: { type: "string", default: "0" }, "database-url": { type: "string" } },
+  options: { port: { type: "string", default: "0" } },
 });
-const url = flags["database-url"] ?? process.env.DATABASE_URL;
-if (url === undefined) throw new Error("--database-url is missing");
+const url = process.env.DATABASE_URL;
+if (url === undefined) throw new Error("DATABASE_URL is missing");
 await migrate(url, "up");
 const store = createPostgresStore({ pool: createPool({ url, max: 4 }) });
 

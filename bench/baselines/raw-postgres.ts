@@ -2,7 +2,7 @@
  * Raw PostgreSQL: one client, one multi-row insert with a version check after another, no sockets at all.
  * Prints operations a second as JSON.
  *
- *   node dist/bench/baselines/raw-postgres.js --database-url URL [--documents 1] [--batch 80] [--seconds 3]
+ *   DATABASE_URL=… node dist/bench/baselines/raw-postgres.js [--documents 1] [--batch 80] [--seconds 3]
  */
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -12,14 +12,13 @@ import { bareTable, insertBare } from "./bare-table.ts";
 
 const { values: flags } = parseArgs({
   options: {
-    "database-url": { type: "string" },
     documents: { type: "string", default: "1" },
     batch: { type: "string", default: "80" },
     seconds: { type: "string", default: "3" },
   },
 });
-const url = flags["database-url"] ?? process.env.DATABASE_URL;
-if (url === undefined) throw new Error("--database-url is missing");
+const url = process.env.DATABASE_URL;
+if (url === undefined) throw new Error("DATABASE_URL is missing");
 const client = new pg.Client({ connectionString: url });
 await client.connect();
 await client.query(bareTable);

@@ -90,8 +90,10 @@ try {
   const problems: string[] = [];
   for (const { scene, id, checked } of outcome.documents) {
     say(`\n${scene} (document ${id}): ${checked.elements} elements at version ${checked.version}`);
+    const exactly =
+      checked.problems.length === 0 ? "every operation acknowledged once" : "NOT AS IT HAS TO BE, see below";
     say(
-      `  every operation acknowledged once; ${checked.repeated} sent again after a reconnect, ${checked.recognised} recognised as stored`,
+      `  ${exactly}; ${checked.repeated} sent again after a reconnect, ${checked.recognised} recognised as stored`,
     );
     for (const { of, digest } of checked.digests) say(`  ${digest}  ${of}`);
     // Hundreds of lines help nobody: the first ones name the kind.

@@ -59,10 +59,10 @@ export async function replay(options: ReplayOptions): Promise<ReplayOutcome> {
       options.progress(0, `starting instance ${index + 1}`);
       const args = ["serve", "--port", "0", "--auth", "dev", "--log-level", "warn", "--no-demo"];
       servers.push(
-        await startServer("server/main.js", [...args, "--database-url", options.databaseUrl], {
+        await startServer("server/main.js", args, {
           core: undefined,
           // 60 sockets of one address and 20 users: only the rate of operations is a limit here, and stays one.
-          env: { AETHERFLOW_LIMITS_REQUESTS_PER_SECOND: "0" },
+          env: { DATABASE_URL: options.databaseUrl, AETHERFLOW_LIMITS_REQUESTS_PER_SECOND: "0" },
         }),
       );
     }
@@ -205,12 +205,9 @@ async function getJson<T>(url: string, token: string): Promise<T> {
 async function verify(databaseUrl: string): Promise<ReplayOutcome["verify"]> {
   const main = fileURLToPath(new URL("../../server/main.js", import.meta.url));
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      main,
-      "verify",
-      "--database-url",
-      databaseUrl,
-    ]);
+    const { stdout } = await promisify(execFile)(process.execPath, [main, "verify"], {
+      env: { ...process.env, DATABASE_URL: databaseUrl },
+    });
     return { clean: true, output: stdout.trim() };
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
