@@ -156,7 +156,7 @@ export class UnsentChanges {
       const edits = own(operation.splice, property);
       return edits === undefined ? operation : withSplice(operation, property, move(edits));
     };
-    entry.operations = entry.operations.map(replaced).filter((operation) => !isEmpty(operation));
+    entry.operations = entry.operations.map(replaced);
     if (entry.typing !== undefined) entry.typing = replaced(entry.typing);
     this.#put(element, entry);
   }
@@ -227,6 +227,7 @@ export class UnsentChanges {
   /** Forgets an element's changes. */
   drop(element: string): readonly Operation[] {
     const dropped = this.operationsOf(element);
+    if (element === process.env.DBGE) console.log("DROP", JSON.stringify(this.#entries.get(element)));
     this.#size -= this.#entries.get(element)?.counted ?? 0;
     this.#entries.delete(element);
     return dropped;
@@ -306,8 +307,7 @@ export class UnsentChanges {
 
   #replaceTyping(entry: Entry, property: string, edits: readonly SpliceEdit[] | undefined): void {
     if (entry.typing === undefined) return;
-    const typing = withSplice(entry.typing, property, edits);
-    entry.typing = isEmpty(typing) ? undefined : typing;
+    entry.typing = withSplice(entry.typing, property, edits);
   }
 
   #parts(entry: Entry): readonly Operation[] {
@@ -319,6 +319,19 @@ export class UnsentChanges {
   }
 
   #put(element: string, entry: Entry): void {
+    if (element === process.env.DBGE)
+      console.log(
+        "PUT",
+        new Error().stack
+          ?.split("\n")
+          .slice(2, 6)
+          .map((l) => l.trim().split(" ")[1])
+          .join(" < "),
+        JSON.stringify(entry),
+      );
+    // Typing that was moved past a deletion of its text may have nothing left to do.
+    entry.operations = entry.operations.filter((operation) => !isEmpty(operation));
+    if (entry.typing !== undefined && isEmpty(entry.typing)) entry.typing = undefined;
     if (entry.operations.length === 0) {
       // Nothing is pinned any more; what typing there is, is as free as any.
       entry.high = undefined;
