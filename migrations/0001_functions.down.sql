@@ -12,6 +12,10 @@ DROP FUNCTION "clean_expired_locks"(uuid[]);
 --> statement-breakpoint
 DROP FUNCTION "atomic_update_document_version"(uuid, bigint, bigint, bytea, varchar);
 --> statement-breakpoint
+DROP TRIGGER "documents_creator" ON "documents";
+--> statement-breakpoint
+DROP FUNCTION "set_document_creator"();
+--> statement-breakpoint
 DROP TRIGGER "documents_updated_at" ON "documents";
 --> statement-breakpoint
 DROP FUNCTION "set_document_updated_at"();

@@ -29,6 +29,17 @@ CREATE TRIGGER "documents_updated_at"
   )
   EXECUTE FUNCTION "set_document_updated_at"();
 --> statement-breakpoint
+-- A new document belongs to its creator.
+CREATE FUNCTION "set_document_creator"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.owner := coalesce(NEW.owner, NEW.created_by);
+  NEW.updated_by := coalesce(NEW.updated_by, NEW.created_by);
+  RETURN NEW;
+END
+$$;
+--> statement-breakpoint
+CREATE TRIGGER "documents_creator" BEFORE INSERT ON "documents" FOR EACH ROW EXECUTE FUNCTION "set_document_creator"();
+--> statement-breakpoint
 -- Compare-and-set of version and content, for tools and imports. No operation belongs to the new version, so nothing
 -- of the log before it can be replayed from here: the retained log begins after it.
 CREATE FUNCTION "atomic_update_document_version"(

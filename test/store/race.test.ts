@@ -83,7 +83,7 @@ async function run(random: SeededRandom, seen: Map<string, number>): Promise<voi
   await Promise.all(
     calls.map(async (batches, i) => {
       const results = await writers[i]!.commit(batches, { wait });
-      batches.forEach((batch, j) => attempts.push({ batch, result: results[j]! }));
+      for (const [j, batch] of batches.entries()) attempts.push({ batch, result: results[j]! });
     }),
   );
   const lock = await locking;

@@ -1,0 +1,298 @@
+/**
+ * Checks stored data: what `aetherflow verify` reports. Each document is read in one snapshot of the database, its
+ * log streamed in version order and replayed, so that memory is bounded by one document's state and a running server
+ * disturbs nothing.
+ */
+import type pg from "pg";
+import { applyOperation } from "../../shared/document/apply.ts";
+import { type Elements, type Json, jsonEqual, type Properties } from "../../shared/document/json.ts";
+import { decodeEffect, type OperationStatus, type OperationType } from "../../shared/document/operation.ts";
+import type { DatabasePool } from "../database/pool.ts";
+
+/** Something that stored data must never show. */
+export interface Finding {
+  /** Null: not of one document. */
+  readonly docId: string | null;
+  readonly problem: "gap" | "version" | "history" | "replay" | "snapshot" | "orphan" | "repeat" | "data";
+  /** For people; names ids and versions, never content. */
+  readonly message: string;
+}
+
+/** Operations read at once. */
+const chunk = 1_000;
+/** Findings of one document that are told; a broken log would fill the screen. */
+const maxFindings = 20;
+
+interface DocumentRow {
+  version: number;
+  last_operation_id: string | null;
+  retained_from: number;
+  content_version: number;
+}
+interface OperationRow {
+  version: number;
+  id: string;
+  type: OperationType;
+  element: string;
+  status: OperationStatus;
+  conflict: string | null;
+  data: string;
+}
+interface SnapshotRow {
+  version: number;
+  id: string;
+  operation_id: string | null;
+  bytes: number;
+}
+
+/** Checks one document. An absent one has no findings. */
+export function verifyDocument(pool: DatabasePool, docId: string): Promise<Finding[]> {
+  return pool.withClient(async (client) => {
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    try {
+      return (await new DocumentCheck(client, docId).run()).slice(0, maxFindings);
+    } finally {
+      await client.query("ROLLBACK");
+    }
+  });
+}
+
+/** Checks every document and what belongs to none. `onDocument` is called before each, for progress. */
+export async function* verifyAll(
+  pool: DatabasePool,
+  onDocument: (checked: number) => void = () => {},
+): AsyncGenerator<Finding> {
+  let last = "00000000-0000-0000-0000-000000000000";
+  for (let checked = 0; ; ) {
+    const { rows } = await pool.run<{ id: string }>({
+      text: "SELECT id FROM documents WHERE id > $1 ORDER BY id LIMIT 1000",
+      values: [last],
+    });
+    for (const { id } of rows) {
+      onDocument(checked++);
+      yield* await verifyDocument(pool, id);
+      last = id;
+    }
+    if (rows.length < 1000) break;
+  }
+  for (const table of ["operations", "archived_operations", "snapshot_parts"]) yield* orphansOf(pool, table);
+}
+
+/** Rows of documents that are not there, by hopping from document to document through the primary key. */
+async function* orphansOf(pool: DatabasePool, table: string): AsyncGenerator<Finding> {
+  let last = "00000000-0000-0000-0000-000000000000";
+  for (;;) {
+    const { rows } = await pool.run<{ doc_id: string; present: boolean }>({
+      text: `WITH RECURSIVE hop(doc_id, n) AS (
+          (SELECT doc_id, 1 FROM ${table} WHERE doc_id > $1 ORDER BY doc_id LIMIT 1)
+          UNION ALL
+          SELECT (SELECT t.doc_id FROM ${table} t WHERE t.doc_id > hop.doc_id ORDER BY t.doc_id LIMIT 1), n + 1
+          FROM hop WHERE hop.doc_id IS NOT NULL AND n < 1000
+        )
+        SELECT doc_id, EXISTS (SELECT FROM documents d WHERE d.id = doc_id) AS present FROM hop WHERE doc_id IS NOT NULL`,
+      values: [last],
+    });
+    for (const { doc_id: docId, present } of rows) {
+      last = docId;
+      if (!present)
+        yield { docId, problem: "orphan", message: `${table} has rows of a document that does not exist` };
+    }
+    if (rows.length < 1000) return;
+  }
+}
+
+/** One pass over one document's log. */
+class DocumentCheck {
+  readonly #client: pg.PoolClient;
+  readonly #docId: string;
+  readonly #findings: Finding[] = [];
+
+  constructor(client: pg.PoolClient, docId: string) {
+    this.#client = client;
+    this.#docId = docId;
+  }
+
+  async run(): Promise<Finding[]> {
+    const document = (
+      await this.#rows<DocumentRow>(
+        "SELECT version, last_operation_id, retained_from, content_version FROM documents WHERE id = $1",
+      )
+    )[0];
+    if (document === undefined) return [];
+    await this.#checkLog(document, await this.#snapshots(document));
+    await this.#checkReferences();
+    return this.#findings;
+  }
+
+  #found(problem: Finding["problem"], message: string): void {
+    this.#findings.push({ docId: this.#docId, problem, message });
+  }
+
+  async #rows<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<R[]> {
+    return (await this.#client.query<R>({ text, values: [this.#docId, ...values] })).rows;
+  }
+
+  async #snapshots(document: DocumentRow): Promise<SnapshotRow[]> {
+    const rows = await this.#rows<SnapshotRow>(
+      "SELECT version, id, operation_id, bytes FROM snapshots WHERE doc_id = $1 ORDER BY version",
+    );
+    for (const { version } of rows.filter((row) => row.version > document.version)) {
+      this.#found(
+        "snapshot",
+        `a snapshot of version ${version} is beyond the current version ${document.version}`,
+      );
+    }
+    return rows.filter((row) => row.version <= document.version);
+  }
+
+  /** Contiguous versions, and replay equal to every snapshot and to the materialised content. */
+  async #checkLog(document: DocumentRow, snapshots: readonly SnapshotRow[]): Promise<void> {
+    const first = document.retained_from;
+    // The state that replay starts from: nothing, or the state just before the retained log.
+    let elements: Elements | undefined = first === 1 ? new Map() : undefined;
+    let expected = first;
+    let lastId: string | null = null;
+    const stops = new Map(snapshots.map((snapshot) => [snapshot.version, snapshot]));
+
+    const compareAt = async (version: number) => {
+      const snapshot = stops.get(version);
+      if (snapshot !== undefined) {
+        elements = await this.#compareSnapshot(snapshot, elements, version >= first ? lastId : undefined);
+      }
+      if (version === document.content_version && version > 0)
+        elements = await this.#compareContent(version, elements);
+    };
+    await compareAt(first - 1);
+    if (elements === undefined) {
+      this.#found("snapshot", `the log before version ${first} is gone and no snapshot stands for it`);
+    }
+    for (let after = 0; ; ) {
+      const rows = await this.#rows<OperationRow>(
+        `SELECT version, id, type, element, status, conflict, convert_from(data, 'UTF8') AS data
+          FROM operations WHERE doc_id = $1 AND version > $2 ORDER BY version LIMIT ${chunk}`,
+        [after],
+      );
+      for (const row of rows) {
+        after = row.version;
+        // Held back and left by archiving, or replaced by a tool.
+        if (row.version < first) continue;
+        if (row.version !== expected) {
+          this.#found("gap", `version ${expected} is missing: the next one in the log is ${row.version}`);
+        }
+        expected = row.version + 1;
+        lastId = row.id;
+        if (elements !== undefined && row.status === "applied") this.#apply(elements, row);
+        await compareAt(row.version);
+      }
+      if (rows.length < chunk) break;
+    }
+    if (expected !== document.version + 1) {
+      this.#found(
+        "version",
+        `the document is at version ${document.version}, its log ends at ${expected - 1}`,
+      );
+    }
+    if (document.version >= first && lastId !== document.last_operation_id) {
+      this.#found(
+        "history",
+        `the document names ${document.last_operation_id} as its last operation, its log ${lastId}`,
+      );
+    }
+  }
+
+  #apply(elements: Elements, row: OperationRow): void {
+    try {
+      applyOperation(elements, decodeEffect(row.type, row.element, row.data));
+    } catch {
+      this.#found("data", `the data of version ${row.version} cannot be read`);
+    }
+  }
+
+  /** Compares with the replay; without one yet, the snapshot is where it starts. */
+  async #compareSnapshot(
+    snapshot: SnapshotRow,
+    replayed: Elements | undefined,
+    operationId: string | null | undefined,
+  ): Promise<Elements | undefined> {
+    const { version } = snapshot;
+    const parts = await this.#rows<{ kind: string; body: string }>(
+      "SELECT kind, body FROM snapshot_parts WHERE doc_id = $1 AND snapshot_id = $2 ORDER BY kind, part",
+      [snapshot.id],
+    );
+    const bytes = parts.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
+    if (bytes !== snapshot.bytes) {
+      this.#found(
+        "snapshot",
+        `the snapshot of version ${version} has ${bytes} of its ${snapshot.bytes} bytes`,
+      );
+      return replayed;
+    }
+    if (operationId !== undefined && operationId !== snapshot.operation_id) {
+      this.#found("history", `the snapshot of version ${version} was taken in another history`);
+    }
+    const inside = parts.filter(({ kind }) => kind === "elements").map(({ body }) => body);
+    return this.#compare(
+      `the snapshot of version ${version}`,
+      `{${inside.filter((part) => part !== "").join(",")}}`,
+      replayed,
+    );
+  }
+
+  async #compareContent(version: number, replayed: Elements | undefined): Promise<Elements | undefined> {
+    const [row] = await this.#rows<{ content: string | null }>(
+      "SELECT convert_from(content, 'UTF8') AS content FROM documents WHERE id = $1",
+    );
+    if (row?.content == null) return replayed;
+    return this.#compare(`the content at version ${version}`, row.content, replayed);
+  }
+
+  #compare(name: string, text: string, replayed: Elements | undefined): Elements | undefined {
+    let stored: Elements;
+    try {
+      stored = new Map(Object.entries(JSON.parse(text) as { [id: string]: Properties }));
+    } catch {
+      this.#found("data", `${name} cannot be read`);
+      return replayed;
+    }
+    if (replayed === undefined) return stored;
+    const ids = new Set([...stored.keys(), ...replayed.keys()]);
+    const different = [...ids].filter((id) => {
+      const [one, other] = [stored.get(id), replayed.get(id)];
+      return one === undefined || other === undefined || !jsonEqual(one as Json, other as Json);
+    });
+    if (different.length > 0) {
+      const shown = different.slice(0, 3).join(", ");
+      this.#found(
+        "replay",
+        `${name} differs from the replay of the log in ${different.length} elements (${shown}…)`,
+      );
+    }
+    return replayed;
+  }
+
+  /** What points at nothing. What points at an archived operation is no orphan. */
+  async #checkReferences(): Promise<void> {
+    for (const row of await this.#rows<{ conflict_id: string; operation_id: string }>(
+      `SELECT n.conflict_id, n.operation_id FROM conflict_operations n WHERE n.doc_id = $1
+        AND NOT EXISTS (SELECT FROM operations o WHERE o.doc_id = n.doc_id AND o.id = n.operation_id)
+        AND NOT EXISTS (SELECT FROM archived_operations a WHERE a.doc_id = n.doc_id AND a.id = n.operation_id) LIMIT 20`,
+    )) {
+      this.#found(
+        "orphan",
+        `conflict ${row.conflict_id} names operation ${row.operation_id}, which is nowhere`,
+      );
+    }
+    for (const row of await this.#rows<{ version: number; conflict: string }>(
+      `SELECT o.version, o.conflict FROM operations o WHERE o.doc_id = $1 AND o.status <> 'applied' AND o.status = 'conflict'
+        AND NOT EXISTS (SELECT FROM conflicts c WHERE c.doc_id = o.doc_id AND c.id = o.conflict) LIMIT 20`,
+    )) {
+      this.#found("orphan", `version ${row.version} belongs to conflict ${row.conflict}, which is nowhere`);
+    }
+    for (const row of await this.#rows<{ id: string }>(
+      `SELECT a.id FROM archived_operations a JOIN operations o ON o.doc_id = a.doc_id AND o.id = a.id
+        WHERE a.doc_id = $1 AND a.version <> o.version LIMIT 20`,
+    )) {
+      this.#found("repeat", `operation ${row.id} is archived and in the log under two versions`);
+    }
+  }
+}
