@@ -80,8 +80,10 @@ export class Room implements SubmitRoom, SnapshotSource {
   readonly #presence: RoomPresence;
   readonly #conflicts: RoomConflicts;
   readonly #snapshots: SnapshotWriter;
-  readonly #catchingUp = new Repeatable(() => this.#catchUp());
-  readonly #refreshing = new Repeatable(() => this.#refresh());
+  // Whoever started them: submits that waited for what they read are decided afterwards (`pump` comes a turn later,
+  // when they no longer count as running).
+  readonly #catchingUp = new Repeatable(() => this.#catchUp().finally(() => this.#queue.pump()));
+  readonly #refreshing = new Repeatable(() => this.#refresh().finally(() => this.#queue.pump()));
   readonly #onEnd: (room: Room) => void;
   #document: DocumentRecord;
   #locks: readonly LockRecord[];
@@ -471,10 +473,9 @@ export class Room implements SubmitRoom, SnapshotSource {
 
   /** In the background: when it fails, the database is away, and anti-entropy comes back to it. */
   #lookUp(work: Repeatable): void {
-    work.start().then(
-      () => this.#queue.pump(),
-      (cause) => this.#log.warn({ err: cause }, "could not read what the room lacks"),
-    );
+    work.start().catch((cause: unknown) => {
+      this.#log.warn({ err: cause }, "could not read what the room lacks");
+    });
   }
 
   #isBehind(head: Head): boolean {

@@ -256,7 +256,8 @@ export class SubmitQueue {
         entry.confirmation = answer;
         this.pump();
       },
-      () => {
+      (cause: unknown) => {
+        this.#options.log.warn({ err: cause }, "could not confirm a refusal");
         this.#unavailable(entry);
         this.pump();
       },
@@ -377,8 +378,17 @@ export class SubmitQueue {
   }
 
   #expire(): void {
-    const before = this.#options.nowMs() - maxQueueMs;
-    for (const entry of this.#queue) if (entry.arrivedAt < before) this.#unavailable(entry);
+    const { nowMs, log, room } = this.#options;
+    const before = nowMs() - maxQueueMs;
+    for (const entry of this.#queue) {
+      if (entry.arrivedAt >= before || entry.answered) continue;
+      const { asked, confirmation } = entry;
+      log.warn(
+        { asked, head: confirmation?.head, ready: room.ready, inFlight: this.#inFlight },
+        "a submit waited too long",
+      );
+      this.#unavailable(entry);
+    }
     this.#queue = this.#queue.filter((entry) => !entry.answered);
     if (this.#queue.length === 0) this.#stopSweep();
   }
