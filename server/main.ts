@@ -1,23 +1,40 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done, 1 failed, 2 bad usage or configuration. */
 import type { Command } from "./commands/command.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { migrateCommand } from "./commands/migrate.ts";
 import { packageVersion } from "./commands/package-root.ts";
-import { serveCommand } from "./commands/serve.ts";
-import { tokenCommand } from "./commands/token.ts";
 import { ConfigError } from "./config.ts";
 import { EmbeddedProblem } from "./database/embedded/problem.ts";
 import { MigrationProblem } from "./database/migration-files.ts";
 import { describeError } from "./observability/log.ts";
 import { StoreUnavailable } from "./store/store.ts";
 
-const commands: readonly Command[] = [serveCommand, migrateCommand, tokenCommand, doctorCommand];
+/** Loaded when it is asked for: a token should not wait for the server's parts. */
+const commands: { readonly [name: string]: { readonly summary: string; load(): Promise<Command> } } = {
+  serve: { summary: "runs the server", load: async () => (await import("./commands/serve.ts")).serveCommand },
+  migrate: {
+    summary: "database schema: up, down, reset, status",
+    load: async () => (await import("./commands/migrate.ts")).migrateCommand,
+  },
+  token: {
+    summary: "prints a signed token",
+    load: async () => (await import("./commands/token.ts")).tokenCommand,
+  },
+  verify: {
+    summary: "checks stored data",
+    load: async () => (await import("./commands/verify.ts")).verifyCommand,
+  },
+  doctor: {
+    summary: "checks machine, configuration and database",
+    load: async () => (await import("./commands/doctor.ts")).doctorCommand,
+  },
+};
 
-const width = Math.max(...commands.map(({ name }) => name.length));
+const width = Math.max(...Object.keys(commands).map((name) => name.length));
 const usage = `aetherflow COMMAND [flags]
 
-${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`).join("")}
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`)
+  .join("")}
 aetherflow COMMAND --help says more about one. --version prints the version.
 
 Examples
@@ -35,15 +52,15 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
-  const command = commands.find((candidate) => candidate.name === name);
-  if (command === undefined) {
+  const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (name === undefined || command === undefined) {
     process.stderr.write(name === undefined ? usage : `aetherflow: there is no command ${name}\n\n${usage}`);
     return 2;
   }
   try {
-    return await command.run(rest);
+    return await (await command.load()).run(rest);
   } catch (error) {
-    return explain(command.name, error);
+    return explain(name, error);
   }
 }
 

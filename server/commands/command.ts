@@ -6,10 +6,7 @@ import { ConfigError, configSources } from "../config.ts";
 export type FlagOptions = NonNullable<ParseArgsConfig["options"]>;
 
 export interface Command {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
-  /** The whole help, with examples. */
+  /** The help, with examples. */
   readonly usage: string;
   /**
    * Runs the command to its end. Returns the exit code: 0 done, 1 failed.

@@ -20,12 +20,7 @@ Examples
   aetherflow doctor --database-url postgres://user@host/db --instances 4
 `;
 
-export const doctorCommand: Command = {
-  name: "doctor",
-  summary: "checks machine, configuration and database",
-  usage,
-  run,
-};
+export const doctorCommand: Command = { usage, run };
 
 const notifyWithinMs = 3_000;
 /** Files, listeners and the pool, beside sockets. */

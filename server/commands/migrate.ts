@@ -42,8 +42,6 @@ export interface MigrateSurroundings {
 
 /** The command as the command line's main lists it. */
 export const migrateCommand: Command = {
-  name: "migrate",
-  summary: "database schema: up, down, reset, status",
   usage,
   run: (args: string[]): Promise<number> =>
     runMigrate(args, {

@@ -45,7 +45,7 @@ Examples
   aetherflow serve --host 0.0.0.0 --jwks-url https://login.example.com/.well-known/jwks.json --instances 4
 `;
 
-export const serveCommand: Command = { name: "serve", summary: "runs the server", usage, run };
+export const serveCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
   const parsed = readArguments(args, { ...configOptions(), ...helpOption });

@@ -32,7 +32,7 @@ Examples
   aetherflow token --user robot --doc 0197a3c2-7c1e-7a00-8000-000000000001:editor --ttl 30d
 `;
 
-export const tokenCommand: Command = { name: "token", summary: "prints a signed token", usage, run };
+export const tokenCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, {

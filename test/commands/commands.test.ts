@@ -1,0 +1,108 @@
+import { decodeJwt } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { buildCommands, command } from "./run-command.ts";
+
+beforeAll(buildCommands, 300_000);
+
+describe("usage", () => {
+  test("[cli] --help of the whole and of every command: exit 0, examples on standard output", async () => {
+    const names = ["serve", "migrate", "token", "verify", "doctor"];
+    const whole = await command(["--help"]);
+    expect(whole).toMatchObject({ code: 0, err: "" });
+    for (const name of names) expect(whole.out).toContain(`  ${name}`);
+    for (const help of await Promise.all(names.map((name) => command([name, "--help"])))) {
+      expect(help).toMatchObject({ code: 0, err: "" });
+      expect(help.out).toContain("Examples");
+    }
+  });
+
+  test.each<[string, string[], Record<string, string>, RegExp]>([
+    ["no command", [], {}, /aetherflow COMMAND/],
+    ["an unknown command", ["fly"], {}, /no command fly/],
+    ["an unknown flag", ["serve", "--prot", "1"], {}, /--prot/],
+    ["a flag without its value", ["serve", "--port"], {}, /--port/],
+    ["a bad value", ["serve", "--port", "x"], {}, /--port \(server\.port\)/],
+    ["a bad variable", ["serve"], { PORT: "x" }, /PORT \(server\.port\)/],
+    ["an argument too much", ["serve", "now"], {}, /now/],
+    ["dev mode in the open", ["serve", "--host", "0.0.0.0"], {}, /--host .*--auth dev/],
+    ["a token for nobody", ["token"], {}, /--user/],
+    ["a token that lasts for nothing", ["token", "--user", "a", "--ttl", "x"], {}, /--ttl/],
+    ["a grant without a role", ["token", "--user", "a", "--doc", "x"], {}, /--doc/],
+    ["a document that cannot be", ["verify", "--document", "x"], {}, /--document/],
+  ])("[cli] %s: exit 2, the message names it", async (_title, args, env, expected) => {
+    const { code, out, err } = await command(args, env);
+    expect(err).toMatch(expected);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).not.toContain("    at ");
+  });
+
+  test("[cli] a database that does not answer: exit 1 with its address, never its password", async () => {
+    const url = "postgres://u:hunter2@127.0.0.1:1/db";
+    for (const name of ["serve", "verify", "doctor"]) {
+      const { code, out, err } = await command([name, "--database-url", url]);
+      expect(code, name).toBe(1);
+      expect(out + err).toMatch(/ECONNREFUSED/);
+      expect(out + err).not.toContain("hunter2");
+    }
+  });
+});
+
+describe("with a database", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database.drop());
+  const env = () => ({ DATABASE_URL: database.url });
+
+  test("[cli] token signs with the configured secret, without a database", async () => {
+    const docId = "0197a3c2-7c1e-7a00-8000-000000000001";
+    const args = ["token", "--user", "ada", "--name", "Ada", "--doc", `${docId}:editor`, "--ttl", "2h"];
+    const { code, out } = await command(args, { AETHERFLOW_JWT_SECRET: "a secret" });
+    expect(code).toBe(0);
+    const claims = decodeJwt(out.trim());
+    expect(claims).toMatchObject({ sub: "ada", name: "Ada", docs: { [docId]: "editor" } });
+    expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(7_200);
+    const json = await command([...args, "--json"], { AETHERFLOW_JWT_SECRET: "a secret" });
+    expect(JSON.parse(json.out)).toMatchObject({ token: expect.any(String), expiresAt: expect.any(String) });
+  });
+
+  test("[cli] doctor finds settings that void what is promised (the test's server runs without fsync)", async () => {
+    const { code, out } = await command(["doctor", "--json"], env());
+    const { ok, findings } = JSON.parse(out) as { ok: boolean; findings: { name: string; level: string }[] };
+    const level = Object.fromEntries(findings.map((finding) => [finding.name, finding.level]));
+    expect(level).toMatchObject({
+      node: "ok",
+      version: "ok",
+      notifications: "ok",
+      schema: "ok",
+      clock: "ok",
+      auth: "warning",
+    });
+    const { rows } = await database.pool.query<{ fsync: string }>("SHOW fsync");
+    expect(level.fsync).toBe(rows[0]?.fsync === "on" ? "ok" : "failure");
+    expect(ok).toBe(code === 0);
+    const text = await command(["doctor"], env());
+    expect(text.out).not.toContain("\u001b");
+  });
+
+  test("[cli] verify: exit 0 when all is well, 1 with a list when a version is missing", async () => {
+    const id = "0197a3c2-7c1e-7a00-8000-000000000001";
+    expect(await command(["verify"], env())).toMatchObject({
+      code: 0,
+      out: "0 document(s) checked: all well\n",
+    });
+    await database.pool.query(
+      "INSERT INTO documents (id, name, type, created_by, updated_by, owner, version) VALUES ($1, 'x', 'text', 'a', 'a', 'a', 3)",
+      [id],
+    );
+    const { code, out } = await command(["verify", "--document", id], env());
+    expect(code).toBe(1);
+    expect(out).toContain(id);
+    const json = await command(["verify", "--json"], env());
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.out)).toMatchObject({ ok: false, documents: 1 });
+    await database.pool.query("DELETE FROM documents");
+  });
+});

@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { devToken, rest } from "../instances/start.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { buildCommands, type Running, start } from "./run-command.ts";
+
+beforeAll(buildCommands, 300_000);
+
+const running: Running[] = [];
+function serve(...args: string[]): Running {
+  const process = start(["serve", "--port", "0", ...args]);
+  running.push(process);
+  return process;
+}
+afterEach(async () => {
+  for (const { child, ended } of running.splice(0)) {
+    child.kill("SIGTERM");
+    await ended;
+  }
+});
+
+const linesOf = (out: string) => out.split("\n").filter((line) => line.startsWith("listening on "));
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "[cli] serve prints one line when ready; %s ends it within 10 s with exit 0",
+  async (signal) => {
+    const server = serve("--store", "memory");
+    const url = await server.listening;
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const token = await devToken(url, "ada");
+    expect((await rest(url, token, "POST", "/documents", { name: "x", elements: { a: {} } })).status).toBe(
+      201,
+    );
+    const before = performance.now();
+    server.child.kill(signal);
+    const { code, out } = await server.ended;
+    expect(code).toBe(0);
+    expect(performance.now() - before).toBeLessThan(10_000);
+    expect(linesOf(out)).toHaveLength(1);
+    expect(out).toContain("memory (everything is lost");
+  },
+);
+
+test("[cli] a port that is taken: exit 1, the message names --port", async () => {
+  const url = await serve("--store", "memory").listening;
+  const second = start(["serve", "--store", "memory", "--port", new URL(url).port]);
+  expect(await second.ended).toMatchObject({ code: 1, err: expect.stringContaining("--port") });
+});
+
+test("[cli] without a database the embedded one keeps documents over a restart; the secret of dev mode too", async () => {
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), "aetherflow-serve-"));
+  try {
+    const first = serve("--data-dir", dataDir);
+    const url = await first.listening;
+    const token = await devToken(url, "ada");
+    const { body } = await rest<{ id: string }>(url, token, "POST", "/documents", {
+      name: "kept",
+      elements: { a: { x: 1 } },
+    });
+    first.child.kill("SIGTERM");
+    expect((await first.ended).code).toBe(0);
+    const again = await serve("--data-dir", dataDir).listening;
+    const content = await rest(again, token, "GET", `/documents/${body.id}/content`);
+    expect(content).toMatchObject({ status: 200, body: { version: 1, elements: { a: { x: 1 } } } });
+  } finally {
+    for (const { child, ended } of running.splice(0)) {
+      child.kill("SIGTERM");
+      await ended;
+    }
+    await rm(dataDir, { recursive: true, force: true });
+  }
+});
+
+test("[cli] --instances: one port, a killed process is replaced, what one committed another answers", async () => {
+  const database = await createTestDatabase();
+  try {
+    const server = serve("--instances", "2", "--database-url", database.url);
+    const url = await server.listening;
+    expect(linesOf(server.out())).toHaveLength(1);
+    const token = await devToken(url, "ada");
+    const { body } = await rest<{ id: string }>(url, token, "POST", "/documents", {
+      name: "x",
+      elements: { a: {} },
+    });
+    const pids = async () => {
+      const { rows } = await database.pool.query<{ count: number }>(
+        "SELECT count(*)::int AS count FROM instances",
+      );
+      return rows[0]?.count;
+    };
+    await waitFor(async () => (await pids()) === 2);
+    const workers = await childrenOf(server.child.pid ?? 0);
+    expect(workers).toHaveLength(2);
+    process.kill(workers[0] ?? 0, "SIGKILL");
+    await waitFor(async () => {
+      const now = await childrenOf(server.child.pid ?? 0);
+      return now.length === 2 && !now.includes(workers[0] ?? 0);
+    });
+    for (let count = 0; count < 6; count++) {
+      expect((await rest(url, token, "GET", `/documents/${body.id}/content`)).body).toEqual({
+        version: 1,
+        elements: { a: {} },
+      });
+    }
+    server.child.kill("SIGTERM");
+    expect((await server.ended).code).toBe(0);
+    for (const pid of workers) expect(() => process.kill(pid, 0)).toThrow();
+  } finally {
+    for (const { child, ended } of running.splice(0)) {
+      child.kill("SIGTERM");
+      await ended;
+    }
+    await database.drop();
+  }
+});
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const { execFileSync } = await import("node:child_process");
+  const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid=,args="], { encoding: "utf8" }).split("\n");
+  return rows.flatMap((row) => {
+    const [, child, parent, args] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(row) ?? [];
+    return Number(parent) === pid && args?.includes("serve") ? [Number(child)] : [];
+  });
+}
