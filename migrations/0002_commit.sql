@@ -371,14 +371,19 @@ BEGIN
   END IF;
 
   -- Sessions that the caller is not sure of: recorded, or reopened, so that the look-up by user and session holds.
+  -- One that is live, or left less than 30 s ago, is not settled for another 30 s: nothing to do, no row to hold.
   IF p_new_sessions IS NOT NULL THEN
     INSERT INTO sessions AS s (id, doc_id, user_id, client_id, role, joined_at, left_at, first_version, last_version,
       ip, user_agent, platform)
-    SELECT p_sessions[g], p_docs[p_new_sessions[g]], p_users[g], coalesce(p_lock_clients[g], p_clients[g]), 'editor',
-      o_at, o_at, o_firsts[p_new_sessions[g]], NULL, p_ips[g], p_agents[g], p_platforms[g]
-    FROM generate_series(1, array_length(p_new_sessions, 1)) g
-    WHERE p_new_sessions[g] > 0 AND o_firsts[p_new_sessions[g]] > 0
-    ON CONFLICT (id) DO UPDATE SET last_version = NULL WHERE s.last_version IS NOT NULL;
+    SELECT p_sessions[k], p_docs[p_new_sessions[k]], p_users[k], coalesce(p_lock_clients[k], p_clients[k]), 'editor',
+      o_at, o_at, o_firsts[p_new_sessions[k]], NULL, p_ips[k], p_agents[k], p_platforms[k]
+    FROM generate_series(1, array_length(p_new_sessions, 1)) k
+    WHERE p_new_sessions[k] > 0 AND o_firsts[p_new_sessions[k]] > 0 AND (
+      SELECT true FROM sessions e WHERE e.id = p_sessions[k] AND e.last_version IS NULL
+        AND (e.left_at IS NULL OR e.left_at > o_at - interval '30 seconds') LIMIT 1
+    ) IS NOT TRUE
+    ON CONFLICT (id) DO UPDATE SET
+      left_at = CASE WHEN s.left_at IS NOT NULL THEN excluded.left_at END, last_version = NULL;
   END IF;
 
   UPDATE documents d SET
