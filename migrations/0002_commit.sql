@@ -58,7 +58,7 @@ DECLARE
   v_same boolean; v_touched boolean; v_conflict uuid; v_complete boolean;
   v_first integer; v_last integer; v_elements text[]; v_bytes integer; v_through bigint; v_expired integer;
   v_repeats boolean; v_item jsonb; v_doc uuid; v_operations uuid[];
-  i integer := 1; k integer; r integer;
+  i integer := 1; r integer;
 BEGIN
   -- 1. take the rows ------------------------------------------------------------------------------------------
   IF p_wait THEN
