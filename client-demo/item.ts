@@ -1,0 +1,47 @@
+import type { Json, Properties } from "../client/index.ts";
+
+export const itemKinds = ["note", "box", "ellipse", "stroke"] as const;
+export type ItemKind = (typeof itemKinds)[number];
+
+/** An element as the board draws it. Other clients may write anything: what does not fit gets a harmless value. */
+export interface Item {
+  readonly kind: ItemKind;
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+  /** Later ones cover earlier ones. */
+  readonly z: number;
+  readonly colour: string;
+  readonly text: string;
+  /** Of a stroke, relative to `x` and `y`. */
+  readonly points: readonly (readonly [number, number])[];
+}
+
+export const colours = ["#ffd43b", "#ffa8a8", "#8ce99a", "#74c0fc", "#d0bfff", "#ced4da"] as const;
+
+/** Reads an element. */
+export function readItem(properties: Properties): Item {
+  const { kind, colour, text, points } = properties;
+  return {
+    kind: itemKinds.find((known) => known === kind) ?? "box",
+    x: within(properties.x, 0, 3000, 100),
+    y: within(properties.y, 0, 2000, 100),
+    w: within(properties.w, 8, 2000, 160),
+    h: within(properties.h, 8, 2000, 120),
+    z: within(properties.z, 0, 1_000_000, 0),
+    colour: typeof colour === "string" && /^#[0-9a-f]{6}$/i.test(colour) ? colour : colours[0],
+    text: typeof text === "string" ? text : "",
+    points: Array.isArray(points) ? points.flatMap(readPoint) : [],
+  };
+}
+
+function readPoint(value: Json): [number, number][] {
+  if (!Array.isArray(value)) return [];
+  const [x, y] = value;
+  return typeof x === "number" && typeof y === "number" ? [[x, y]] : [];
+}
+
+function within(value: Json | undefined, least: number, most: number, otherwise: number): number {
+  return typeof value === "number" ? Math.min(most, Math.max(least, value)) : otherwise;
+}
