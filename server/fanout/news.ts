@@ -42,15 +42,12 @@ export type OutgoingNews = OutgoingOperationsNews | ChangeNews | PresenceNews;
 export interface Envelope {
   readonly instanceId: string;
   readonly news: readonly News[];
-  /** Set in a notification that an instance sends to itself, to see whether it still hears. */
-  readonly canary?: number;
 }
 
 const version = z.number().int().nonnegative();
 const docId = z.string().min(1);
 const envelopeSchema = z.object({
   instanceId: z.string(),
-  canary: z.number().optional(),
   news: z.array(
     z.discriminatedUnion("kind", [
       z.object({
@@ -75,6 +72,11 @@ const envelopeSchema = z.object({
     ]),
   ),
 });
+
+/** How each notification of an instance begins. */
+export function envelopeHead(instanceId: string): string {
+  return JSON.stringify({ instanceId }).slice(0, -1);
+}
 
 /** Undefined for what no instance of ours sent. The insides of operations and sessions are trusted: only instances can notify. */
 export function readEnvelope(payload: string): Envelope | undefined {

@@ -8,7 +8,7 @@ import { setTimeout as delay, setImmediate as turn } from "node:timers/promises"
 import pg from "pg";
 import type { Logger } from "../observability/log.ts";
 import type { OutgoingNews, OutgoingOperationsNews } from "./news.ts";
-import { maxPayloadBytes } from "./news.ts";
+import { envelopeHead, maxPayloadBytes } from "./news.ts";
 
 export interface Publisher {
   publish(news: OutgoingNews): void;
@@ -141,13 +141,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
-/** Packs news into payloads of at most `maxPayloadBytes`, merging what concerns one document. Exported for its test. */
+/**
+ * Packs news into payloads of at most `maxPayloadBytes`, merging what concerns one document. A canary, a notification
+ * to ourselves that tells whether we still hear, stands at the end of the last. Exported for its test.
+ */
 export function pack(
   instanceId: string,
   news: readonly OutgoingNews[],
   canary: number | undefined,
 ): string[] {
-  const head = JSON.stringify({ instanceId }).slice(0, -1);
+  const head = envelopeHead(instanceId);
   const room = maxPayloadBytes - Buffer.byteLength(head) - 64;
   const payloads: string[] = [];
   let items: string[] = [];

@@ -1,0 +1,95 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { maxPayloadBytes, type OutgoingNews, readEnvelope } from "../../server/fanout/news.ts";
+import { pack } from "../../server/fanout/publisher.ts";
+
+const operation = (version: number, text = "") =>
+  JSON.stringify({ version, id: `id-${version}`, element: "e", type: "update", set: { text } });
+const batch = (docId: string, from: number, to: number, text = ""): OutgoingNews => ({
+  kind: "operations",
+  docId,
+  from,
+  to,
+  previousId: from === 1 ? null : `id-${from - 1}`,
+  texts: Array.from({ length: to - from + 1 }, (_, index) => operation(from + index, text)),
+});
+const unpack = (payloads: readonly string[]) =>
+  payloads.flatMap((payload) => readEnvelope(payload)?.news ?? ["unreadable"]);
+
+describe("notifications", () => {
+  it("[notify-1] consecutive batches of one document become one item, others stay apart", () => {
+    const news = unpack(
+      pack("i", [batch("a", 1, 2), batch("b", 7, 7), batch("a", 3, 3), batch("a", 5, 5)], undefined),
+    );
+    expect(news).toMatchObject([
+      {
+        docId: "a",
+        from: 1,
+        to: 3,
+        previousId: null,
+        operations: [{ version: 1 }, { version: 2 }, { version: 3 }],
+      },
+      { docId: "b", from: 7, to: 7 },
+      { docId: "a", from: 5, to: 5 },
+    ]);
+  });
+
+  it("[notify-2] what does not fit points at the log", () => {
+    const [news] = unpack(pack("i", [batch("a", 1, 2, "é".repeat(4_000))], undefined));
+    expect(news).toEqual({ kind: "operations", docId: "a", from: 1, to: 2, previousId: null });
+  });
+
+  it("[notify-3] no payload is refused by PostgreSQL, nothing is lost, a canary comes last", () => {
+    const news = fc.array(
+      fc.oneof(
+        fc
+          .record({
+            doc: fc.constantFrom("a", "b", "c"),
+            size: fc.nat(20),
+            text: fc.string({ maxLength: 900, unit: "grapheme" }),
+          })
+          .map(({ doc, size, text }) => batch(doc, 1, size + 1, text)),
+        fc
+          .array(fc.uuid(), { maxLength: 400 })
+          .map((left): OutgoingNews => ({ kind: "presence", docId: "a", left })),
+        fc.array(fc.tuple(fc.uuid(), fc.string({ maxLength: 3_000 })), { maxLength: 10 }).map(
+          (states): OutgoingNews => ({
+            kind: "presence",
+            docId: "b",
+            states: Object.fromEntries(states.map(([id, text]) => [id, [1, { text }] as const])),
+          }),
+        ),
+        fc.constant<OutgoingNews>({ kind: "change", docId: "c" }),
+      ),
+    );
+    fc.assert(
+      fc.property(news, (all) => {
+        const payloads = pack("instance-1", all, 42);
+        for (const payload of payloads)
+          expect(Buffer.byteLength(payload)).toBeLessThanOrEqual(maxPayloadBytes);
+        expect(payloads.at(-1)?.endsWith('"canary":42}')).toBe(true);
+        const told = unpack(payloads);
+        expect(told).not.toContain("unreadable");
+        const left = (items: readonly unknown[]) =>
+          (items as OutgoingNews[])
+            .flatMap((item) => (item.kind === "presence" ? (item.left ?? []) : []))
+            .sort();
+        expect(left(told)).toEqual(left(all));
+        const states = (items: readonly unknown[]) =>
+          (items as OutgoingNews[])
+            .flatMap((item) => (item.kind === "presence" ? Object.keys(item.states ?? {}) : []))
+            .sort();
+        expect(states(told)).toEqual(states(all));
+        const highest = (items: readonly unknown[], doc: string) =>
+          Math.max(
+            0,
+            ...(items as OutgoingNews[]).map((item) =>
+              item.kind === "operations" && item.docId === doc ? item.to : 0,
+            ),
+          );
+        for (const doc of ["a", "b", "c"]) expect(highest(told, doc)).toBe(highest(all, doc));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
