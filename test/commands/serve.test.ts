@@ -56,14 +56,11 @@ test("[cli] without a database the embedded one keeps documents over a restart; 
     const first = serve("--data-dir", dataDir);
     const url = await first.listening;
     const token = await devToken(url, "ada");
-    const { body } = await rest<{ id: string }>(url, token, "POST", "/documents", {
-      name: "kept",
-      elements: { a: { x: 1 } },
-    });
+    const id = await createDocument(url, token, { a: { x: 1 } });
     first.child.kill("SIGTERM");
     expect((await first.ended).code).toBe(0);
     const again = await serve("--data-dir", dataDir).listening;
-    const content = await rest(again, token, "GET", `/documents/${body.id}/content`);
+    const content = await rest(again, token, "GET", `/documents/${id}/content`);
     expect(content).toMatchObject({ status: 200, body: { version: 1, elements: { a: { x: 1 } } } });
   } finally {
     for (const { child, ended } of running.splice(0)) {
@@ -81,10 +78,7 @@ test("[cli] --instances: one port, a killed process is replaced, what one commit
     const url = await server.listening;
     expect(linesOf(server.out())).toHaveLength(1);
     const token = await devToken(url, "ada");
-    const { body } = await rest<{ id: string }>(url, token, "POST", "/documents", {
-      name: "x",
-      elements: { a: {} },
-    });
+    const id = await createDocument(url, token, { a: {} });
     const pids = async () => {
       const { rows } = await database.pool.query<{ count: number }>(
         "SELECT count(*)::int AS count FROM instances",
@@ -100,7 +94,7 @@ test("[cli] --instances: one port, a killed process is replaced, what one commit
       return now.length === 2 && !now.includes(workers[0] ?? 0);
     });
     for (let count = 0; count < 6; count++) {
-      expect((await rest(url, token, "GET", `/documents/${body.id}/content`)).body).toEqual({
+      expect((await rest(url, token, "GET", `/documents/${id}/content`)).body).toEqual({
         version: 1,
         elements: { a: {} },
       });
@@ -116,6 +110,16 @@ test("[cli] --instances: one port, a killed process is replaced, what one commit
     await database.drop();
   }
 });
+
+/** Creates a document; returns its id. */
+async function createDocument(url: string, token: string, elements: object): Promise<string> {
+  const { status, body } = await rest<{ id: string }>(url, token, "POST", "/documents", {
+    name: "x",
+    elements,
+  });
+  expect(status, JSON.stringify(body)).toBe(201);
+  return body.id;
+}
 
 async function childrenOf(pid: number): Promise<number[]> {
   const { execFileSync } = await import("node:child_process");
