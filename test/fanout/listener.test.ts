@@ -1,0 +1,107 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createListener, type Listener } from "../../server/fanout/listener.ts";
+import type { News } from "../../server/fanout/news.ts";
+import { createPublisher, type Publisher } from "../../server/fanout/publisher.ts";
+import { createLog } from "../../server/observability/log.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+let database: TestDatabase;
+const log = createLog({ level: "silent" });
+const opened: (Listener | Publisher)[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((each) => each.close()));
+});
+afterAll(() => database?.drop());
+
+function publisher(instanceId: string): Publisher {
+  const made = createPublisher({
+    url: () => database.url,
+    channel: "test",
+    instanceId,
+    log,
+    random: Math.random,
+  });
+  opened.push(made);
+  return made;
+}
+
+function listener(options: { sendCanary?: (count: number) => void; instanceId?: string } = {}) {
+  const heard: News[] = [];
+  const state = { connected: 0 };
+  const made = createListener({
+    url: () => database.url,
+    channel: "test",
+    instanceId: options.instanceId ?? "reader",
+    log,
+    random: Math.random,
+    canaryEveryMs: 100,
+    onNews: ({ news }) => heard.push(...news),
+    onConnected: () => {
+      state.connected += 1;
+    },
+    sendCanary: options.sendCanary ?? (() => undefined),
+  });
+  opened.push(made);
+  return { made, heard, state };
+}
+
+const backends =
+  "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'aetherflow listen'";
+
+describe("the listener", () => {
+  it("[listen-1] hears other instances, not itself", async () => {
+    const own = publisher("reader");
+    const { made, heard } = listener({ sendCanary: (count) => own.canary(count) });
+    await waitFor(() => made.listening);
+    own.publish({ kind: "change", docId: "mine" });
+    publisher("writer").publish({ kind: "change", docId: "theirs" });
+    await waitFor(() => heard.length > 0);
+    expect(heard).toEqual([{ kind: "change", docId: "theirs" }]);
+  });
+
+  it("[listen-2] a lost connection is made anew, and what was missed is told to be read", async () => {
+    const own = publisher("reader");
+    const { made, heard, state } = listener({ sendCanary: (count) => own.canary(count) });
+    await waitFor(() => made.listening);
+    await database.pool.query(`SELECT pg_terminate_backend(pid) ${backends}`);
+    await waitFor(() => made.listening && state.connected >= 2);
+    publisher("writer").publish({ kind: "change", docId: "after" });
+    await waitFor(() => heard.length > 0);
+  });
+
+  it("[listen-3] one that hears nothing, not even itself, is thrown away", async () => {
+    // The canaries go nowhere: as if LISTEN had been lost behind a pooling proxy.
+    const { state } = listener();
+    await waitFor(() => state.connected >= 2);
+  });
+
+  it("[listen-4] a payload that no instance sends is ignored", async () => {
+    const own = publisher("reader");
+    const { made, heard, state } = listener({ sendCanary: (count) => own.canary(count) });
+    await waitFor(() => made.listening);
+    for (const payload of [
+      "",
+      "{",
+      "[]",
+      '{"instanceId":1}',
+      '{"instanceId":"x","news":[{"kind":"nonsense"}]}',
+    ]) {
+      await database.pool.query("SELECT pg_notify('test', $1)", [payload]);
+    }
+    publisher("writer").publish({ kind: "change", docId: "good" });
+    await waitFor(() => heard.length > 0);
+    expect(heard).toEqual([{ kind: "change", docId: "good" }]);
+    expect(state.connected).toBe(1);
+  });
+
+  it("[listen-5] closing leaves no connection, also while it connects", async () => {
+    const { made } = listener();
+    await made.close();
+    await waitFor(async () => (await database.pool.query(`SELECT 1 ${backends}`)).rowCount === 0);
+  });
+});
