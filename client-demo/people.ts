@@ -63,7 +63,7 @@ export function showPeople(board: DocumentReplica): () => void {
 }
 
 function makeParts(people: HTMLElement, cursors: HTMLElement): { badge: HTMLElement; cursor: HTMLElement } {
-  const badge = document.createElement("span");
+  const badge = document.createElement("li");
   badge.className = "person";
   badge.append(document.createElement("i"), document.createElement("span"));
   const cursor = document.createElement("div");
