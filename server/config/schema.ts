@@ -161,7 +161,6 @@ const commit = z.strictObject({
     100_000,
     "Operations of one call to the database, over all documents.",
   ),
-  maxBatchBytes: integer(4 * MiB, 1_024, 256 * MiB, "Bytes of one call to the database, over all documents."),
   flights: integer(3, 1, 32, "Calls to the database that may be under way at once."),
 });
 

@@ -61,9 +61,9 @@ describe("a configured secret", () => {
     expect(await tokens.verify(await sign({ sub: "a", exp: inAnHour }, "another secret"))).toMatchObject({
       ok: false,
     });
-    expect(
-      await tokens.verify(await sign({ sub: "a", exp: inAnHour }, secret.repeat(2), "HS512")),
-    ).toMatchObject({ ok: false });
+    expect(await tokens.verify(await sign({ sub: "a", exp: inAnHour }, secret, "HS512"))).toMatchObject({
+      ok: false,
+    });
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     expect(
       await tokens.verify(`${part({ alg: "none" })}.${part({ sub: "a", exp: inAnHour })}.`),
