@@ -104,6 +104,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
   if (services.demoDir !== undefined) {
     await app.register(fastifyStatic, {
       root: services.demoDir,
+      cacheControl: false,
       setHeaders(response, path) {
         // The names of assets carry a hash of their content; the page does not.
         const immutable = path.includes("/assets/");

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -207,6 +207,8 @@ describe("with parts that fail", () => {
   beforeAll(async () => {
     demoDir = await mkdtemp(path.join(os.tmpdir(), "aetherflow-demo-"));
     await writeFile(path.join(demoDir, "index.html"), "<!doctype html><title>demo</title>");
+    await mkdir(path.join(demoDir, "assets"));
+    await writeFile(path.join(demoDir, "assets", "main-abc.js"), "export {};");
     const config = { ...loadConfig({ flags: { store: "memory" }, env: { AETHERFLOW_JWT_SECRET: secret } }) };
     const store = createMemoryStore({ nowMs: Date.now, newId: () => crypto.randomUUID() });
     metrics = createMetrics();
@@ -262,6 +264,9 @@ describe("with parts that fail", () => {
     const page = await fetch(`${url}/`);
     expect(page.status).toBe(200);
     expect(await page.text()).toContain("demo");
+    expect(page.headers.get("cache-control")).toBe("no-cache");
+    const asset = await fetch(`${url}/assets/main-abc.js`);
+    expect(asset.headers.get("cache-control")).toBe("public, max-age=31536000, immutable");
     expect((await fetch(`${url}/fonts/missing.woff2`)).status).toBe(404);
     expect((await fetch(`${url}/../package.json`)).status).toBe(404);
     expect((await fetch(`${url}/%2e%2e/package.json`)).status).toBe(404);
