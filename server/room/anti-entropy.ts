@@ -16,7 +16,7 @@ export interface AntiEntropyOptions {
   readonly sessionRows: SessionRows;
   readonly instanceId: string;
   readonly log: Logger;
-  readonly config: Pick<Config, "fanout" | "presence">;
+  readonly config: Pick<Config, "fanout" | "presence" | "manager">;
   readonly random: () => number;
   readonly nowMs: () => number;
   /** The lease was lost (this process stood still for longer than it lasts): the sessions' rows are gone. */
@@ -34,6 +34,7 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
   const stop = new AbortController();
   let failing = false;
   let leaseAtMs = Number.NEGATIVE_INFINITY;
+  let sweptAtMs = nowMs();
 
   async function run(): Promise<void> {
     await keepLease();
@@ -58,6 +59,10 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
       }
     }
     registry.sweep();
+    if (nowMs() - sweptAtMs >= config.manager.cleanupIntervalMs) {
+      sweptAtMs = nowMs();
+      await store.locks.cleanExpired();
+    }
   }
 
   async function keepLease(): Promise<void> {

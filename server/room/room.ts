@@ -397,8 +397,10 @@ export class Room implements SubmitRoom, SnapshotSource {
       version - kept.version <= maxLag &&
       this.#tail.after(kept.version, version) !== undefined;
     const encoded = usable ? kept : encodeState(this.#state);
-    this.#encoded = encoded;
     clearTimeout(this.#encodedTimer);
+    // The last one, of a room that closes, is for nobody else.
+    if (this.#ended) return encoded;
+    this.#encoded = encoded;
     this.#encodedTimer = setTimeout(() => {
       this.#encoded = undefined;
     }, keepEncodedMs);
