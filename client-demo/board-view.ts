@@ -1,6 +1,7 @@
 /** Draws the elements and keeps the drawing up to date: only what changed is touched, once an animation frame. */
 import type { DocumentReplica } from "../client/index.ts";
-import { type Item, readItem } from "./item.ts";
+import { type Item, labelOf, readItem } from "./item.ts";
+import { editBetween, mergeText, placeAfter } from "./merge-text.ts";
 import { byId } from "./page.ts";
 
 export interface BoardView {
@@ -10,16 +11,30 @@ export interface BoardView {
   readonly selected: string | undefined;
   /** Puts the text cursor into an element. */
   edit(id: string): void;
+  /** Puts the keyboard focus on an element. */
+  focus(id: string): void;
   /** Draws now what waits for the next frame. */
   flush(): void;
   close(): void;
 }
 
-/** Draws a board. `selectionChanged` is called with the present selection. */
-export function drawBoard(board: DocumentReplica, selectionChanged: () => void): BoardView {
+/** An element on the page. `shown`: the text that its field's user saw when they last typed or others' text came. */
+interface Drawn {
+  readonly node: HTMLElement;
+  readonly field: HTMLTextAreaElement | undefined;
+  readonly line: SVGPolylineElement | undefined;
+  shown: string;
+  composing: boolean;
+}
+
+/** Draws a board. `typed` puts text into an element; `selectionChanged` is called when another is selected. */
+export function drawBoard(
+  board: DocumentReplica,
+  options: { typed(id: string, text: string): void; selectionChanged(): void },
+): BoardView {
   const items = byId("items", HTMLElement);
   const hint = byId("hint", HTMLElement);
-  const drawn = new Map<string, HTMLElement>();
+  const drawn = new Map<string, Drawn>();
   const stale = new Set<string>(board.elements.keys());
   let frame: number | undefined;
   let selected: string | undefined;
@@ -35,24 +50,46 @@ export function drawBoard(board: DocumentReplica, selectionChanged: () => void):
     const properties = board.get(id);
     const before = drawn.get(id);
     if (properties === undefined) {
-      before?.remove();
+      before?.node.remove();
       drawn.delete(id);
       if (selected === id) select(undefined);
       return;
     }
     const item = readItem(properties);
-    const node = before ?? makeNode(id, item, items, (text) => type(id, text));
-    drawn.set(id, node);
-    paint(node, item);
+    const part = before ?? make(id, item);
+    drawn.set(id, part);
+    paint(part, item);
   };
-  const type = (id: string, text: string): void => {
-    if (board.get(id) !== undefined) board.transact((tx) => tx.edit(id, "text", text));
+  const make = (id: string, item: Item): Drawn => {
+    const part = makeNode(id, item);
+    const { field } = part;
+    const typed = (): void => {
+      if (field === undefined) return;
+      const properties = board.get(id);
+      if (properties === undefined) return;
+      // Others' typing may be here and not yet in the field: it must not look deleted.
+      const merged = mergeText(part.shown, field.value, readItem(properties).text);
+      options.typed(id, merged);
+      if (!part.composing) showText(field, readItem(board.get(id) ?? {}).text);
+      part.shown = field.value;
+    };
+    field?.addEventListener("input", typed);
+    field?.addEventListener("compositionstart", () => {
+      part.composing = true;
+    });
+    field?.addEventListener("compositionend", () => {
+      part.composing = false;
+      typed();
+    });
+    items.append(part.node);
+    return part;
   };
   const select = (id: string | undefined): void => {
-    if (selected !== undefined) drawn.get(selected)?.classList.remove("selected");
+    if (selected === id) return;
+    if (selected !== undefined) drawn.get(selected)?.node.classList.remove("selected");
     selected = id;
-    if (id !== undefined) drawn.get(id)?.classList.add("selected");
-    selectionChanged();
+    if (id !== undefined) drawn.get(id)?.node.classList.add("selected");
+    options.selectionChanged();
   };
   const stop = board.on("change", ({ elements }) => {
     for (const id of elements) stale.add(id);
@@ -67,10 +104,13 @@ export function drawBoard(board: DocumentReplica, selectionChanged: () => void):
       return selected;
     },
     edit: (id) => {
-      const node = drawn.get(id);
-      node?.classList.add("editing");
-      node?.querySelector("textarea")?.focus();
+      const part = drawn.get(id);
+      if (part?.field === undefined) return;
+      part.node.classList.add("editing");
+      part.field.readOnly = false;
+      part.field.focus();
     },
+    focus: (id) => drawn.get(id)?.node.focus({ preventScroll: true }),
     flush,
     close: () => {
       stop();
@@ -80,31 +120,38 @@ export function drawBoard(board: DocumentReplica, selectionChanged: () => void):
   };
 }
 
-function makeNode(id: string, item: Item, parent: HTMLElement, typed: (text: string) => void): HTMLElement {
+const svgNamespace = "http://www.w3.org/2000/svg";
+
+function makeNode(id: string, item: Item): Drawn {
   const node = document.createElement("li");
   node.className = "item";
   node.dataset.id = id;
+  node.dataset.kind = item.kind;
   node.tabIndex = 0;
   if (item.kind === "stroke") {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.append(document.createElementNS("http://www.w3.org/2000/svg", "polyline"));
+    const svg = document.createElementNS(svgNamespace, "svg");
+    const line = document.createElementNS(svgNamespace, "polyline");
+    svg.append(line);
     node.append(svg);
-  } else {
-    const text = document.createElement("textarea");
-    text.tabIndex = -1;
-    text.setAttribute("aria-label", "Text");
-    text.addEventListener("input", () => typed(text.value));
-    text.addEventListener("blur", () => node.classList.remove("editing"));
-    const corner = document.createElement("div");
-    corner.className = "corner";
-    node.append(text, corner);
+    return { node, field: undefined, line, shown: "", composing: false };
   }
-  parent.append(node);
-  return node;
+  const field = document.createElement("textarea");
+  field.tabIndex = -1;
+  field.readOnly = true;
+  field.spellcheck = false;
+  field.setAttribute("aria-label", "Text");
+  field.addEventListener("blur", () => {
+    node.classList.remove("editing");
+    field.readOnly = true;
+  });
+  const corner = document.createElement("div");
+  corner.className = "corner";
+  node.append(field, corner);
+  return { node, field, line: undefined, shown: "", composing: false };
 }
 
-function paint(node: HTMLElement, item: Item): void {
-  node.dataset.kind = item.kind;
+function paint(part: Drawn, item: Item): void {
+  const { node, field, line } = part;
   const { style } = node;
   style.left = `${item.x}px`;
   style.top = `${item.y}px`;
@@ -112,26 +159,20 @@ function paint(node: HTMLElement, item: Item): void {
   style.height = `${item.h}px`;
   style.zIndex = String(item.z);
   style.setProperty("--colour", item.colour);
-  node.setAttribute("aria-label", item.text === "" ? item.kind : `${item.kind}: ${item.text.slice(0, 60)}`);
-  const text = node.querySelector("textarea");
-  if (text !== null && text.value !== item.text) showText(text, item.text);
-  const points = item.points.map(([x, y]) => `${x},${y}`).join(" ");
-  node.querySelector("polyline")?.setAttribute("points", points);
+  node.setAttribute("aria-label", labelOf(item));
+  line?.setAttribute("points", item.points.map(([x, y]) => `${x},${y}`).join(" "));
+  // An input method composes in the field: what others typed waits until it is done.
+  if (field === undefined || part.composing || part.shown === item.text) return;
+  showText(field, item.text);
+  part.shown = item.text;
 }
 
-/** Puts in others' typing; the caret stays with the characters that it stood between. */
+/** Puts a text into a field; the caret stays with the characters that it stood between. */
 function showText(field: HTMLTextAreaElement, text: string): void {
+  if (field.value === text) return;
   const { value, selectionStart, selectionEnd } = field;
-  let start = 0;
-  while (start < value.length && start < text.length && value[start] === text[start]) start++;
-  let end = 0;
-  const most = Math.min(value.length, text.length) - start;
-  while (end < most && value[value.length - 1 - end] === text[text.length - 1 - end]) end++;
-  const moved = (place: number): number => {
-    if (place <= start) return place;
-    if (place >= value.length - end) return place + text.length - value.length;
-    return text.length - end;
-  };
+  const edit = editBetween(value, text);
   field.value = text;
-  if (document.activeElement === field) field.setSelectionRange(moved(selectionStart), moved(selectionEnd));
+  if (document.activeElement !== field) return;
+  field.setSelectionRange(placeAfter(selectionStart, edit), placeAfter(selectionEnd, edit));
 }

@@ -1,81 +1,144 @@
 import type { DocumentReplica, Json, SessionInfo } from "../client/index.ts";
-import { announce, byId } from "./page.ts";
+import { byId } from "./page.ts";
 
-const sessionColours = [
-  "#e03131",
-  "#2f9e44",
-  "#1971c2",
-  "#9c36b5",
-  "#e8590c",
-  "#0c8599",
-  "#6741d9",
-  "#c2255c",
-];
+/** White text is readable on each (contrast of 4.5 and more). */
+const personColours = [
+  "#c92a2a",
+  "#2b7a3b",
+  "#1864ab",
+  "#862e9c",
+  "#a63f00",
+  "#0b7285",
+  "#5f3dc4",
+  "#a61e4d",
+] as const;
 
 /** A colour that stays with an id. */
 export function colourOf(id: string): string {
   let sum = 0;
   for (const character of id) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) >>> 0;
-  return sessionColours[sum % sessionColours.length] ?? "#1971c2";
+  return personColours[sum % personColours.length] ?? personColours[0];
 }
 
-/** Shows who else is here, with their pointers. Returns what stops it. */
+/** What others call a session's user. */
+export function nameOf({ user }: Pick<SessionInfo, "user">): string {
+  return user.name ?? user.id;
+}
+
+interface Parts {
+  readonly avatar: HTMLElement;
+  readonly cursor: HTMLElement;
+}
+
+/** Shows who is here, with others' pointers. Returns what stops it. */
 export function showPeople(board: DocumentReplica): () => void {
   const people = byId("people", HTMLElement);
   const cursors = byId("cursors", HTMLElement);
-  const drawn = new Map<string, { readonly badge: HTMLElement; readonly cursor: HTMLElement }>();
+  const drawn = new Map<string, Parts>();
+  const own = makeAvatar();
+  people.replaceChildren(own);
+  cursors.replaceChildren();
 
-  const remove = (sessionId: string): void => {
-    drawn.get(sessionId)?.badge.remove();
-    drawn.get(sessionId)?.cursor.remove();
-    drawn.delete(sessionId);
-  };
   const draw = (session: SessionInfo): void => {
-    const colour = /^#[0-9a-f]{6}$/i.test(session.user.color ?? "") ? session.user.color : undefined;
     const parts = drawn.get(session.sessionId) ?? makeParts(people, cursors);
     drawn.set(session.sessionId, parts);
-    const name = nameOf(session);
-    for (const part of [parts.badge, parts.cursor]) {
-      part.style.setProperty("--colour", colour ?? colourOf(session.clientId));
-      const label = part.querySelector("span");
-      if (label !== null && label.textContent !== name) label.textContent = name;
-    }
+    paintAvatar(parts.avatar, session, session.role === "viewer" ? " (looks on)" : "");
+    const colour = safeColour(session);
+    parts.cursor.style.setProperty("--colour", colour);
+    parts.cursor.style.setProperty("--on-colour", inkOn(colour));
+    const label = parts.cursor.querySelector("span");
+    if (label !== null) label.textContent = nameOf(session);
     const place = pointOf(session.presence?.cursor);
     parts.cursor.hidden = place === undefined;
     if (place !== undefined) parts.cursor.style.transform = `translate(${place[0]}px, ${place[1]}px)`;
+    markSelected(session, colour);
   };
   const drawAll = (): void => {
-    for (const id of [...drawn.keys()]) if (!board.presence.others.has(id)) remove(id);
+    const { user } = board;
+    if (user !== undefined) paintAvatar(own, { user, clientId: board.clientId }, " (you)");
+    for (const node of document.querySelectorAll<HTMLElement>(".item[data-held]")) delete node.dataset.held;
+    for (const [id, parts] of drawn) {
+      if (board.presence.others.has(id)) continue;
+      parts.avatar.remove();
+      parts.cursor.remove();
+      drawn.delete(id);
+    }
     for (const session of board.presence.others.values()) draw(session);
   };
   drawAll();
-  const stop = board.on("presence", ({ joined }) => {
-    drawAll();
-    for (const id of joined) {
-      const session = board.presence.others.get(id);
-      if (session !== undefined) announce(`${nameOf(session)} is here`);
-    }
-  });
+  const stops = [board.on("presence", drawAll), board.on("document", drawAll)];
   return () => {
-    stop();
-    for (const id of [...drawn.keys()]) remove(id);
+    for (const stop of stops) stop();
+    people.replaceChildren();
+    cursors.replaceChildren();
   };
 }
 
-function makeParts(people: HTMLElement, cursors: HTMLElement): { badge: HTMLElement; cursor: HTMLElement } {
-  const badge = document.createElement("li");
-  badge.className = "person";
-  badge.append(document.createElement("i"), document.createElement("span"));
+/** Outlines what somebody else has selected. */
+function markSelected(session: SessionInfo, colour: string): void {
+  const selected = session.presence?.selected;
+  if (typeof selected !== "string") return;
+  const node = document.querySelector<HTMLElement>(`.item[data-id="${CSS.escape(selected)}"]`);
+  if (node === null) return;
+  node.dataset.held = "";
+  node.style.setProperty("--holder", colour);
+}
+
+function makeAvatar(): HTMLElement {
+  const avatar = document.createElement("li");
+  avatar.className = "person";
+  const initials = document.createElement("span");
+  initials.setAttribute("aria-hidden", "true");
+  const name = document.createElement("span");
+  name.className = "visually-hidden";
+  avatar.append(initials, name);
+  return avatar;
+}
+
+function makeParts(people: HTMLElement, cursors: HTMLElement): Parts {
+  const avatar = makeAvatar();
   const cursor = document.createElement("div");
   cursor.className = "cursor";
   cursor.append(document.createElement("span"));
-  people.append(badge);
+  people.append(avatar);
   cursors.append(cursor);
-  return { badge, cursor };
+  return { avatar, cursor };
 }
 
-function nameOf({ user }: SessionInfo): string {
-  return user.name ?? user.id;
+function paintAvatar(avatar: HTMLElement, who: Pick<SessionInfo, "user" | "clientId">, more: string): void {
+  const colour = safeColour(who);
+  const text = `${nameOf(who)}${more}`;
+  avatar.style.setProperty("--colour", colour);
+  avatar.style.setProperty("--on-colour", inkOn(colour));
+  if (avatar.title === text) return;
+  avatar.title = text;
+  const [initials, name] = avatar.children;
+  if (initials !== undefined) initials.textContent = initialsOf(nameOf(who));
+  if (name !== undefined) name.textContent = text;
+}
+
+/** The first letters of the first and the last word. */
+function initialsOf(name: string): string {
+  const words = name.trim().split(/\s+/u);
+  const firsts = [words[0], words.length > 1 ? words.at(-1) : undefined].map(
+    (word) => [...(word ?? "")][0] ?? "",
+  );
+  return firsts.join("").toUpperCase();
+}
+
+/** Others' colours come from outside: only what is certainly one is used. */
+function safeColour({ user, clientId }: Pick<SessionInfo, "user" | "clientId">): string {
+  const { color } = user;
+  return color !== undefined && /^#[0-9a-f]{6}$/i.test(color) ? color : colourOf(clientId);
+}
+
+/** Black or white, whichever is easier to read on a colour (relative luminance as in WCAG 2). */
+function inkOn(colour: string): string {
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.040_45 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
 
 function pointOf(value: Json | undefined): readonly [number, number] | undefined {

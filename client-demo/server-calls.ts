@@ -1,4 +1,5 @@
 /** The few REST calls that the page makes. */
+import type { DocumentMetadata } from "../client/index.ts";
 
 /** A call that the server refused. */
 export class CallError extends Error {
@@ -11,29 +12,63 @@ export class CallError extends Error {
   }
 }
 
-/**
- * A token for the shared guest of development mode: a board that one guest makes is then everybody's to edit who has
- * its link. Names and colours are each session's own. Fails with 404 where tokens are issued by somebody else.
- */
-export async function guestToken(): Promise<string> {
-  const { token } = await post<{ token: string }>("/v1/dev/token", undefined, { user: "guest" });
-  return token;
+/** Boards, the newest first. */
+export interface BoardPage {
+  readonly items: readonly DocumentMetadata[];
+  readonly nextCursor: string | null;
 }
 
-/** Makes a board; its id. */
-export async function createBoard(token: string, name: string): Promise<string> {
-  const { id } = await post<{ id: string }>("/v1/documents", token, { name, type: "whiteboard" });
-  return id;
+/** A token of development mode. Fails with 404 where tokens are issued by somebody else. */
+export function devToken(user: string): Promise<{ readonly token: string; readonly expiresAt: string }> {
+  return call("POST", "/dev/token", undefined, { user });
 }
 
-async function post<Answer>(path: string, token: string | undefined, body: unknown): Promise<Answer> {
-  const response = await fetch(path, {
-    method: "POST",
+/** What the caller may read. */
+export function listBoards(token: string, cursor?: string): Promise<BoardPage> {
+  const query = new URLSearchParams({ type: "whiteboard", limit: "20" });
+  if (cursor !== undefined) query.set("cursor", cursor);
+  return call("GET", `/documents?${query}`, token);
+}
+
+export function createBoard(
+  token: string,
+  fields: { readonly name: string; readonly public: boolean; readonly editors: readonly string[] },
+): Promise<DocumentMetadata> {
+  return call("POST", "/documents", token, { ...fields, type: "whiteboard" });
+}
+
+export function getBoard(token: string, id: string): Promise<DocumentMetadata> {
+  return call("GET", `/documents/${encodeURIComponent(id)}`, token);
+}
+
+/** Changes what only an owner may; fails with 412 when somebody else changed the board's metadata since. */
+export function changeBoard(
+  token: string,
+  board: DocumentMetadata,
+  fields: { readonly owner?: string; readonly editors?: readonly string[] },
+): Promise<DocumentMetadata> {
+  return call("PATCH", `/documents/${encodeURIComponent(board.id)}`, token, fields, {
+    "if-match": `"${board.metadataVersion}"`,
+  });
+}
+
+async function call<Answer>(
+  method: string,
+  path: string,
+  token: string | undefined,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const response = await fetch(`/v1${path}`, {
+    method,
     headers: {
-      "content-type": "application/json",
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
     },
-    body: JSON.stringify(body),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  }).catch((cause: unknown) => {
+    throw new Error("The server cannot be reached.", { cause });
   });
   const answer: unknown = await response.json().catch(() => ({}));
   if (response.ok) return answer as Answer;

@@ -3,20 +3,22 @@ import { byId } from "./page.ts";
 
 /** Shows the connection, what waits, version, latency and instance. Returns what stops it. */
 export function showStatus(board: DocumentReplica): () => void {
-  const connection = byId("connection", HTMLElement);
   const show = (): void => {
-    const { state } = board.connection;
-    connection.dataset.state = state;
-    connection.textContent = describe(board.connection);
+    const connection = byId("connection", HTMLElement);
+    connection.dataset.state = board.connection.state;
+    put("connection", describe(board.connection));
     const waiting = board.pendingCount;
-    byId("pending", HTMLElement).textContent =
-      waiting === 0 ? "all saved" : `${waiting} ${waiting === 1 ? "edit" : "edits"} waiting`;
-    byId("version", HTMLElement).textContent = `version ${board.version}`;
-    byId("latency", HTMLElement).textContent =
-      board.latencyMs === undefined ? "" : `${board.latencyMs.toFixed(board.latencyMs < 10 ? 1 : 0)} ms`;
-    byId("instance", HTMLElement).textContent =
-      board.instanceId === undefined ? "" : `instance ${board.instanceId}`;
-    byId("title", HTMLElement).textContent = board.documentMetadata?.name ?? "AetherFlow";
+    put(
+      "pending",
+      waiting === 0 ? "all saved" : `${waiting} ${waiting === 1 ? "change" : "changes"} waiting`,
+    );
+    put("version", `version ${board.version}`);
+    const { latencyMs } = board;
+    put("latency", latencyMs === undefined ? "" : `${latencyMs.toFixed(latencyMs < 10 ? 1 : 0)} ms`);
+    put("instance", board.instanceId === undefined ? "" : `instance ${board.instanceId}`);
+    const name = board.documentMetadata?.name ?? "Board";
+    put("title", name);
+    document.title = `${name} · AetherFlow`;
   };
   show();
   const stops = (["status", "progress", "latency", "document", "role"] as const).map((name) =>
@@ -25,6 +27,11 @@ export function showStatus(board: DocumentReplica): () => void {
   return () => {
     for (const stop of stops) stop();
   };
+}
+
+function put(id: string, text: string): void {
+  const element = byId(id, HTMLElement);
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function describe(connection: ConnectionState): string {
@@ -36,8 +43,8 @@ function describe(connection: ConnectionState): string {
     case "live":
       return "live";
     case "reconnecting":
-      return `offline (${connection.reason}), trying again`;
+      return "offline, trying again";
     case "closed":
-      return `closed: ${connection.reason}`;
+      return "closed";
   }
 }

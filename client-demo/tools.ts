@@ -1,34 +1,57 @@
 /** Pointer and keyboard: making, moving, resizing, drawing, typing, deleting. */
-import type { DocumentReplica, Json } from "../client/index.ts";
-import { drawBoard } from "./board-view.ts";
-import { colours, type ItemKind, readItem } from "./item.ts";
-import { byId } from "./page.ts";
+import type { DocumentReplica, Json, Transaction } from "../client/index.ts";
+import { randomPart } from "./account.ts";
+import { type BoardView, drawBoard } from "./board-view.ts";
+import { dragging, drawing, type Gesture, resizing } from "./gestures.ts";
+import { boardSize, colours, type ItemKind, readItem } from "./item.ts";
+import { byId, messageOf, toast } from "./page.ts";
 
 type Tool = "select" | Exclude<ItemKind, "stroke"> | "pen";
+const tools: readonly Tool[] = ["select", "note", "box", "ellipse", "pen"];
 const keys: { readonly [key: string]: Tool } = { v: "select", n: "note", r: "box", o: "ellipse", p: "pen" };
 const sizes = { note: [170, 130], box: [180, 110], ellipse: [170, 120] } as const;
+const arrows: { readonly [key: string]: readonly [number, number] } = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 
-/** What a pointer that is down does. */
-interface Gesture {
-  move(x: number, y: number): void;
-  end(): void;
-}
-
-/** Makes the board editable. Returns what stops it. */
-export function useTools(board: DocumentReplica): () => void {
+/** Makes the board editable where `mayEdit` says so. Returns what stops it. */
+export function useTools(board: DocumentReplica, mayEdit: () => boolean): () => void {
   const surface = byId("board", HTMLElement);
   const world = byId("world", HTMLElement);
   const deleteButton = byId("delete", HTMLButtonElement);
   const stopping = new AbortController();
   const { signal } = stopping;
-  const view = drawBoard(board, () => {
-    deleteButton.disabled = view.selected === undefined;
-  });
-  let colour: string = colours[0];
+  let colour: string = colours[0].value;
   let tool: Tool = "select";
-  let gesture: Gesture | undefined;
+  let gesture: (Gesture & { readonly pointerId: number }) | undefined;
+  let pointer: readonly [number, number] | undefined;
 
-  const canEdit = (): boolean => board.role !== "viewer" && board.connection.state !== "closed";
+  /** A change that does not fit (an element too large, gone meanwhile) is said, and the board goes on. */
+  const change = (make: (tx: Transaction) => void): void => {
+    if (!mayEdit()) return;
+    try {
+      board.transact(make);
+    } catch (error) {
+      toast(`That change cannot be made. ${messageOf(error)}`, "warning");
+    }
+  };
+  const tellOthers = (): void => {
+    board.presence.set({
+      cursor: pointer === undefined ? null : [...pointer],
+      selected: view.selected ?? null,
+    });
+  };
+  const view: BoardView = drawBoard(board, {
+    typed: (id, text) => change((tx) => tx.edit(id, "text", text)),
+    selectionChanged: () => {
+      deleteButton.disabled = view.selected === undefined;
+      tellOthers();
+    },
+  });
+
   const pick = (next: Tool): void => {
     tool = next;
     surface.dataset.tool = next;
@@ -36,183 +59,159 @@ export function useTools(board: DocumentReplica): () => void {
       button.setAttribute("aria-pressed", String(button.dataset.tool === next));
     }
   };
-  const placeOf = (event: PointerEvent | MouseEvent): [number, number] => {
+  const placeOf = ({ clientX, clientY }: MouseEvent): readonly [number, number] => {
     const box = world.getBoundingClientRect();
-    return [Math.round(event.clientX - box.left), Math.round(event.clientY - box.top)];
+    return [Math.round(clientX - box.left), Math.round(clientY - box.top)];
   };
-  const middle = (): [number, number] => [
-    surface.scrollLeft + surface.clientWidth / 2,
-    surface.scrollTop + surface.clientHeight / 2,
-  ];
   const add = (kind: ItemKind, properties: { readonly [name: string]: Json }): string => {
-    const id = `${kind}-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+    const id = `${kind}-${randomPart()}`;
     let z = 0;
     for (const other of board.elements.values()) z = Math.max(z, readItem(other).z);
-    board.transact((tx) => tx.create(id, { kind, colour, z: z + 1, ...properties }));
+    change((tx) => tx.create(id, { kind, colour, z: z + 1, ...properties }));
     view.flush();
-    view.select(id);
     return id;
   };
   const put = (kind: Exclude<ItemKind, "stroke">, [x, y]: readonly [number, number]): void => {
     const [w, h] = sizes[kind];
-    const id = add(kind, { x: Math.round(x - w / 2), y: Math.round(y - h / 2), w, h, text: "" });
+    const left = Math.min(boardSize.w - w, Math.max(0, Math.round(x - w / 2)));
+    const top = Math.min(boardSize.h - h, Math.max(0, Math.round(y - h / 2)));
+    const id = add(kind, { x: left, y: top, w, h, text: "" });
     pick("select");
+    view.select(id);
     view.edit(id);
+  };
+  /** In the middle of what is seen, each a little beside the one before. */
+  const putInSight = (kind: Exclude<ItemKind, "stroke">): void => {
+    const step = (board.elements.size % 6) * 28 - 70;
+    const { scrollLeft, scrollTop, clientWidth, clientHeight } = surface;
+    put(kind, [scrollLeft + clientWidth / 2 + step, scrollTop + clientHeight / 2.4 + step]);
   };
   const remove = (): void => {
     const id = view.selected;
-    if (id !== undefined && board.get(id) !== undefined && canEdit()) board.transact((tx) => tx.delete(id));
+    if (id === undefined || board.get(id) === undefined) return;
+    change((tx) => tx.delete(id));
+    surface.focus({ preventScroll: true });
   };
 
-  const drag = (id: string, x: number, y: number): Gesture => {
-    const start = readItem(board.get(id) ?? {});
-    return {
-      move: (toX, toY) => {
-        if (board.get(id) === undefined) return;
-        board.transact((tx) =>
-          tx.move(id, { x: Math.max(0, start.x + toX - x), y: Math.max(0, start.y + toY - y) }),
-        );
-      },
-      end: () => {},
-    };
+  const begin = (event: PointerEvent): Gesture | undefined => {
+    const [x, y] = placeOf(event);
+    const { target } = event;
+    const id = view.idAt(target);
+    if (tool === "pen") {
+      event.preventDefault();
+      const stroke = add("stroke", { x, y, w: 8, h: 8, points: [[0, 0]] });
+      return drawing(board, change, stroke, [x, y]);
+    }
+    if (tool !== "select") {
+      event.preventDefault(); // The focus goes to the new element's text.
+      put(tool, [x, y]);
+      return undefined;
+    }
+    view.select(id);
+    const typing = target instanceof HTMLTextAreaElement && target === document.activeElement;
+    if (id === undefined || typing) return undefined;
+    event.preventDefault(); // No selecting of text; the focus is set here instead.
+    view.focus(id);
+    const onCorner = target instanceof Element && target.classList.contains("corner");
+    return (onCorner ? resizing : dragging)(board, change, id, [x, y]);
   };
-  const resize = (id: string, x: number, y: number): Gesture => {
-    const start = readItem(board.get(id) ?? {});
-    return {
-      move: (toX, toY) => {
-        if (board.get(id) === undefined) return;
-        board.transact((tx) =>
-          tx.resize(id, { w: Math.max(40, start.w + toX - x), h: Math.max(30, start.h + toY - y) }),
-        );
-      },
-      end: () => {},
-    };
-  };
-  const draw = (x: number, y: number): Gesture => {
-    const id = add("stroke", { x, y, w: 8, h: 8, points: [[0, 0]] });
-    return {
-      move: (toX, toY) => {
-        if (board.get(id) !== undefined)
-          board.transact((tx) => tx.append(id, "points", [[toX - x, toY - y]]));
-      },
-      end: () => {},
-    };
-  };
+  const on = <Name extends keyof HTMLElementEventMap>(
+    name: Name,
+    listener: (event: HTMLElementEventMap[Name]) => void,
+  ): void => world.addEventListener(name, listener, { signal });
 
-  world.addEventListener(
-    "pointerdown",
-    (event) => {
-      if (event.button !== 0 || gesture !== undefined) return;
-      const [x, y] = placeOf(event);
-      const id = view.idAt(event.target);
-      if (tool !== "select" && canEdit()) {
-        event.preventDefault();
-        if (tool === "pen") gesture = draw(x, y);
-        else put(tool, [x, y]);
-      } else if (id === undefined) {
-        view.select(undefined);
-      } else if (!(event.target instanceof HTMLTextAreaElement && event.target === document.activeElement)) {
-        view.select(id);
-        const onCorner = event.target instanceof Element && event.target.classList.contains("corner");
-        if (canEdit()) gesture = onCorner ? resize(id, x, y) : drag(id, x, y);
-      }
-      if (gesture !== undefined) world.setPointerCapture(event.pointerId);
-    },
-    { signal },
-  );
-  world.addEventListener(
-    "pointermove",
-    (event) => {
-      const [x, y] = placeOf(event);
-      board.presence.set({ cursor: [x, y], selected: view.selected ?? null });
-      if (canEdit()) gesture?.move(x, y);
-    },
-    { signal },
-  );
-  const release = (): void => {
-    gesture?.end();
-    gesture = undefined;
+  on("pointerdown", (event) => {
+    if (event.button !== 0 || gesture !== undefined) return;
+    if (!mayEdit()) {
+      view.select(view.idAt(event.target));
+      return;
+    }
+    const begun = begin(event);
+    if (begun === undefined) return;
+    gesture = { ...begun, pointerId: event.pointerId };
+    world.setPointerCapture(event.pointerId);
+  });
+  on("pointermove", (event) => {
+    pointer = placeOf(event);
+    tellOthers();
+    if (gesture?.pointerId !== event.pointerId) return;
+    // Browsers join moves between two frames; a stroke wants each of them.
+    const moves = event.getCoalescedEvents();
+    gesture.move((moves.length === 0 ? [event] : moves).map(placeOf));
+  });
+  const release = (event: PointerEvent): void => {
+    if (gesture?.pointerId === event.pointerId) gesture = undefined;
   };
-  for (const name of ["pointerup", "pointercancel", "lostpointercapture"] as const) {
-    world.addEventListener(name, release, { signal });
-  }
-  world.addEventListener("pointerleave", () => board.presence.set(null), { signal });
-  world.addEventListener(
-    "dblclick",
-    (event) => {
-      const id = view.idAt(document.elementFromPoint(event.clientX, event.clientY));
-      if (id !== undefined && canEdit()) view.edit(id);
-    },
-    { signal },
-  );
-  world.addEventListener(
-    "focusin",
-    (event) => {
-      const id = view.idAt(event.target);
-      if (id !== undefined) view.select(id);
-    },
-    { signal },
-  );
-  document.addEventListener("keydown", (event) => pressed(event), { signal });
+  on("pointerup", release);
+  on("pointercancel", release);
+  on("lostpointercapture", release);
+  on("pointerleave", () => {
+    pointer = undefined;
+    tellOthers();
+  });
+  on("dblclick", (event) => {
+    if (!mayEdit() || tool !== "select") return;
+    const id = view.idAt(document.elementFromPoint(event.clientX, event.clientY));
+    if (id === undefined) put("note", placeOf(event));
+    else view.edit(id);
+  });
+  on("focusin", (event) => {
+    const id = view.idAt(event.target);
+    if (id !== undefined) view.select(id);
+  });
 
   const pressed = (event: KeyboardEvent): void => {
     const { target, key } = event;
-    if (target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement) {
+    if (!(target instanceof HTMLElement) || event.isComposing) return;
+    if (target.matches("textarea, input, select")) {
       if (key === "Escape") target.closest<HTMLElement>(".item")?.focus();
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const next = keys[key.toLowerCase()];
-    const { selected } = view;
     if (key === "Escape") {
       view.select(undefined);
       pick("select");
-    } else if (next !== undefined && canEdit()) {
-      // With a mouse one clicks where it goes; a key alone puts it where one looks.
-      if (next === "note" || next === "box" || next === "ellipse") put(next, middle());
-      else pick(next);
-      event.preventDefault();
-    } else if (
-      selected !== undefined &&
-      canEdit() &&
-      target instanceof Element &&
-      target.closest("#items, body")
-    ) {
-      if (key === "Delete" || key === "Backspace") remove();
-      else if (key === "Enter" && target.closest("#items") !== null) view.edit(selected);
-      else if (!nudge(selected, key, event.shiftKey)) return;
-      event.preventDefault();
+      return;
     }
+    if (!mayEdit()) return;
+    const next = keys[key.toLowerCase()];
+    const id = view.selected;
+    // With a mouse one clicks where it goes; a key alone puts it where one looks.
+    if (next === "select" || next === "pen") pick(next);
+    else if (next !== undefined) putInSight(next);
+    else if (id === undefined || target.closest("#items, #board, body > main") === null) return;
+    else if (key === "Delete" || key === "Backspace") remove();
+    else if (key === "Enter" && target.closest(".item") !== null) view.edit(id);
+    else if (key in arrows && target.closest("#toolbar") === null) nudge(id, key, event.shiftKey ? 40 : 8);
+    else return;
+    event.preventDefault();
   };
-  const nudge = (id: string, key: string, far: boolean): boolean => {
-    const step = far ? 40 : 8;
-    const [dx, dy] = {
-      ArrowLeft: [-step, 0],
-      ArrowRight: [step, 0],
-      ArrowUp: [0, -step],
-      ArrowDown: [0, step],
-    }[key] ?? [0, 0];
-    if (dx === 0 && dy === 0) return false;
+  document.addEventListener("keydown", pressed, { signal });
+  const nudge = (id: string, key: string, step: number): void => {
+    const [dx, dy] = arrows[key] ?? [0, 0];
     const { x, y } = readItem(board.get(id) ?? {});
-    board.transact((tx) => tx.move(id, { x: Math.max(0, x + (dx ?? 0)), y: Math.max(0, y + (dy ?? 0)) }));
-    return true;
+    change((tx) => tx.move(id, { x: Math.max(0, x + dx * step), y: Math.max(0, y + dy * step) }));
   };
 
   for (const button of document.querySelectorAll<HTMLButtonElement>("button[data-tool]")) {
     button.addEventListener(
       "click",
-      () => pick(keys[(button.title.match(/\((.)\)/)?.[1] ?? "v").toLowerCase()] ?? "select"),
-      {
-        signal,
+      (event) => {
+        const chosen = tools.find((name) => name === button.dataset.tool) ?? "select";
+        // Pressed from the keyboard there is no pointer to say where it goes.
+        if (event.detail === 0 && chosen !== "select" && chosen !== "pen") putInSight(chosen);
+        else pick(chosen);
       },
+      { signal },
     );
   }
   deleteButton.addEventListener("click", remove, { signal });
   showColours(signal, (chosen) => {
     colour = chosen;
     const id = view.selected;
-    if (id !== undefined && canEdit()) board.transact((tx) => tx.style(id, { colour: chosen }));
+    if (id !== undefined) change((tx) => tx.style(id, { colour: chosen }));
   });
+  deleteButton.disabled = true;
   pick("select");
   return () => {
     stopping.abort();
@@ -221,22 +220,19 @@ export function useTools(board: DocumentReplica): () => void {
 }
 
 function showColours(signal: AbortSignal, chosen: (colour: string) => void): void {
-  const row = byId("colours", HTMLElement);
-  const buttons = colours.map((colour, index) => {
+  const buttons = colours.map(({ value, name }, index) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.style.setProperty("--colour", colour);
-    button.setAttribute("aria-label", `Colour ${index + 1} of ${colours.length}`);
+    button.style.setProperty("--colour", value);
+    button.title = name;
+    button.setAttribute("aria-label", name);
     button.setAttribute("aria-pressed", String(index === 0));
-    button.addEventListener(
-      "click",
-      () => {
-        for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
-        chosen(colour);
-      },
-      { signal },
-    );
+    const choose = (): void => {
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      chosen(value);
+    };
+    button.addEventListener("click", choose, { signal });
     return button;
   });
-  row.replaceChildren(...buttons);
+  byId("colours", HTMLElement).replaceChildren(...buttons);
 }

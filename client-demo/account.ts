@@ -1,0 +1,106 @@
+/** Who this browser is, and the tokens that say so. */
+import { CallError, devToken } from "./server-calls.ts";
+
+/**
+ * The user of development mode to whom boards are given that everybody with the link may edit: whoever comes adds
+ * themselves to the editors in its name (`join.ts`), and then edits as themselves.
+ */
+export const everybody = "everybody";
+
+/** No token can be had from this server: people bring their own. */
+export class TokenNeeded extends Error {
+  constructor(refused: boolean) {
+    super(refused ? "The access token was refused." : "This server asks for an access token.");
+    this.name = "TokenNeeded";
+  }
+}
+
+const renewBeforeMs = 60_000;
+const animals = ["Heron", "Otter", "Lynx", "Wren", "Badger", "Gecko", "Ibis", "Marten", "Newt", "Plover"];
+
+/** This browser's user: an id and a name that stay, and either tokens of development mode or a pasted one. */
+export class Account {
+  readonly userId: string;
+  #name: string;
+  #pasted: string | undefined;
+  readonly #tokens = new Map<string, { readonly token: string; readonly expiresAtMs: number }>();
+
+  constructor() {
+    this.userId = recall("local", "aetherflow.user") ?? `person-${randomPart()}`;
+    this.#name =
+      recall("local", "aetherflow.name") ?? `Guest ${animals[Math.floor(Math.random() * animals.length)]}`;
+    this.#pasted = recall("session", "aetherflow.token");
+    keep("local", "aetherflow.user", this.userId);
+  }
+
+  /** Shown to others. */
+  get name(): string {
+    return this.#name;
+  }
+
+  set name(name: string) {
+    this.#name = name;
+    keep("local", "aetherflow.name", name);
+  }
+
+  /** Tokens come from somebody else than this server. */
+  get broughtToken(): boolean {
+    return this.#pasted !== undefined;
+  }
+
+  /** Uses a token that its user pasted, until the tab is closed. */
+  paste(token: string): void {
+    this.#pasted = token;
+    keep("session", "aetherflow.token", token);
+  }
+
+  /** Forgets a token that was refused. */
+  forget(): void {
+    this.#pasted = undefined;
+    keep("session", "aetherflow.token", undefined);
+    this.#tokens.clear();
+  }
+
+  /**
+   * A token that is valid for some time yet.
+   * @param user only in development mode: another than this browser's.
+   * @throws TokenNeeded where this server gives none.
+   */
+  async token(user: string = this.userId): Promise<string> {
+    if (this.#pasted !== undefined) return this.#pasted;
+    const kept = this.#tokens.get(user);
+    if (kept !== undefined && kept.expiresAtMs - renewBeforeMs > Date.now()) return kept.token;
+    try {
+      const { token, expiresAt } = await devToken(user);
+      this.#tokens.set(user, { token, expiresAtMs: Date.parse(expiresAt) });
+      return token;
+    } catch (error) {
+      if (error instanceof CallError && [401, 403, 404].includes(error.status)) throw new TokenNeeded(false);
+      throw error;
+    }
+  }
+}
+
+/** A short random part of an id. Not `randomUUID`, which plain `http://` pages from other machines do not have. */
+export function randomPart(): string {
+  return [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
+}
+
+// Storage may be forbidden; a name is not worth failing for.
+function recall(kind: "local" | "session", key: string): string | undefined {
+  try {
+    return (kind === "local" ? localStorage : sessionStorage).getItem(key) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function keep(kind: "local" | "session", key: string, value: string | undefined): void {
+  try {
+    const storage = kind === "local" ? localStorage : sessionStorage;
+    if (value === undefined) storage.removeItem(key);
+    else storage.setItem(key, value);
+  } catch {
+    // As above.
+  }
+}
