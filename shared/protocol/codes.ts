@@ -44,5 +44,3 @@ export const closeCodes = {
   tooSlow: { code: 4413, reconnect: true },
   tooMany: { code: 4429, reconnect: true },
 } as const satisfies Record<string, { code: number; reconnect: boolean }>;
-
-export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes]["code"];

@@ -1,6 +1,6 @@
 import type { Json, Properties } from "../document/json.ts";
 import type { Operation, SequencedOperation } from "../document/operation.ts";
-import type { CloseCode, ErrorCode } from "./codes.ts";
+import type { ErrorCode } from "./codes.ts";
 
 /** The WebSocket subprotocol that a client must offer. A change of the wire format changes this name. */
 export const subprotocol = "aetherflow.v1";
@@ -267,5 +267,3 @@ export type ServerMessage =
   | Result
   | ErrorMessage
   | Bye;
-
-export type { CloseCode, ErrorCode };

@@ -14,7 +14,7 @@ const batch = (docId: string, from: number, to: number, text = ""): OutgoingNews
   texts: Array.from({ length: to - from + 1 }, (_, index) => operation(from + index, text)),
 });
 const unpack = (payloads: readonly string[]) =>
-  payloads.flatMap((payload) => readEnvelope(payload)?.news ?? ["unreadable"]);
+  payloads.flatMap((payload): unknown[] => [...(readEnvelope(payload)?.news ?? ["unreadable"])]);
 
 describe("notifications", () => {
   it("[notify-1] consecutive batches of one document become one item, others stay apart", () => {

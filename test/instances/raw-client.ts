@@ -1,6 +1,6 @@
 /** A client that speaks the wire protocol and nothing else: what a test sends is what goes out. */
 import { WebSocket } from "ws";
-import type { Operation, SequencedOperation } from "../../shared/document/operation.ts";
+import type { SequencedOperation } from "../../shared/document/operation.ts";
 import { type ServerMessage, subprotocol, type Welcome } from "../../shared/protocol/messages.ts";
 
 export interface RawClient {
@@ -112,4 +112,3 @@ export async function join(
   return Object.assign(client, { welcome });
 }
 
-export type { Operation };

@@ -9,8 +9,8 @@ import type {
   Origin,
 } from "../../server/store/store.ts";
 import { StoreRefused } from "../../server/store/store.ts";
-import type { Subject } from "./contract.ts";
 import { batchAt, newDocument, operation, origin } from "./fixtures.ts";
+import type { Subject } from "./subject.ts";
 
 export function commitContract(subject: () => Subject): void {
   const open = async (): Promise<Head> => {

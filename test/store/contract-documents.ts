@@ -1,8 +1,8 @@
 import { uuidv7 } from "uuidv7";
 import { describe, expect, test } from "vitest";
 import { StoreRefused } from "../../server/store/store.ts";
-import type { Subject } from "./contract.ts";
 import { batchAt, newDocument, operation, origin } from "./fixtures.ts";
+import type { Subject } from "./subject.ts";
 
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 

@@ -2,8 +2,8 @@ import { uuidv7 } from "uuidv7";
 import { describe, expect, test } from "vitest";
 import type { OperationFilter, StoredOperation } from "../../server/store/store.ts";
 import { StoreRefused } from "../../server/store/store.ts";
-import type { Subject } from "./contract.ts";
 import { batchAt, newDocument, operation, origin } from "./fixtures.ts";
+import type { Subject } from "./subject.ts";
 
 export function logContract(subject: () => Subject): void {
   /** A document with `count` operations, alternately by ann and bob, on elements e0, e1, e2. */

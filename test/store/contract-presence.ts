@@ -1,7 +1,7 @@
 import { uuidv7 } from "uuidv7";
 import { describe, expect, test } from "vitest";
-import type { Subject } from "./contract.ts";
 import { batchAt, newDocument, operation, origin } from "./fixtures.ts";
+import type { Subject } from "./subject.ts";
 
 export function presenceContract(subject: () => Subject): void {
   const open = async () => {
