@@ -1,5 +1,5 @@
 // Who may import whom (docs/architecture.md). Types count: a type-only cycle is a cycle.
-const only = (name, from, allowed, packages = []) => ({
+const only = (name, from, allowed) => ({
   name,
   severity: "error",
   comment: `${from} may import ${allowed.join(", ") || "nothing of the project"}`,
@@ -43,14 +43,39 @@ module.exports = {
     only("client", "^client/", ["^shared/"]),
     only("client-demo", "^client-demo/", ["^client/", "^shared/"]),
     only("drizzle", "^drizzle/", ["^shared/"]),
-    only("database", "^server/database/", ["^drizzle/", "^shared/", "^server/store/store", ...configAndObservability]),
-    only("store", "^server/store/", ["^drizzle/", "^shared/", "^server/database/", ...configAndObservability]),
+    only("database", "^server/database/", [
+      "^drizzle/",
+      "^shared/",
+      "^server/store/store",
+      ...configAndObservability,
+    ]),
+    only("store", "^server/store/", [
+      "^drizzle/",
+      "^shared/",
+      "^server/database/",
+      ...configAndObservability,
+    ]),
     only("commit", "^server/commit/", ["^server/store/store", "^shared/", ...configAndObservability]),
     only("fanout", "^server/fanout/", ["^server/store/store", "^shared/", ...configAndObservability]),
-    only("room", "^server/room/", ["^server/(commit|fanout)/", "^server/store/store", "^shared/", ...configAndObservability]),
+    only("room", "^server/room/", [
+      "^server/(commit|fanout)/",
+      "^server/store/store",
+      "^shared/",
+      ...configAndObservability,
+    ]),
     only("access", "^server/access/", ["^server/store/store", "^shared/", ...configAndObservability]),
-    only("session", "^server/session/", ["^server/(room|access)/", "^server/store/store", "^shared/", ...configAndObservability]),
-    only("http", "^server/http/", ["^server/(room|access)/", "^server/store/store", "^shared/", ...configAndObservability]),
+    only("session", "^server/session/", [
+      "^server/(room|access)/",
+      "^server/store/store",
+      "^shared/",
+      ...configAndObservability,
+    ]),
+    only("http", "^server/http/", [
+      "^server/(room|access)/",
+      "^server/store/store",
+      "^shared/",
+      ...configAndObservability,
+    ]),
     only("config", "^server/config", ["^shared/"]),
     only("observability", "^server/observability/", []),
   ],
@@ -58,6 +83,10 @@ module.exports = {
     tsConfig: { fileName: "tsconfig.json" },
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
-    enhancedResolveOptions: { extensions: [".ts", ".js", ".mjs", ".cjs", ".json"], exportsFields: ["exports"], conditionNames: ["import", "types", "node", "default"] },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js", ".mjs", ".cjs", ".json"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "types", "node", "default"],
+    },
   },
 };

@@ -10,7 +10,7 @@ const freeze = <T>(thing: T): T => {
   if (typeof thing === "object" && thing !== null) for (const each of Object.values(thing)) freeze(each);
   return Object.freeze(thing);
 };
-const after = (
+const applied = (
   before: Properties | undefined,
   op: Omit<OperationEffect, "element">,
 ): Properties | undefined => {
@@ -21,12 +21,12 @@ const after = (
 
 describe("applying", () => {
   it("[document/apply] a create replaces a present element whole", () => {
-    expect(after({ a: 1, b: 2 }, { type: "create", props: { a: 3 } })).toEqual({ a: 3 });
+    expect(applied({ a: 1, b: 2 }, { type: "create", props: { a: 3 } })).toEqual({ a: 3 });
   });
 
   it("[document/apply] writes and deletes of an absent element have no effect", () => {
-    expect(after(undefined, { type: "update", set: { a: 1 }, append: { l: [1] } })).toBeUndefined();
-    expect(after(undefined, { type: "delete" })).toBeUndefined();
+    expect(applied(undefined, { type: "update", set: { a: 1 }, append: { l: [1] } })).toBeUndefined();
+    expect(applied(undefined, { type: "delete" })).toBeUndefined();
   });
 
   it("[document/apply] set, unset, append and splice of one operation", () => {
@@ -38,7 +38,7 @@ describe("applying", () => {
       append: { list: [2], fresh: [3] },
       splice: { text: [[1, 1, "e"]] },
     };
-    expect(after(before, op)).toEqual({
+    expect(applied(before, op)).toEqual({
       a: 2,
       n: null,
       list: [1, 2],
@@ -50,7 +50,7 @@ describe("applying", () => {
   it("[document/apply] an append to what is no array and a splice that does not fit have no effect", () => {
     const before = { a: 1, text: "x" };
     expect(
-      after(before, {
+      applied(before, {
         type: "update",
         append: { a: [1] },
         splice: { text: [[2, 0, "y"]], a: [[0, 0, "z"]], no: [[0, 0, "z"]] },
@@ -59,13 +59,13 @@ describe("applying", () => {
   });
 
   it("[document/apply] names of Object.prototype are ordinary properties", () => {
-    expect(after({ a: 1 }, { type: "update", unset: ["toString"], append: { valueOf: [1] } })).toEqual({
+    expect(applied({ a: 1 }, { type: "update", unset: ["toString"], append: { valueOf: [1] } })).toEqual({
       a: 1,
       valueOf: [1],
     });
     const edits: readonly [number, number, string][] = [[0, 0, "x"]];
     const splice = Object.fromEntries([["toString", edits]]);
-    expect(after({ a: 1 }, { type: "update", splice })).toEqual({ a: 1 });
+    expect(applied({ a: 1 }, { type: "update", splice })).toEqual({ a: 1 });
   });
 
   it("[document/apply] never throws, and the size is kept by differences", () => {
