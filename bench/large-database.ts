@@ -6,6 +6,9 @@ export const largeOperations = 1_000_000;
 /** One document has a tenth of all operations, the others share the rest evenly. */
 export const hotOperations = 100_000;
 
+/** When its first document was made. Version v of a document is ten days younger than the one before, of the hot one a second. */
+export const largeFrom = "2026-01-01T00:00:00Z";
+
 /** Id of the n-th document (0: the hot one), of the operation at a version of it, of its n-th session. */
 export const documentId = (n: number): string => numbered("01900000-0000-7000-8000", n);
 export const operationId = (n: number, version: number): string =>
@@ -42,7 +45,7 @@ export async function fillLargeDatabase(pool: DatabasePool): Promise<void> {
         'user-' || n % 5000, 'user-' || n % 5000, 'user-' || n % 5000, ARRAY['tag-' || n % 1000],
         ARRAY['user-' || (n + 1) % 5000], ARRAY['user-' || (n + 2) % 5000], jsonb_build_object('team', n % 2000),
         CASE WHEN n % 1000 = 0 THEN ARRAY['user-' || n % 5000] ELSE '{}' END,
-        now() - interval '100 days' + n * interval '1 second', now() - interval '100 days' + n * interval '80 seconds',
+        timestamptz '${largeFrom}' + n * interval '1 second', timestamptz '${largeFrom}' + n * interval '80 seconds',
         CASE n WHEN 0 THEN ${hotOperations} ELSE ${each} END,
         ${operationSql("n", `CASE n WHEN 0 THEN ${hotOperations} ELSE ${each} END`)}
       FROM generate_series(0, ${others}) n`);
@@ -52,21 +55,21 @@ export async function fillLargeDatabase(pool: DatabasePool): Promise<void> {
     ) => `INSERT INTO operations (doc_id, id, session_id, version, prev_version,
         "timestamp", type, status, element, user_id, client_id, data)
       SELECT ${docSql("n")}, ${operationSql("n", "v")}, ${sessionSql("n", of)}, v, v - 1,
-        now() - interval '100 days' + v * interval '${from}' + n * interval '1 millisecond', 'update',
+        timestamptz '${largeFrom}' + v * interval '${from}' + n * interval '1 millisecond', 'update',
         CASE WHEN n % 100 = 7 AND v = 5 THEN 'conflict' ELSE 'applied' END, 'element-' || v % 50,
         'user-' || (n + v / 5) % 5000, 'client-' || v % 3, convert_to('{"set":{"x":' || v || ',"note":"${"n".repeat(150)}"}}', 'UTF8')`;
-    await client.query(`${operations(`(v / 5)::int`, "10 days")}
-      FROM generate_series(1, ${each}) v, generate_series(1, ${others}) n ORDER BY v, n`);
     await client.query(
       `${operations("0", "1 second")} FROM generate_series(1, ${hotOperations}) v, generate_series(0, 0) n`,
     );
+    await client.query(`${operations(`(v / 5)::int`, "10 days")}
+      FROM generate_series(1, ${each}) v, generate_series(1, ${others}) n ORDER BY v, n`);
     await client.query(`INSERT INTO sessions (id, doc_id, user_id, client_id, role, left_at, first_version, last_version)
       SELECT ${sessionSql("n", "part")}, ${docSql("n")}, 'user-' || (n + part) % 5000, 'client-0', 'editor', now() - interval '1 day',
         CASE part WHEN 0 THEN 1 ELSE 5 END, CASE WHEN n = 0 THEN ${hotOperations} WHEN part = 0 THEN 4 ELSE ${each} END
       FROM generate_series(0, 1) part, generate_series(0, ${others}) n WHERE n > 0 OR part = 0`);
     await client.query(`INSERT INTO conflicts (doc_id, id, element, resolution, resolved_by, resolved_at, created_at)
       SELECT ${docSql("n")}, ${docSql("n")}, 'element-5', 'manual', CASE WHEN n % 200 = 7 THEN 'user-' || n % 5000 END,
-        CASE WHEN n % 200 = 7 THEN now() END, now() - interval '50 days' + n * interval '1 second'
+        CASE WHEN n % 200 = 7 THEN now() END, timestamptz '${largeFrom}' + n * interval '1 second'
       FROM generate_series(7, ${others}, 100) n`);
     await client.query(`INSERT INTO conflict_operations (doc_id, conflict_id, operation_id)
       SELECT ${docSql("n")}, ${docSql("n")}, ${operationSql("n", "v")}
@@ -75,6 +78,8 @@ export async function fillLargeDatabase(pool: DatabasePool): Promise<void> {
       SELECT ${docSql("n")}, ${docSql("n")}, 'locker', ${docSql("n")}, 'locker-tab', 'locked', 1, 1, now() + interval '1 hour'
       FROM generate_series(9, ${others}, 1000) n`);
     await client.query("UPDATE documents SET lock_token = 1 WHERE id IN (SELECT doc_id FROM locks)");
+    // What autovacuum does by itself while rows arrive.
+    await client.query("SELECT brin_summarize_new_values('operations_timestamp_idx')");
     await client.query("RESET statement_timeout; RESET synchronous_commit");
   });
 }

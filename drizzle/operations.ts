@@ -20,7 +20,8 @@ const storedStatuses = ["pending", "applied", "conflict", "rejected", "resolved"
 /**
  * The log. Two unique keys and two cheap indexes are all that an insert pays for:
  * (doc_id, version) is the order, (doc_id, id) finds repeats; rare statuses have a partial index and time a BRIN one
- * (rows arrive in its order). By user or session the `sessions` table says where to look. No foreign keys.
+ * (rows arrive in its order, but for small ones that fill old pages after a vacuum: plain minmax then read 40 % of the
+ * table for one second, minmax-multi bears outliers). By user or session the `sessions` table says where to look. No foreign keys.
  * Fixed-width columns stand first, so that nothing is lost to alignment.
  */
 export const operations = pgTable(
@@ -59,7 +60,7 @@ export const operations = pgTable(
       .on(table.docId, table.version)
       .where(sql.raw(`"status" <> 'applied'`)),
     index("operations_timestamp_idx")
-      .using("brin", table.timestamp)
+      .using("brin", table.timestamp.op("timestamptz_minmax_multi_ops"))
       .with({ autosummarize: true, pages_per_range: 32 }),
   ],
 );

@@ -182,7 +182,7 @@ CREATE UNIQUE INDEX "locks_active_document_key" ON "locks" USING btree ("doc_id"
 CREATE UNIQUE INDEX "locks_active_element_key" ON "locks" USING btree ("doc_id","element") WHERE "active" and "element" is not null;--> statement-breakpoint
 CREATE INDEX "locks_active_expires_at_idx" ON "locks" USING btree ("expires_at") WHERE "active";--> statement-breakpoint
 CREATE INDEX "operations_rare_status_idx" ON "operations" USING btree ("doc_id","version") WHERE "status" <> 'applied';--> statement-breakpoint
-CREATE INDEX "operations_timestamp_idx" ON "operations" USING brin ("timestamp") WITH (autosummarize=true,pages_per_range=32);--> statement-breakpoint
+CREATE INDEX "operations_timestamp_idx" ON "operations" USING brin ("timestamp" timestamptz_minmax_multi_ops) WITH (autosummarize=true,pages_per_range=32);--> statement-breakpoint
 CREATE INDEX "sessions_user_id_idx" ON "sessions" USING btree ("user_id","doc_id");--> statement-breakpoint
 CREATE INDEX "sessions_doc_id_idx" ON "sessions" USING btree ("doc_id");--> statement-breakpoint
 CREATE INDEX "sessions_live_idx" ON "sessions" USING btree ("doc_id") WHERE "left_at" is null;--> statement-breakpoint

@@ -9,7 +9,13 @@
 import type pg from "pg";
 import { uuidv7 } from "uuidv7";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { documentId, fillLargeDatabase, operationId, sessionId } from "../../bench/large-database.ts";
+import {
+  documentId,
+  fillLargeDatabase,
+  largeFrom,
+  operationId,
+  sessionId,
+} from "../../bench/large-database.ts";
 import type { DatabasePool } from "../../server/database/pool.ts";
 import { createPostgresStore } from "../../server/store/postgres/store.ts";
 import type { CommitOperation, Head, Store } from "../../server/store/store.ts";
@@ -46,7 +52,7 @@ function recordStatements(pool: DatabasePool): Recorded[] {
     client.query = ((...args: unknown[]) => {
       const [config, values] = args as [string | { text: string; values?: unknown[] }, unknown[] | undefined];
       const text = typeof config === "string" ? config : config.text;
-      if (/^\s*(SELECT|WITH|UPDATE|DELETE|INSERT)/i.test(text)) {
+      if (/^\s*(SELECT|WITH|UPDATE|DELETE|INSERT|SET LOCAL)/i.test(text)) {
         recorded.push({
           text,
           values: (typeof config === "string" ? values : (config.values ?? values)) ?? [],
@@ -160,12 +166,7 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
   [
     "operations of a document in a range of time",
     12_000,
-    (s) =>
-      s.operations.list(
-        { docId: documentId(0), fromTime: daysAgo(99.5), toTime: daysAgo(99.4) },
-        "asc",
-        page,
-      ),
+    (s) => s.operations.list({ docId: documentId(0), fromTime: at(50_000), toTime: at(51_000) }, "asc", page),
   ],
   ["operations of a user", 8_000, (s) => s.operations.list({ user: "user-77" }, "desc", page)],
   [
@@ -177,7 +178,7 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
   [
     "operations in a range of time",
     6_000,
-    (s) => s.operations.list({ fromTime: daysAgo(50.01), toTime: daysAgo(50) }, "asc", page),
+    (s) => s.operations.list({ fromTime: at(4_320_010), toTime: at(4_320_011) }, "asc", page),
   ],
   ["operations by rare status", 3_000, (s) => s.operations.list({ status: "conflict" }, "asc", page)],
   ["conflicts of a document", 100, (s) => s.conflicts.list(documentId(7), undefined, page)],
@@ -226,8 +227,9 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
   ],
 ];
 
-function daysAgo(days: number): string {
-  return new Date(Date.now() - days * 86_400_000).toISOString();
+/** A moment some seconds after the first document was made. */
+function at(seconds: number): string {
+  return new Date(Date.parse(largeFrom) + seconds * 1_000).toISOString();
 }
 
 async function headOf(store: Store, docId: string): Promise<Head> {
@@ -283,11 +285,7 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     timeout: 120_000,
   }, async () => {
     const before = await scans();
-    for (const [name, , run] of lookups) {
-      const startedAt = performance.now();
-      await run(longLived);
-      expect(performance.now() - startedAt, name).toBeLessThan(1_000);
-    }
+    for (const [, , run] of lookups) await run(longLived);
     for (let i = 0; i < 3; i++)
       neverAnalysed = Math.min(neverAnalysed, await commitMany(longLived, 20_000 + i * 100));
     const after = await scans();
@@ -333,10 +331,12 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     const pool = database.createPool({ max: 1 });
     const recorded = recordStatements(pool);
     await run(createPostgresStore({ pool }));
-    const statements = [...recorded];
+    const statements = recorded.filter(({ text }) => !text.startsWith("SET"));
+    const settings = recorded.flatMap(({ text }) => (text.startsWith("SET LOCAL") ? [text] : []));
     expect(statements.length).toBeGreaterThan(0);
     await pool.withClient(async (client) => {
       await client.query("BEGIN");
+      if (settings.length > 0) await client.query(settings.join("; "));
       for (const { text, values } of statements) {
         const { rows } = await client.query({
           text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
