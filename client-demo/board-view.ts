@@ -96,6 +96,7 @@ export function drawBoard(
     frame ??= requestAnimationFrame(flush);
   });
   flush();
+  showFirst([...drawn.keys()].map((id) => readItem(board.get(id) ?? {})));
   return {
     idAt: (target) =>
       target instanceof Element ? target.closest<HTMLElement>(".item")?.dataset.id : undefined,
@@ -118,6 +119,21 @@ export function drawBoard(
       items.replaceChildren();
     },
   };
+}
+
+/** Scrolls to what there is when nothing of it is in sight. */
+function showFirst(items: readonly Item[]): void {
+  const surface = byId("board", HTMLElement);
+  const { scrollLeft, scrollTop, clientWidth, clientHeight } = surface;
+  const inSight = (item: Item): boolean =>
+    item.x >= scrollLeft &&
+    item.y >= scrollTop &&
+    item.x + item.w <= scrollLeft + clientWidth &&
+    item.y + item.h <= scrollTop + clientHeight;
+  if (items.length === 0 || items.some(inSight)) return;
+  const left = Math.min(...items.map(({ x }) => x));
+  const top = Math.min(...items.map(({ y }) => y));
+  surface.scrollTo(left - 24, top - 60);
 }
 
 const svgNamespace = "http://www.w3.org/2000/svg";

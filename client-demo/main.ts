@@ -16,6 +16,7 @@ async function open(): Promise<void> {
       await (documentId === "" ? openStartPage(account) : openBoardPage(account, documentId));
       return;
     } catch (error) {
+      for (const id of ["start", "board-page"]) byId(id, HTMLElement).hidden = true;
       const refused = error instanceof CallError && error.status === 401;
       if (!refused && !(error instanceof TokenNeeded)) {
         showProblem(error);

@@ -7,10 +7,11 @@ import { createLog } from "../../server/observability/log.ts";
 
 export type ConfigChange = { readonly [Section in keyof Config]?: Partial<Config[Section]> };
 
-/** Starts an instance on a free port; `databaseUrl` undefined: with the memory store. */
+/** Starts an instance on a free port; `databaseUrl` undefined: with the memory store; `demoDir`: serves that page. */
 export function startTestInstance(
   databaseUrl: string | undefined,
   change: ConfigChange = {},
+  demoDir?: string,
 ): Promise<Instance> {
   const config = loadConfig({
     flags: {
@@ -29,6 +30,7 @@ export function startTestInstance(
   return startInstance(changed, {
     databaseUrl: databaseUrl === undefined ? undefined : () => databaseUrl,
     log,
+    ...(demoDir === undefined ? {} : { demoDir }),
   });
 }
 
