@@ -111,4 +111,3 @@ export async function join(
   ]);
   return Object.assign(client, { welcome });
 }
-
