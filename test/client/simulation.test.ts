@@ -6,7 +6,7 @@ import { World } from "./world.ts";
 
 const faults: ModelFaults = { unavailable: 0.08, rateLimited: 0.05, snapshot: 0.4 };
 const none: ModelFaults = { unavailable: 0, rateLimited: 0, snapshot: 0.4 };
-const runs = Number(process.env.RUNS) || 60;
+const runs = Number(process.env.RUNS) || 40;
 const firstCharacter = 0x4e00;
 const firstSeed = Number(process.env.SEED) || 1;
 
@@ -119,7 +119,9 @@ function editWithoutCollision(document: DocumentReplica, random: SeededRandom, m
 }
 
 describe("simulated replicas on a network that loses, repeats and cuts", () => {
-  const seeds = Array.from({ length: runs }, (_, index) => firstSeed + index);
+  // The last ones found something once.
+  const pinned = process.env.SEED === undefined ? [66, 88, 118, 184, 221, 296] : [];
+  const seeds = [...Array.from({ length: runs }, (_, index) => firstSeed + index), ...pinned];
 
   test("[sdk/convergence] lww: every replica ends as the server, and no submit was malformed", async () => {
     for (const seed of seeds) {
