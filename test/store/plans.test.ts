@@ -241,6 +241,7 @@ async function headOf(store: Store, docId: string): Promise<Head> {
 
 describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
   let database: TestDatabase;
+  let longLivedPool: DatabasePool;
   let longLived: Store;
 
   beforeAll(async () => {
@@ -248,7 +249,8 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     for (const table of [...large, "locks"]) {
       await database.pool.run({ text: `ALTER TABLE ${table} SET (autovacuum_enabled = false)` });
     }
-    longLived = createPostgresStore({ pool: database.createPool({ max: 1, queryTimeoutMs: 600_000 }) });
+    longLivedPool = database.createPool({ max: 1, queryTimeoutMs: 600_000 });
+    longLived = createPostgresStore({ pool: longLivedPool });
     // Often enough for generic plans (five custom ones come first).
     for (let i = 0; i < 7; i++) for (const [, , run] of lookups) await run(longLived);
     await fillLargeDatabase(database.createPool({ max: 1, queryTimeoutMs: 600_000 }));
@@ -288,6 +290,7 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     for (const [, , run] of lookups) await run(longLived);
     for (let i = 0; i < 3; i++)
       neverAnalysed = Math.min(neverAnalysed, await commitMany(longLived, 20_000 + i * 100));
+    await longLivedPool.close(); // a backend that ends has sent its counters
     const after = await scans();
     expect({ operations: after.operations, conflicts: after.conflicts, sessions: after.sessions }).toEqual({
       operations: before.operations,
@@ -310,7 +313,8 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
       return rows[0]!;
     };
     const before = await updates();
-    const fresh = createPostgresStore({ pool: database.createPool({ max: 1 }) });
+    const freshPool = database.createPool({ max: 1 });
+    const fresh = createPostgresStore({ pool: freshPool });
     let analysed = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 3; i++) analysed = Math.min(analysed, await commitMany(fresh, 30_000 + i * 100));
     console.log(
@@ -318,6 +322,7 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     );
     // 1.9 s against 0.3 with plans that scan; the rest is noise of a shared machine.
     expect(neverAnalysed).toBeLessThan(analysed * 2);
+    await freshPool.close();
     const after = await updates();
     const share = (after.hot - before.hot) / (after.total - before.total);
     console.log(
