@@ -83,12 +83,17 @@ export function createPublisher(options: PublisherOptions): Publisher {
       canaryCount = undefined;
       try {
         client ??= await connect();
-        const payloads = pack(instanceId, news, canary);
-        await client.query({
-          name: "notify",
-          text: "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload",
-          values: [options.channel, payloads],
-        });
+        const connection = client;
+        // One statement each: an array of them would be escaped character by character.
+        await Promise.all(
+          pack(instanceId, news, canary).map((payload) =>
+            connection.query({
+              name: "notify",
+              text: "SELECT pg_notify($1, $2)",
+              values: [options.channel, payload],
+            }),
+          ),
+        );
         failures = 0;
       } catch (error) {
         // Not repeated: others find it by anti-entropy, and a notification that comes late helps nobody.
