@@ -119,11 +119,9 @@ function paintAvatar(avatar: HTMLElement, who: Pick<SessionInfo, "user" | "clien
 
 /** The first letters of the first and the last word. */
 function initialsOf(name: string): string {
-  const words = name.trim().split(/\s+/u);
-  const firsts = [words[0], words.length > 1 ? words.at(-1) : undefined].map(
-    (word) => [...(word ?? "")][0] ?? "",
-  );
-  return firsts.join("").toUpperCase();
+  const words = name.match(/[\p{L}\p{N}]+/gu) ?? [];
+  const firsts = [words[0], words.length > 1 ? words.at(-1) : undefined];
+  return firsts.map((word) => [...(word ?? "")][0]?.toUpperCase() ?? "").join("") || "?";
 }
 
 /** Others' colours come from outside: only what is certainly one is used. */
