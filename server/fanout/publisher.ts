@@ -44,7 +44,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let closed = false;
   let failures = 0;
 
-  const queueUsageTimer = setInterval(() => void reportQueueUsage(), queueUsageEveryMs);
+  let usageDue = false;
+  const queueUsageTimer = setInterval(() => {
+    usageDue = true;
+    pump();
+  }, queueUsageEveryMs);
   queueUsageTimer.unref();
 
   async function connect(): Promise<pg.Client> {
@@ -71,29 +75,27 @@ export function createPublisher(options: PublisherOptions): Publisher {
       .then(run)
       .finally(() => {
         running = undefined;
-        if (waiting.length > 0 || canaryCount !== undefined) pump();
+        if (isDue()) pump();
       });
   }
 
   async function run(): Promise<void> {
-    while (!closed && (waiting.length > 0 || canaryCount !== undefined)) {
+    while (!closed && isDue()) {
       const news = waiting;
       const canary = canaryCount;
       waiting = [];
       canaryCount = undefined;
       try {
         client ??= await connect();
-        const connection = client;
         // One statement each: an array of them would be escaped character by character.
-        await Promise.all(
-          pack(instanceId, news, canary).map((payload) =>
-            connection.query({
-              name: "notify",
-              text: "SELECT pg_notify($1, $2)",
-              values: [options.channel, payload],
-            }),
-          ),
-        );
+        for (const payload of pack(instanceId, news, canary)) {
+          await client.query({
+            name: "notify",
+            text: "SELECT pg_notify($1, $2)",
+            values: [options.channel, payload],
+          });
+        }
+        if (usageDue) await reportQueueUsage(client);
         failures = 0;
       } catch (error) {
         // Not repeated: others find it by anti-entropy, and a notification that comes late helps nobody.
@@ -112,17 +114,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
     await old?.end().catch(() => undefined);
   }
 
-  async function reportQueueUsage(): Promise<void> {
-    try {
-      const result = await client?.query<{ usage: number }>(
-        "SELECT pg_notification_queue_usage()::float8 AS usage",
-      );
-      const usage = result?.rows[0]?.usage;
-      if (usage !== undefined) options.onQueueUsage?.(usage);
-    } catch {
-      // The next notification meets the same failure and reports it.
-    }
+  async function reportQueueUsage(connection: pg.Client): Promise<void> {
+    usageDue = false;
+    const result = await connection.query<{ usage: number }>(
+      "SELECT pg_notification_queue_usage()::float8 AS usage",
+    );
+    const usage = result.rows[0]?.usage;
+    if (usage !== undefined) options.onQueueUsage?.(usage);
   }
+
+  const isDue = () => waiting.length > 0 || canaryCount !== undefined || usageDue;
 
   return {
     publish(news) {
