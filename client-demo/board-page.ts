@@ -78,7 +78,7 @@ function show(board: DocumentReplica): () => void {
       toast(`${count === 1 ? "A change was" : `${count} changes were`} refused: ${message}`, "warning");
     }),
     board.on("conflict", ({ properties }) => {
-      const what = properties.length === 0 ? "an element" : `the ${properties.join(" and ")} of an element`;
+      const what = properties.length === 0 ? "an element" : `${describe(properties)} of an element`;
       toast(`Two people changed ${what} at the same time. The later change holds.`);
     }),
     board.on("status", ({ state }) => {
@@ -119,6 +119,18 @@ function bannerFor(board: DocumentReplica): string | undefined {
   if (board.documentMetadata?.state !== "active") return "This board is archived: nobody can change it.";
   if (board.role === "viewer") return "You can look at this board, but not change it.";
   return undefined;
+}
+
+const propertyNames: ReadonlyMap<string, string> = new Map([
+  ["x", "the place"],
+  ["y", "the place"],
+  ["w", "the size"],
+  ["h", "the size"],
+]);
+
+function describe(properties: readonly string[]): string {
+  const names = properties.map((property) => propertyNames.get(property) ?? `the ${property}`);
+  return [...new Set(names)].join(" and ");
 }
 
 async function copyLink(): Promise<void> {
