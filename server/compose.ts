@@ -28,7 +28,7 @@ export interface InstanceParts {
   /** The database's connection string, asked for each connection; undefined with `store.type: memory`. */
   readonly databaseUrl: (() => string) | undefined;
   readonly log: Logger;
-  /** Called before the instance stops by itself, never after `close`. */
+  /** The built demo page; absent: nothing at `/`. */
   readonly demoDir?: string;
 }
 
