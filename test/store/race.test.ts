@@ -100,15 +100,19 @@ async function run(
   const wait = stranger === undefined && random.next() < 0.5;
   const locking = lockAt === undefined || lockAt.docId === held ? undefined : takeLock(lockAt);
   const attempts: Attempt[] = [];
-  await Promise.all(
-    calls.map(async (batches, i) => {
-      const results = await writers[i]!.commit(batches, { wait });
-      for (const [j, batch] of batches.entries()) attempts.push({ batch, result: results[j]! });
-    }),
-  );
-  const lock = await locking;
-  // All have answered while the row is still held. Had one waited for it, it would have failed after 3 s instead.
-  await stranger?.release();
+  let lock: LockResult | undefined;
+  try {
+    await Promise.all(
+      calls.map(async (batches, i) => {
+        const results = await writers[i]!.commit(batches, { wait });
+        for (const [j, batch] of batches.entries()) attempts.push({ batch, result: results[j]! });
+      }),
+    );
+    lock = await locking;
+  } finally {
+    // All have answered while the row is still held. Had one waited for it, it would have failed after 3 s instead.
+    await stranger?.release();
+  }
   return { attempts, lock, held };
 }
 

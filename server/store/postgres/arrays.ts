@@ -1,6 +1,7 @@
 /**
  * Arrays as PostgreSQL's binary format (array_recv), for parameters on the hot path: the driver sends a Buffer as it
- * is, so nothing is escaped here or parsed there. One such array costs a tenth of its text form on both sides.
+ * is, so nothing is escaped here or parsed there. 10,000 operations in calls of 100 cost PostgreSQL 0.21 s of CPU this
+ * way and 0.26 s as text arrays, same statement.
  */
 import { Buffer } from "node:buffer";
 
