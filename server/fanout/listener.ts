@@ -103,7 +103,7 @@ export function createListener(options: ListenerOptions): Listener {
     if (typeof payload !== "string") return;
     if (payload.startsWith(ownBeginning)) {
       const count = canaryAtEnd.exec(payload.slice(-40))?.[1];
-      if (count !== undefined) canaryHeard = Number(count);
+      if (count !== undefined) canaryHeard = Math.min(Number(count), canarySent);
       return;
     }
     const envelope = readEnvelope(payload);

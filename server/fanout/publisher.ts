@@ -63,8 +63,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
       log.warn({ err: error }, "notifying connection lost");
       if (client === fresh) client = undefined;
     });
-    await fresh.connect();
-    await fresh.query("SET synchronous_commit = off");
+    try {
+      await fresh.connect();
+      await fresh.query("SET synchronous_commit = off");
+    } catch (error) {
+      await fresh.end().catch(() => undefined);
+      throw error;
+    }
     return fresh;
   }
 

@@ -69,7 +69,11 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
     const now = nowMs();
     if (now - leaseAtMs < config.presence.heartbeatMs) return;
     const held = await store.sessions.heartbeat(instanceId);
-    if (!held && leaseAtMs > 0) options.onLeaseLost();
+    if (!held && leaseAtMs > 0) {
+      // Registered before the sessions are recorded again: rows without an instance are swept away.
+      await store.sessions.heartbeat(instanceId);
+      options.onLeaseLost();
+    }
     leaseAtMs = now;
     sessionRows.refresh(await store.sessions.reap(config.presence.leaseMs));
   }

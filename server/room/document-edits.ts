@@ -35,7 +35,7 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
                 answer.outcome === "sequenced" ? answer.statuses : versions.map(() => "applied" as const);
               resolve({
                 ok: true,
-                version: Math.max(...versions),
+                version: versions.reduce((newest, version) => Math.max(newest, version), 0),
                 versions,
                 statuses,
                 duplicate: answer.outcome === "duplicate",

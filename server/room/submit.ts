@@ -75,14 +75,19 @@ export interface SubmitQueueOptions {
 
 /** Every submit is answered within 10 s: the commit layer retries for 4 s, and nothing waits longer than this to get there. */
 const maxQueueMs = 4_500;
+/** And in flight or not, it is told by then that nobody knows. */
+const maxAnswerMs = 9_000;
 
 export class SubmitQueue {
   readonly #options: SubmitQueueOptions;
   #queue: Entry[] = [];
   /** By operation id: whose answer waits for it to appear in the log. */
-  readonly #awaited = new Map<string, Entry>();
+  readonly #awaited = new Map<string, { readonly entry: Entry; readonly at: number }>();
   #complete: Entry[] = [];
   #inFlight = false;
+  /** What is proposed and not answered yet. */
+  #flying: readonly Entry[] = [];
+  #closed = false;
   #pumping = false;
   /** After a refused value in a batch of several submits: propose them one by one until it is found. */
   #oneByOne = 0;
@@ -107,10 +112,14 @@ export class SubmitQueue {
       missing: submission.ops.length,
     };
     this.#queue.push(entry);
-    for (const operation of submission.ops) {
-      // A copy of a submit that is still on its way (a client that reconnected): the later one is told `duplicate`.
-      if (!this.#awaited.has(operation.id)) this.#awaited.set(operation.id, entry);
+    if (this.#closed) {
+      this.#unavailable(entry);
+      return;
     }
+    submission.ops.forEach(({ id }, at) => {
+      // A copy of a submit that is still on its way (a client that reconnected): the later one is told `duplicate`.
+      if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
+    });
     this.#sweep ??= setInterval(() => this.#expire(), 500);
     this.pump();
   }
@@ -127,10 +136,10 @@ export class SubmitQueue {
 
   /** An operation took its place in the log. */
   sequenced(operationId: string, version: number, status: OperationStatus): void {
-    const entry = this.#awaited.get(operationId);
-    if (entry === undefined) return;
+    const awaited = this.#awaited.get(operationId);
+    if (awaited === undefined) return;
     this.#awaited.delete(operationId);
-    const at = entry.submission.ops.findIndex((operation) => operation.id === operationId);
+    const { entry, at } = awaited;
     entry.versions[at] = version;
     entry.statuses[at] = status;
     entry.missing -= 1;
@@ -147,7 +156,8 @@ export class SubmitQueue {
 
   /** Tells everybody that waits that nobody knows: the room ends. */
   close(): void {
-    clearInterval(this.#sweep);
+    this.#closed = true;
+    this.#stopSweep();
     for (const entry of this.#queue) this.#unavailable(entry);
     this.#queue = [];
   }
@@ -181,7 +191,6 @@ export class SubmitQueue {
       }
     }
     this.#queue = kept;
-    if (kept.length === 0) this.#stopSweep();
     if (decided.length > 0) void this.#commit(draft, decided);
   }
 
@@ -267,11 +276,12 @@ export class SubmitQueue {
 
   #answerRepeat(entry: Entry, known: HeadAnswer["known"]): void {
     const { user, client } = entry.submission.origin;
-    const versions = entry.submission.ops.map(
-      (operation) =>
-        known.find((each) => each.id === operation.id && each.user === user && each.client === client)
-          ?.version,
+    const own = new Map(
+      known
+        .filter((each) => each.user === user && each.client === client)
+        .map((each) => [each.id, each.version]),
     );
+    const versions = entry.submission.ops.map((operation) => own.get(operation.id));
     if (versions.every((version) => version !== undefined)) {
       this.#answer(entry, { outcome: "duplicate", versions: versions as number[] });
       return;
@@ -298,8 +308,10 @@ export class SubmitQueue {
       ...(records.writes.length === 0 ? {} : { conflicts: records.writes }),
     };
     const proposal: Proposal = { draft, decided, batch };
+    this.#flying = decided.map(({ entry }) => entry);
     const outcome = await groupCommit.commit(batch);
     this.#inFlight = false;
+    this.#flying = [];
     if (this.#oneByOne > 0) this.#oneByOne -= 1;
     this.#settle(proposal, outcome);
     this.pump();
@@ -373,6 +385,10 @@ export class SubmitQueue {
   /** In front, in their order: what was decided came before what waits. */
   #putBack(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
+    if (this.#closed) {
+      for (const entry of entries) this.#unavailable(entry);
+      return;
+    }
     this.#queue = [...entries.filter((entry) => !entry.answered), ...this.#queue];
     this.#sweep ??= setInterval(() => this.#expire(), 500);
   }
@@ -389,8 +405,10 @@ export class SubmitQueue {
       );
       this.#unavailable(entry);
     }
+    // Its outcome may come later still: then the operations are broadcast, and a repeat is acknowledged.
+    for (const entry of this.#flying) if (entry.arrivedAt < nowMs() - maxAnswerMs) this.#unavailable(entry);
     this.#queue = this.#queue.filter((entry) => !entry.answered);
-    if (this.#queue.length === 0) this.#stopSweep();
+    if (this.#queue.length === 0 && this.#flying.length === 0) this.#stopSweep();
   }
 
   #stopSweep(): void {
@@ -415,7 +433,9 @@ export class SubmitQueue {
   #answer(entry: Entry, answer: SubmitAnswer): void {
     if (entry.answered) return;
     entry.answered = true;
-    for (const { id } of entry.submission.ops) if (this.#awaited.get(id) === entry) this.#awaited.delete(id);
+    for (const { id } of entry.submission.ops) {
+      if (this.#awaited.get(id)?.entry === entry) this.#awaited.delete(id);
+    }
     entry.submission.answer(answer);
   }
 }

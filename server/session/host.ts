@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { type WebSocket, WebSocketServer } from "ws";
 import { closeCodes } from "../../shared/protocol/codes.ts";
 import { subprotocol } from "../../shared/protocol/messages.ts";
@@ -104,9 +105,9 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       },
     });
     const session: Session = new Session(newId(), connection, socket, services, () => forget(session));
-    const entry: Open = { session, ws, socket, heardAtMs: services.nowMs() };
+    const entry: Open = { session, ws, socket, heardAtMs: performance.now() };
     const heard = () => {
-      entry.heardAtMs = services.nowMs();
+      entry.heardAtMs = performance.now();
     };
     ws.on("pong", heard);
     ws.on("ping", heard);
@@ -124,14 +125,20 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     session.start();
   }
 
-  // One timer for all: pings are spread by who connected when, closely enough.
-  const heartbeat = setInterval(() => {
-    const silentBefore = services.nowMs() - times.silenceMs;
-    for (const { ws, socket, heardAtMs } of open.values()) {
-      if (heardAtMs < silentBefore) socket.terminate();
-      else ws.ping();
-    }
-  }, times.pingMs);
+  // One timer for all: it looks for the silent ones often, and pings when it is time.
+  let pingedAtMs = performance.now();
+  const heartbeat = setInterval(
+    () => {
+      const at = performance.now();
+      const isTime = at - pingedAtMs >= times.pingMs;
+      if (isTime) pingedAtMs = at;
+      for (const { ws, socket, heardAtMs } of open.values()) {
+        if (at - heardAtMs >= times.silenceMs) socket.terminate();
+        else if (isTime) ws.ping();
+      }
+    },
+    Math.min(1_000, times.pingMs / 4),
+  );
 
   server.on("upgrade", onUpgrade);
 
@@ -151,6 +158,12 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     async close(withinMs) {
       closing = true;
       const sockets = [...open.values()];
+      // What was submitted is committed and acknowledged first; what comes now is for another instance.
+      for (const { session } of sockets) session.drain();
+      const answeredBy = performance.now() + withinMs / 2;
+      while (sockets.some(({ session }) => session.unanswered > 0) && performance.now() < answeredBy) {
+        await delay(10);
+      }
       // Spread over a second, so that the next instance is not stormed.
       for (const { session } of sockets) session.bye("shutdown", Math.floor(services.random() * 1_000));
       const gone = Promise.all(

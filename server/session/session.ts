@@ -31,7 +31,7 @@ import type { CloseReason, Member } from "../room/member.ts";
 import type { Joined, Room } from "../room/room.ts";
 import type { Refusal, SubmitAnswer } from "../room/submission.ts";
 import { opsTexts } from "../room/wire.ts";
-import { type DocumentRecord, StoreUnavailable } from "../store/store.ts";
+import { type DocumentRecord, type Origin, StoreUnavailable } from "../store/store.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import type { SessionServices } from "./services.ts";
 import { SubmitSequence } from "./submits.ts";
@@ -52,6 +52,9 @@ const joinTimeoutMs = 9_500;
 const inlineSnapshotLength = 64 * 1024;
 /** What an eager client sends between its hello and the welcome waits. */
 const maxEarlyMessages = 100;
+const maxEarlyLength = 8 * 1024 * 1024;
+/** Presence that comes while a snapshot is sent waits up to this. */
+const maxJoiningEphemeralBytes = 1024 * 1024;
 /** setTimeout's bound. */
 const maxTimerMs = 2 ** 31 - 1;
 
@@ -67,6 +70,10 @@ export class Session implements Member {
   #backlog: Buffer[] = [];
   #backlogBytes = 0;
   #early: Readonly<Record<string, unknown>>[] = [];
+  #earlyLength = 0;
+  #draining = false;
+  /** A row of this session may be there. */
+  #recorded = false;
   #room: Room | undefined;
   #identity: Identity | undefined;
   #role: Role = "viewer";
@@ -76,6 +83,9 @@ export class Session implements Member {
   #presenceTimer: NodeJS.Timeout | undefined;
   #nextPresence: { state: PresenceState } | undefined;
   #releases: (() => void)[] = [];
+  /** Shared by all submits: one is made a session, not one an operation. */
+  #origin: Origin = { user: "", client: "", session: "" };
+  readonly #authorise = (document: DocumentRecord) => authorise(document, this.#identity);
 
   constructor(
     id: string,
@@ -109,12 +119,22 @@ export class Session implements Member {
   }
 
   get author(): Author {
-    return { user: this.info.user.id, client: this.info.clientId };
+    return this.#origin;
   }
 
   get info(): Omit<SessionInfo, "presence"> {
     if (this.#info === undefined) throw new Error("a session has no author before its hello");
     return this.#info;
+  }
+
+  /** Takes no further message; what was submitted is still answered. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Submits without an answer. */
+  get unanswered(): number {
+    return this.#submits.unanswered;
   }
 
   get waitingBytes(): number {
@@ -124,7 +144,7 @@ export class Session implements Member {
   // ---- from the client -------------------------------------------------------------------------------------
 
   receive(text: string): void {
-    if (this.#state === "closed") return;
+    if (this.#state === "closed" || this.#draining) return;
     let value: unknown;
     try {
       value = JSON.parse(text);
@@ -138,7 +158,11 @@ export class Session implements Member {
     const message = value as Readonly<Record<string, unknown>>;
     if (this.#state === "greeting") this.#greet(message);
     else if (this.#state === "live") this.#dispatch(message);
-    else if (this.#early.push(message) > maxEarlyMessages) this.close("tooMany");
+    else {
+      this.#earlyLength += text.length;
+      const count = this.#early.push(message);
+      if (count > maxEarlyMessages || this.#earlyLength > maxEarlyLength) this.close("tooMany");
+    }
   }
 
   #dispatch(value: Readonly<Record<string, unknown>>): void {
@@ -217,11 +241,14 @@ export class Session implements Member {
     for (let attempt = 0; attempt < 3; attempt += 1) {
       const room = await registry.open(this.#connection.docId);
       if (this.#state !== "joining") return;
-      const role =
-        room && room.document.state !== "deleted" ? roleOf(room.document, this.#identity) : undefined;
+      let role = this.#roleIn(room);
+      // What this instance has not heard yet must not shut anybody out.
+      if (room !== undefined && role === undefined && (await room.current())) role = this.#roleIn(room);
+      if (this.#state !== "joining") return;
       if (room === undefined || role === undefined) return this.#refuseEntry();
       this.#role = role;
       this.#info = { sessionId: this.id, clientId: hello.clientId, user, role, joinedAt: this.#time() };
+      this.#origin = this.#originOf(user, hello.clientId);
       const [joining, recording] = await Promise.allSettled([
         room.join({
           member: this,
@@ -249,12 +276,29 @@ export class Session implements Member {
     this.#overloaded();
   }
 
+  #roleIn(room: Room | undefined): Role | undefined {
+    if (room === undefined || room.document.state === "deleted") return undefined;
+    return roleOf(room.document, this.#identity);
+  }
+
   #userOf(hello: Hello): UserProfile {
     const identity = this.#identity;
     const id = identity?.userId ?? `anonymous:${this.#services.newShortId()}`;
     const name = identity?.name ?? hello.profile?.name;
     const color = identity?.color ?? hello.profile?.color;
     return { id, ...(name === undefined ? {} : { name }), ...(color === undefined ? {} : { color }) };
+  }
+
+  #originOf({ id }: UserProfile, client: string): Origin {
+    const { address, userAgent, platform } = this.#connection;
+    return {
+      user: id,
+      client,
+      session: this.id,
+      ip: address,
+      ...(userAgent === undefined ? {} : { userAgent }),
+      ...(platform === undefined ? {} : { platform }),
+    };
   }
 
   /** Without a token private and absent documents are alike, and so they are with one. */
@@ -266,6 +310,7 @@ export class Session implements Member {
   #record(room: Room): Promise<void> {
     const { address, userAgent, platform } = this.#connection;
     const { user, clientId, role } = this.info;
+    this.#recorded = true;
     return this.#services.sessionRows.join({
       id: this.id,
       docId: room.docId,
@@ -313,6 +358,8 @@ export class Session implements Member {
     const rides = inline && texts.length <= 1 ? operations.map(({ text }) => text).join(",") : "";
     const base = snapshot === undefined ? "" : snapshotField(snapshot, inline ? first : "", !inline);
     this.#socket.send(encodeFrame(`${JSON.stringify(fields).slice(0, -1)}${base},"ops":[${rides}]}`));
+    // Answered; a snapshot takes as long as the reader needs, and silence or a full backlog ends it.
+    clearTimeout(this.#timer);
     if (!inline) {
       for (const [index, part] of parts.entries()) {
         await this.#socket.drained();
@@ -329,11 +376,15 @@ export class Session implements Member {
         this.#socket.send(encodeFrame(text));
       }
     }
-    clearTimeout(this.#timer);
     this.#state = "live";
     const backlog = this.#backlog;
     this.#backlog = [];
     for (const frame of backlog) this.#socket.send(frame);
+    const present = this.#room?.document;
+    if (this.#role !== fields.role) this.#send({ type: "role", role: this.#role });
+    if (present !== undefined && present !== document) {
+      this.#send({ type: "document", document: documentMetadata(present, this.#role) });
+    }
     const early = this.#early;
     this.#early = [];
     for (const message of early) if (!this.#closed) this.#dispatch(message);
@@ -366,26 +417,19 @@ export class Session implements Member {
     if (!read.ok) {
       const { code, message, details } = read;
       this.#services.metrics.rejects.inc({ code });
-      this.#submits.handled();
+      this.#submits.handled(seq);
       this.#reject(seq, { code, message, details }, room.version);
       return;
     }
     const { base, ops, onConflict } = read.submit;
     const limited = this.#limit(ops.length, maxInFlight);
-    const { address, userAgent, platform } = this.#connection;
     room.submit({
       ops,
       base,
       ...(onConflict === undefined ? {} : { onConflict }),
-      origin: {
-        ...this.author,
-        session: this.id,
-        ip: address,
-        ...(userAgent === undefined ? {} : { userAgent }),
-        ...(platform === undefined ? {} : { platform }),
-      },
+      origin: this.#origin,
       channel: this,
-      authorise: (document) => authorise(document, this.#identity),
+      authorise: this.#authorise,
       ...(limited === undefined ? {} : { limited }),
       answer: (answer) => this.#answer(seq, answer),
     });
@@ -412,10 +456,10 @@ export class Session implements Member {
     switch (answer.outcome) {
       case "sequenced":
         // The operations themselves were the answer.
-        this.#submits.handled();
+        this.#submits.handled(seq);
         return;
       case "duplicate":
-        this.#submits.handled();
+        this.#submits.handled(seq);
         this.#send({ type: "ack", seq, versions: answer.versions, duplicate: true });
         return;
       case "unavailable":
@@ -428,7 +472,7 @@ export class Session implements Member {
         return;
       case "refused":
         if (answer.refusal.code === "rate_limited") this.#submits.unhandled(seq, "rate_limited");
-        else this.#submits.handled();
+        else this.#submits.handled(seq);
         this.#reject(seq, answer.refusal, answer.version);
     }
   }
@@ -511,6 +555,7 @@ export class Session implements Member {
 
   deliverEphemeral(frame: Buffer): void {
     if (this.#state === "live") this.#socket.sendEphemeral(frame);
+    else if (this.#backlogBytes < maxJoiningEphemeralBytes) this.deliver(frame);
   }
 
   documentChanged(document: DocumentRecord): void {
@@ -564,11 +609,10 @@ export class Session implements Member {
   }
 
   #leave(): void {
-    const room = this.#room;
-    if (room === undefined) return;
+    this.#room?.leave(this);
     this.#room = undefined;
-    room.leave(this);
-    this.#services.sessionRows.leave(room.docId, this.id);
+    if (this.#recorded) this.#services.sessionRows.leave(this.#connection.docId, this.id);
+    this.#recorded = false;
   }
 
   get #closed(): boolean {

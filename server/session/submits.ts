@@ -16,19 +16,22 @@ export type SeqJudgement =
 export class SubmitSequence {
   #next = 1;
   #held: ErrorCode | undefined;
-  #unanswered = 0;
+  readonly #open = new Set<number>();
+  /** Final answers that overtook an earlier open submit: their numbers are not expected again. */
+  readonly #finished = new Set<number>();
 
   /** Submits without an answer yet. */
   get unanswered(): number {
-    return this.#unanswered;
+    return this.#open.size;
   }
 
   /** Judges a `seq`; the next one is counted as received. */
   receive(seq: number): SeqJudgement {
     if (seq === this.#next) {
-      this.#next += 1;
+      this.#open.add(seq);
       this.#held = undefined;
-      this.#unanswered += 1;
+      do this.#next += 1;
+      while (this.#finished.has(this.#next));
       return { outcome: "next" };
     }
     if (this.#held !== undefined && seq > this.#next) return { outcome: "held", code: this.#held };
@@ -36,13 +39,17 @@ export class SubmitSequence {
   }
 
   /** A final answer. */
-  handled(): void {
-    this.#unanswered -= 1;
+  handled(seq: number): void {
+    this.#open.delete(seq);
+    let oldest = this.#next;
+    for (const open of this.#open) oldest = Math.min(oldest, open);
+    if (seq >= oldest) this.#finished.add(seq);
+    for (const finished of this.#finished) if (finished < oldest) this.#finished.delete(finished);
   }
 
   /** It was not handled and has to come again, and with it all that came later. */
   unhandled(seq: number, code: ErrorCode): void {
-    this.#unanswered -= 1;
+    this.#open.delete(seq);
     if (seq >= this.#next) return;
     this.#next = seq;
     this.#held = code;

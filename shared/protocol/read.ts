@@ -65,14 +65,12 @@ export type ReadMessage =
 
 /** Reads one message of a client from what JSON.parse made of a frame: an object. */
 export function readClientMessage(value: Readonly<Record<string, unknown>>): ReadMessage {
-  const { type, seq, requestId } = value;
-  const named = requestIdSchema.safeParse(requestId);
-  const answered = named.success ? { requestId: named.data } : {};
+  const { type, seq } = value;
   if (type === "submit") {
-    if (typeof seq === "number" && Number.isSafeInteger(seq) && seq >= 1) {
+    if (typeof seq === "number" && Number.isSafeInteger(seq)) {
       return { ok: true, message: { type, seq, value } };
     }
-    return { ok: false, message: "seq: expected a positive integer", ...answered };
+    return { ok: false, message: "seq: expected an integer" };
   }
   if (typeof type !== "string" || !Object.hasOwn(small, type)) {
     return { ok: false, message: "type: unknown message type" };
@@ -80,6 +78,8 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
   const parsed = small[type as keyof typeof small].safeParse(value);
   if (parsed.success) return { ok: true, message: parsed.data as Hello | PresenceUpdate | Ping | Auth };
   const issue = parsed.error.issues[0];
+  const named = requestIdSchema.safeParse(value.requestId);
+  const answered = named.success ? { requestId: named.data } : {};
   return {
     ok: false,
     message: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
