@@ -25,5 +25,6 @@ USER node
 EXPOSE 9002
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "dist/server/main.js"]
+# A larger young generation: what a commit makes is garbage a moment later, and copying it costs a fifth of the CPU.
+ENTRYPOINT ["node", "--max-semi-space-size=64", "dist/server/main.js"]
 CMD ["serve"]

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Instance } from "../../server/compose.ts";
+import { createPostgresStore } from "../../server/store/postgres/store.ts";
 import { connect, join } from "../instances/raw-client.ts";
 import { devToken, rest, startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -423,6 +424,73 @@ describe("coming back", () => {
     expect(received).toEqual(elements);
     expect(back.messages.slice(1).findIndex(({ type }) => type !== "snapshot")).toBe(-1);
     await back.close();
+  });
+});
+
+describe("anti-entropy", () => {
+  it("[anti-entropy-1] what is committed and never notified reaches every instance's sessions within seconds", async () => {
+    const docId = await createDocument();
+    const clients = await Promise.all(
+      [one, two].map((instance) => join({ url: instance.url, docId, hello: hello(ada) })),
+    );
+    const store = createPostgresStore({ pool: database.pool });
+    const [answer] = await store.documents.heads([{ docId }]);
+    if (answer === undefined) throw new Error("no document");
+    const id = randomUUID();
+    const [result] = await store.commit(
+      [
+        {
+          docId,
+          expectedVersion: 0,
+          expectedId: null,
+          metadataVersion: answer.head.metadataVersion,
+          operations: [
+            {
+              id,
+              type: "create",
+              element: "e",
+              base: 0,
+              status: "applied",
+              data: '{"props":{"x":1}}',
+              origin: { user: "ada", client: "tool", session: randomUUID() },
+            },
+          ],
+        },
+      ],
+      { wait: true },
+    );
+    expect(result?.outcome).toBe("committed");
+    for (const client of clients) expect((await client.sequenced(id)).version).toBe(1);
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  it("[anti-entropy-2] a whole content of 20,000 elements is replaced as one batch while others are served", async () => {
+    const docId = await createDocument();
+    const other = await createDocument();
+    const elements = (prefix: string) =>
+      Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`${prefix}${index}`, { index }]));
+    const put = (version: number, content: unknown) =>
+      rest<{ version: number }>(
+        one.url,
+        ada,
+        "PUT",
+        `/documents/${docId}/content`,
+        { elements: content },
+        {
+          "if-match": `"${version}"`,
+        },
+      );
+    const watcher = await join({ url: two.url, docId: other, hello: hello(ada) });
+    expect((await put(0, elements("a"))).body.version).toBe(20_000);
+    const replacing = put(20_000, elements("b"));
+    const op = create("meanwhile");
+    watcher.send({ type: "submit", seq: 1, base: 0, ops: [op] });
+    await watcher.sequenced(op.id);
+    expect((await replacing).body.version).toBe(60_000);
+    expect((await put(20_000, {})).status).toBe(412);
+    const { body } = await rest<{ elements: object }>(two.url, ada, "GET", `/documents/${docId}/content`);
+    expect(Object.keys(body.elements)).toHaveLength(20_000);
+    await watcher.close();
   });
 });
 

@@ -1,0 +1,32 @@
+import { describe, expect, it } from "vitest";
+import { SubmitSequence } from "../../server/session/submits.ts";
+
+describe("the numbers of a connection's submits", () => {
+  it("[seq-1] one that was not handled comes again, and everything behind it gets its code until then", () => {
+    const submits = new SubmitSequence();
+    for (const seq of [1, 2, 3]) expect(submits.receive(seq)).toEqual({ outcome: "next" });
+    submits.handled(1);
+    submits.unhandled(2, "unavailable");
+    submits.unhandled(3, "unavailable");
+    expect(submits.receive(4)).toEqual({ outcome: "held", code: "unavailable" });
+    expect(submits.receive(3)).toEqual({ outcome: "held", code: "unavailable" });
+    expect(submits.receive(1)).toEqual({ outcome: "unexpected", expected: 2 });
+    for (const seq of [2, 3, 4]) expect(submits.receive(seq)).toEqual({ outcome: "next" });
+    expect(submits.unanswered).toBe(3);
+  });
+
+  it("[seq-2] a final answer that overtook an earlier submit is not expected again", () => {
+    const submits = new SubmitSequence();
+    for (const seq of [1, 2, 3]) submits.receive(seq);
+    submits.handled(2);
+    submits.unhandled(1, "unavailable");
+    submits.unhandled(3, "unavailable");
+    expect(submits.receive(1)).toEqual({ outcome: "next" });
+    expect(submits.receive(2)).toEqual({ outcome: "unexpected", expected: 3 });
+    expect(submits.receive(3)).toEqual({ outcome: "next" });
+    expect(submits.receive(4)).toEqual({ outcome: "next" });
+    for (const seq of [1, 3, 4]) submits.handled(seq);
+    expect(submits.unanswered).toBe(0);
+    expect(submits.receive(5)).toEqual({ outcome: "next" });
+  });
+});
