@@ -43,12 +43,19 @@ export interface GroupCommit {
 }
 
 interface Entry {
+  /** How often its row was held by somebody else. */
+  busy: number;
   readonly batch: DocumentBatch;
   readonly resolve: (outcome: CommitOutcome) => void;
 }
 
 const firstRetryMs = 25;
 const maxRetryMs = 500;
+/**
+ * A row is mostly held by another instance's call, for a millisecond or two: it is tried again with everybody else's
+ * before it goes alone. Going alone at once left the slower of two instances with 7 % of the operations.
+ */
+const busyTries = 4;
 /** Documents that wait for their row at the same time, a connection each. */
 const waitingFlights = 4;
 
@@ -135,8 +142,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       const result = results[index];
       if (result === undefined) {
         entry.resolve({ outcome: "unknown", cause: new Error("the store answered for too few documents") });
-      } else if (result.outcome === "busy") enqueue(waiting, entry);
-      else entry.resolve(result);
+      } else if (result.outcome === "busy") {
+        entry.busy += 1;
+        enqueue(entry.busy < busyTries ? free : waiting, entry);
+      } else entry.resolve(result);
     });
   }
 
@@ -154,7 +163,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const isIdle = () => [free, waiting].every((each) => each.inFlight === 0 && each.queue.length === 0);
 
   return {
-    commit: (batch) => new Promise((resolve) => enqueue(free, { batch, resolve })),
+    commit: (batch) => new Promise((resolve) => enqueue(free, { batch, resolve, busy: 0 })),
     async close() {
       if (isIdle()) return;
       await new Promise<void>((resolve) => {
