@@ -1,0 +1,89 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { configSources, loadConfig } from "../../server/config.ts";
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+const read = (file: string) => readFileSync(path.join(root, file), "utf8");
+
+/** What of the Compose specification the file uses; anything else is a mistake here. */
+const service = z.strictObject({
+  build: z.string().optional(),
+  image: z.string(),
+  restart: z.enum(["unless-stopped"]),
+  stop_grace_period: z.string().optional(),
+  command: z.array(z.string()).optional(),
+  environment: z.record(z.string(), z.string()).optional(),
+  depends_on: z
+    .union([z.array(z.string()), z.record(z.string(), z.strictObject({ condition: z.string() }))])
+    .optional(),
+  ports: z.array(z.string().regex(/^127\.0\.0\.1:\d+:\d+$/)).optional(),
+  volumes: z.array(z.string()).optional(),
+  healthcheck: z
+    .strictObject({
+      test: z.array(z.string()),
+      interval: z.string(),
+      timeout: z.string(),
+      retries: z.number(),
+    })
+    .optional(),
+});
+const compose = z
+  .looseObject({
+    name: z.string(),
+    services: z.record(z.string(), service),
+    volumes: z.record(z.string(), z.null()),
+  })
+  .parse(parse(read("docker-compose.yml"), { merge: true }));
+
+describe("containers", () => {
+  it("[compose-1] two instances, a proxy, PostgreSQL and pgAdmin, each dependency and volume declared", () => {
+    const names = Object.keys(compose.services);
+    expect(names).toEqual(["postgres", "aetherflow-1", "aetherflow-2", "proxy", "pgadmin"]);
+    for (const { depends_on: dependsOn = [], volumes = [] } of Object.values(compose.services)) {
+      for (const name of Array.isArray(dependsOn) ? dependsOn : Object.keys(dependsOn))
+        expect(names).toContain(name);
+      for (const volume of volumes) {
+        const [source = ""] = volume.split(":");
+        if (source.startsWith("./")) expect(existsSync(path.join(root, source)), source).toBe(true);
+        else expect(Object.keys(compose.volumes)).toContain(source);
+      }
+    }
+  });
+
+  it("[compose-2] the servers' environment is a configuration as it stands, unset secrets included", () => {
+    const known = new Set(configSources().map(({ env }) => env));
+    const environment = compose.services["aetherflow-1"]?.environment ?? {};
+    for (const name of Object.keys(environment)) expect(known, name).toContain(name);
+    const unset = Object.fromEntries(
+      Object.entries(environment).map(([name, value]) => [name, value.replace(/\$\{\w+:-(.*)\}/, "$1")]),
+    );
+    const config = loadConfig({ flags: {}, env: { ...unset, HOST: "0.0.0.0", PORT: "9002" } });
+    expect(config.auth.mode).toBe("dev");
+    expect(config.store.postgres.url).toContain("@postgres:5432/aetherflow");
+  });
+
+  it("[compose-3] the proxy spreads over exactly the instances, without stickiness", () => {
+    const nginx = read("deploy/nginx.conf");
+    const upstreams = [...nginx.matchAll(/server (\S+):9002/g)].map(([, name]) => name);
+    expect(upstreams).toEqual(["aetherflow-1", "aetherflow-2"]);
+    expect(nginx).not.toMatch(/ip_hash|sticky|hash \$/);
+    expect(nginx).toContain("proxy_set_header Upgrade $http_upgrade;");
+  });
+
+  it("[docker-1] the image copies what exists, runs as an ordinary user and says whether it is healthy", () => {
+    const dockerfile = read("Dockerfile");
+    for (const [, sources = ""] of dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
+      for (const source of sources.split(" ")) expect(existsSync(path.join(root, source)), source).toBe(true);
+    }
+    expect(dockerfile).toMatch(/^USER node$/m);
+    expect(dockerfile).toMatch(/^HEALTHCHECK /m);
+    const ignored = read(".dockerignore").split("\n");
+    // The build reads the replay's sources too: without the folder `tsc` finds nothing to build there.
+    expect(ignored).not.toContain("test");
+    expect(ignored).not.toContain("bench");
+  });
+});
