@@ -134,7 +134,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     publish(news) {
       if (closed) return;
       if (waiting.length >= maxWaiting) waiting.shift();
-      waiting.push(news);
+      waiting.push(slim(news));
       pump();
     },
     canary(count) {
@@ -183,6 +183,15 @@ export function pack(
   }
   flush(canary);
   return payloads;
+}
+
+/** Without texts that could not be notified anyway: megabytes of them must not wait for a slow connection. */
+function slim(news: OutgoingNews): OutgoingNews {
+  if (news.kind !== "operations" || news.texts === undefined) return news;
+  const length = news.texts.reduce((sum, text) => sum + text.length, 0);
+  if (length <= maxPayloadBytes) return news;
+  const { texts: _, ...pointer } = news;
+  return pointer;
 }
 
 /** Consecutive operations of a document become one item; equal `change` items become one. */

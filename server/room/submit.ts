@@ -199,6 +199,11 @@ export class SubmitQueue {
     const { room } = this.#options;
     const { submission, confirmation } = entry;
     if (submission.ops.some((operation) => room.hasRecent(operation.id))) {
+      // Stored after the database was asked (a copy sent on another connection): ask again, now it knows.
+      if (confirmation?.known.length === 0) {
+        delete entry.confirmation;
+        entry.asked = false;
+      }
       if (!this.#confirmed(entry)) return "wait";
     }
     if (confirmation !== undefined && confirmation.known.length > 0) {
