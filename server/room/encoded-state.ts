@@ -17,23 +17,30 @@ export interface EncodedState {
 /** About what a turn of the event loop may spend: a part takes some 2 ms. */
 const partLength = 256 * 1024;
 
-/** Captures the state now and encodes it in the turns that follow. */
-export function encodeState(state: {
-  readonly elements: Elements;
-  readonly version: number;
-  readonly operationId: string | null;
-}): EncodedState {
+/**
+ * Captures the state now and encodes it in the turns that follow. `maxPartBytes`: of one part, unless a single element
+ * is larger; 0: no limit.
+ */
+export function encodeState(
+  state: { readonly elements: Elements; readonly version: number; readonly operationId: string | null },
+  maxPartBytes: number,
+): EncodedState {
   const { version, operationId } = state;
-  return { version, operationId, parts: encodeElements([...state.elements]) };
+  // A UTF-16 unit takes three bytes of UTF-8 at most.
+  const length = maxPartBytes === 0 ? partLength : Math.min(partLength, Math.floor(maxPartBytes / 3));
+  return { version, operationId, parts: encodeElements([...state.elements], length) };
 }
 
-async function encodeElements(elements: readonly (readonly [string, Properties])[]): Promise<string[]> {
+async function encodeElements(
+  elements: readonly (readonly [string, Properties])[],
+  maxLength: number,
+): Promise<string[]> {
   const parts: string[] = [];
   let texts: string[] = [];
   let length = 0;
   for (const [id, properties] of elements) {
     const text = `"${id}":${JSON.stringify(properties)}`;
-    if (length > 0 && length + text.length > partLength) {
+    if (length > 0 && length + text.length > maxLength) {
       parts.push(texts.join(","));
       texts = [];
       length = 0;

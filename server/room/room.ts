@@ -396,7 +396,9 @@ export class Room implements SubmitRoom, SnapshotSource {
       kept !== undefined &&
       version - kept.version <= maxLag &&
       this.#tail.after(kept.version, version) !== undefined;
-    const encoded = usable ? kept : encodeState(this.#state);
+    const encoded = usable
+      ? kept
+      : encodeState(this.#state, this.#services.config.limits.maxServerMessageBytes);
     clearTimeout(this.#encodedTimer);
     // The last one, of a room that closes, is for nobody else.
     if (this.#ended) return encoded;

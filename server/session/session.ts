@@ -355,7 +355,12 @@ export class Session implements Member {
     };
     // What fits rides in the welcome; what does not follows in frames of its own.
     const texts = [...opsTexts(operations, maxBytes)];
-    const rides = inline && texts.length <= 1 ? operations.map(({ text }) => text).join(",") : "";
+    const bytes = operations.reduce(
+      (sum, { text }) => sum + Buffer.byteLength(text),
+      Buffer.byteLength(first),
+    );
+    const fits = inline && (maxBytes === 0 || bytes <= maxBytes);
+    const rides = fits ? operations.map(({ text }) => text).join(",") : "";
     const base = snapshot === undefined ? "" : snapshotField(snapshot, inline ? first : "", !inline);
     this.#socket.send(encodeFrame(`${JSON.stringify(fields).slice(0, -1)}${base},"ops":[${rides}]}`));
     // Answered; a snapshot takes as long as the reader needs, and silence or a full backlog ends it.

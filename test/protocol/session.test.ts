@@ -425,6 +425,38 @@ describe("coming back", () => {
     expect(back.messages.slice(1).findIndex(({ type }) => type !== "snapshot")).toBe(-1);
     await back.close();
   });
+
+  it("[resume-4] no frame of a welcome carries more elements and operations than maxServerMessageBytes", async () => {
+    const maxServerMessageBytes = 20_000;
+    const instance = await startTestInstance(database.url, { limits: { maxServerMessageBytes } });
+    try {
+      const elements = Object.fromEntries(
+        Array.from({ length: 400 }, (_, i) => [`e${i}`, { text: "é".repeat(100) }]),
+      );
+      const docId = await createDocument({ elements });
+      const first = await join({ url: instance.url, docId, hello: hello(ada) });
+      const ops = Array.from({ length: 200 }, (_, i) => update(`e${i}`, { text: "x".repeat(150) }));
+      first.send({ type: "submit", seq: 1, base: 400, ops });
+      await first.sequenced(ops.at(-1)?.id ?? "");
+      const second = await join({ url: instance.url, docId, hello: hello(bob) });
+      await second.next("snapshot", ({ more }) => !more);
+      for (const message of [...first.messages, ...second.messages]) {
+        const carried =
+          message.type === "welcome"
+            ? [message.snapshot?.elements ?? {}, message.ops]
+            : message.type === "snapshot"
+              ? [message.elements]
+              : message.type === "ops"
+                ? [message.ops]
+                : [];
+        const bytes = carried.reduce((sum, each) => sum + Buffer.byteLength(JSON.stringify(each)), 0);
+        expect(bytes, message.type).toBeLessThanOrEqual(maxServerMessageBytes + 1_000);
+      }
+      await Promise.all([first.close(), second.close()]);
+    } finally {
+      await instance.close();
+    }
+  });
 });
 
 describe("anti-entropy", () => {
