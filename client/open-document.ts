@@ -305,6 +305,8 @@ export class DocumentReplica {
       case "error":
         this.#events.emit("error", new Error(`${message.code}: ${message.message}`));
         return;
+      case "resolved":
+      case "locks":
       case "result":
       case "pong":
       case "bye":

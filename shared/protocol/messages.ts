@@ -139,7 +139,32 @@ export interface Auth {
   readonly token: string;
 }
 
-export type ClientMessage = Hello | Submit | PresenceUpdate | Ping | Auth;
+/** Acquires, renews or releases the lock of an element, or (without one) of the document. */
+export interface LockCommand {
+  readonly type: "lock";
+  readonly requestId: string;
+  readonly action: "acquire" | "renew" | "release";
+  readonly element?: string | null;
+  /** 1,000–300,000; default: the server's `lockTimeout`. */
+  readonly ttlMs?: number;
+}
+
+/** What a conflict is resolved to: what stands, what was held back, or own values. */
+export type ResolveChoice =
+  | "current"
+  | "incoming"
+  | { readonly set?: Properties; readonly unset?: readonly string[] };
+
+export interface ResolveCommand {
+  readonly type: "resolve";
+  readonly requestId: string;
+  readonly conflictId: string;
+  readonly choose: ResolveChoice;
+  /** What the resolver has seen; default: the current version. */
+  readonly base?: number;
+}
+
+export type ClientMessage = Hello | Submit | PresenceUpdate | Ping | Auth | LockCommand | ResolveCommand;
 
 // ---- server → client -------------------------------------------------------------------------------------
 
@@ -197,6 +222,17 @@ export interface Reject {
 export interface ConflictMessage {
   readonly type: "conflict";
   readonly conflict: ConflictInfo;
+}
+
+/** A conflict record was resolved by somebody. */
+export interface ResolvedMessage {
+  readonly type: "resolved";
+  readonly conflict: ConflictInfo;
+}
+
+/** Every active lock of the document, on each grant, release and expiry. */
+export interface LocksMessage extends LocksState {
+  readonly type: "locks";
 }
 
 export interface PresenceBroadcast {
@@ -260,6 +296,8 @@ export type ServerMessage =
   | Ack
   | Reject
   | ConflictMessage
+  | ResolvedMessage
+  | LocksMessage
   | PresenceBroadcast
   | RoleMessage
   | DocumentMessage
