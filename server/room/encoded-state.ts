@@ -6,6 +6,8 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Elements, Properties } from "../../shared/document/json.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
+import type { Tail } from "./tail.ts";
 
 export interface EncodedState {
   readonly version: number;
@@ -51,4 +53,50 @@ async function encodeElements(
   }
   if (texts.length > 0) parts.push(texts.join(","));
   return parts;
+}
+
+/** An encoding is kept this long for the next joiner. */
+const keepMs = 5_000;
+/** A joiner is sent an encoding this many operations old, and the operations. */
+const maxLagOperations = 500;
+
+/** The room's newest encoding, for as long as somebody may want it again. */
+export class EncodedCache {
+  readonly #state: DocumentState;
+  readonly #tail: Tail;
+  readonly #maxPartBytes: number;
+  #kept: EncodedState | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(state: DocumentState, tail: Tail, maxPartBytes: number) {
+    this.#state = state;
+    this.#tail = tail;
+    this.#maxPartBytes = maxPartBytes;
+  }
+
+  /** The state of this moment, or a little older where the tail leads on from it. */
+  get(maxLag = maxLagOperations): EncodedState {
+    const { version } = this.#state;
+    const kept = this.#kept;
+    const usable =
+      kept !== undefined &&
+      version - kept.version <= maxLag &&
+      this.#tail.after(kept.version, version) !== undefined;
+    const encoded = usable ? kept : encodeState(this.#state, this.#maxPartBytes);
+    clearTimeout(this.#timer);
+    // The last one, of a room that closes, is for nobody else.
+    if (this.#closed) return encoded;
+    this.#kept = encoded;
+    this.#timer = setTimeout(() => {
+      this.#kept = undefined;
+    }, keepMs);
+    return encoded;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#kept = undefined;
+    clearTimeout(this.#timer);
+  }
 }

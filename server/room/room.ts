@@ -10,24 +10,26 @@
  * are closed, come back with `since`, and the next room judges that.
  */
 import { commitDraft, type Decision, Draft, decide } from "../../shared/document/decide.ts";
-import { encodeEffect, type SequencedOperation } from "../../shared/document/operation.ts";
+import type { SequencedOperation } from "../../shared/document/operation.ts";
 import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { CommitOutcome } from "../commit/group-commit.ts";
 import type { OperationsNews, PresenceNews } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
 import type {
-  CommitOperation,
   DocumentRecord,
   Head,
+  HeadAnswer,
   LoadedDocument,
   LockRecord,
   Missed,
   SessionRecord,
 } from "../store/store.ts";
+import { encodeCommitted, encodeForCommit } from "./commit-encoding.ts";
 import { RoomConflicts } from "./conflicts.ts";
-import { type EncodedState, encodeState } from "./encoded-state.ts";
+import { EncodedCache, type EncodedState } from "./encoded-state.ts";
 import { encodeFrame } from "./frame.ts";
+import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
 import type { CloseReason, Member } from "./member.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
@@ -41,29 +43,6 @@ import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "
 
 /** Bytes of one read of the log. */
 const catchUpBytes = 1024 * 1024;
-/** An encoding is kept this long for the next joiner. */
-const keepEncodedMs = 5_000;
-/** A joiner is sent an encoding this many operations old, and the operations. */
-const maxEncodedLag = 500;
-
-export interface Joined {
-  readonly document: DocumentRecord;
-  readonly version: number;
-  readonly snapshot: EncodedState | undefined;
-  readonly operations: readonly WireOperation[];
-  readonly rebase: boolean;
-  readonly committed: { readonly [operationId: string]: number };
-  readonly sessions: readonly SessionInfo[];
-  readonly locks: { readonly revision: number; readonly locks: readonly LockRecord[] };
-}
-
-export interface JoinRequest {
-  readonly member: Member;
-  readonly presence: PresenceState;
-  readonly since: number | undefined;
-  readonly sinceId: string | undefined;
-  readonly pending: readonly string[];
-}
 
 interface Advance {
   readonly operation: SequencedOperation;
@@ -79,6 +58,7 @@ export class Room implements SubmitRoom, SnapshotSource {
   readonly #queue: SubmitQueue;
   readonly #presence: RoomPresence;
   readonly #conflicts: RoomConflicts;
+  readonly #encodings: EncodedCache;
   readonly #snapshots: SnapshotWriter;
   // Whoever started them: submits that waited for what they read are decided afterwards (`pump` comes a turn later,
   // when they no longer count as running).
@@ -89,8 +69,6 @@ export class Room implements SubmitRoom, SnapshotSource {
   #locks: readonly LockRecord[];
   #revision: number;
   #retainedFrom: number;
-  #encoded: EncodedState | undefined;
-  #encodedTimer: NodeJS.Timeout | undefined;
   #ended = false;
   /** Joins and edits under way: the room must not be closed beneath them. */
   #uses = 0;
@@ -107,6 +85,7 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#revision = document.revision;
     this.#retainedFrom = loaded.retainedFrom;
     this.#state = restoreState(snapshot);
+    this.#encodings = new EncodedCache(this.#state, this.#tail, services.config.limits.maxServerMessageBytes);
     this.#unusedSinceMs = services.nowMs();
     this.#presence = new RoomPresence({
       docId: this.docId,
@@ -217,7 +196,7 @@ export class Room implements SubmitRoom, SnapshotSource {
       const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
       const wires = operations.map((operation, index) =>
-        encodeOwn(this.docId, operation, firstVersion + index, at),
+        encodeCommitted(this.docId, operation, firstVersion + index, at),
       );
       this.#sequenced(
         wires,
@@ -318,39 +297,23 @@ export class Room implements SubmitRoom, SnapshotSource {
   async join(request: JoinRequest): Promise<Joined | undefined> {
     this.#uses += 1;
     try {
-      const { member, since, sinceId, pending } = request;
-      const ids = since !== undefined && since > 0 && sinceId !== undefined ? [...pending, sinceId] : pending;
-      const answer = await this.#services.heads.read(this.docId, ids);
-      if (answer === undefined) this.end("missing");
-      while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
-        await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
-      }
-      if (this.#ended || answer === undefined) return undefined;
-      const usable =
-        since !== undefined &&
-        this.#retains(since) &&
-        (since === 0 || answer.known.some(({ id, version }) => id === sinceId && version === since));
-      let operations = usable ? this.#tail.after(since, this.#state.version) : undefined;
-      let snapshot: EncodedState | undefined;
-      if (operations === undefined) {
-        snapshot = this.encoded();
-        operations = this.#tail.after(snapshot.version, this.#state.version) ?? [];
-      }
-      const { user, client } = member.author;
-      const own = answer.known.filter(
-        (each) => each.user === user && each.client === client && pending.includes(each.id),
-      );
+      const answer = await this.#reach(idsToAsk(request));
+      if (answer === undefined) return undefined;
+      const start = startOf(request, {
+        known: answer.known,
+        version: this.#state.version,
+        retainedFrom: this.#retainedFrom,
+        tail: this.#tail,
+        encoded: () => this.encoded(),
+      });
       const joined: Joined = {
+        ...start,
         document: this.#document,
         version: this.#state.version,
-        snapshot,
-        operations,
-        rebase: since !== undefined && !usable && (sinceId !== undefined || !this.#retains(since)),
-        committed: Object.fromEntries(own.map(({ id, version }) => [id, version])),
-        sessions: this.#presence.others(member.info.sessionId),
+        sessions: this.#presence.others(request.member.info.sessionId),
         locks: { revision: this.#revision, locks: this.#locks },
       };
-      this.#presence.join(member, request.presence);
+      this.#presence.join(request.member, request.presence);
       return joined;
     } finally {
       this.#uses -= 1;
@@ -377,36 +340,25 @@ export class Room implements SubmitRoom, SnapshotSource {
   async current(): Promise<boolean> {
     this.#uses += 1;
     try {
-      const answer = await this.#services.heads.read(this.docId);
-      if (answer === undefined) this.end("missing");
-      while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
-        await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
-      }
-      return !this.#ended;
+      return (await this.#reach()) !== undefined;
     } finally {
       this.#uses -= 1;
     }
   }
 
+  /** Asks the database where it stands, and goes there. Undefined: the room has ended. */
+  async #reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
+    const answer = await this.#services.heads.read(this.docId, ids);
+    if (answer === undefined) this.end("missing");
+    while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
+      await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
+    }
+    return this.#ended ? undefined : answer;
+  }
+
   /** The state as text: of this moment, or a little older where the tail leads on from it. */
-  encoded(maxLag = maxEncodedLag): EncodedState {
-    const { version } = this.#state;
-    const kept = this.#encoded;
-    const usable =
-      kept !== undefined &&
-      version - kept.version <= maxLag &&
-      this.#tail.after(kept.version, version) !== undefined;
-    const encoded = usable
-      ? kept
-      : encodeState(this.#state, this.#services.config.limits.maxServerMessageBytes);
-    clearTimeout(this.#encodedTimer);
-    // The last one, of a room that closes, is for nobody else.
-    if (this.#ended) return encoded;
-    this.#encoded = encoded;
-    this.#encodedTimer = setTimeout(() => {
-      this.#encoded = undefined;
-    }, keepEncodedMs);
-    return encoded;
+  encoded(maxLag?: number): EncodedState {
+    return this.#encodings.get(maxLag);
   }
 
   // ---- the end -------------------------------------------------------------------------------------------------
@@ -432,7 +384,7 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#queue.close();
     this.#presence.close();
     this.#conflicts.close();
-    clearTimeout(this.#encodedTimer);
+    this.#encodings.close();
   }
 
   // ---- how the state moves ---------------------------------------------------------------------------------------
@@ -490,11 +442,6 @@ export class Room implements SubmitRoom, SnapshotSource {
     );
   }
 
-  /** Whether the log still leads on from a version. */
-  #retains(since: number): boolean {
-    return since <= this.#state.version && since >= this.#retainedFrom - 1;
-  }
-
   async #catchUp(): Promise<void> {
     this.#services.metrics.catchUps.inc();
     while (!this.#ended) {
@@ -545,46 +492,4 @@ export class Room implements SubmitRoom, SnapshotSource {
 /** Two ids of the operation at one version, where both are known. */
 function differ(one: string | null, other: string | null): boolean {
   return one !== null && other !== null && one !== other;
-}
-
-function encodeForCommit(
-  { entry, decision }: DecidedEntry,
-  records: ReadonlyMap<string, string>,
-): CommitOperation[] {
-  const { origin } = entry.submission;
-  return decision.operations.map(({ operation, base }) => {
-    const conflict = records.get(operation.id);
-    return {
-      id: operation.id,
-      type: operation.type,
-      element: operation.element,
-      base,
-      status: "applied",
-      data: encodeEffect(operation),
-      origin,
-      ...(conflict === undefined ? {} : { conflict }),
-      ...(operation.extra === undefined ? {} : { extra: JSON.stringify(operation.extra) }),
-    };
-  });
-}
-
-function encodeOwn(docId: string, operation: CommitOperation, version: number, at: string): WireOperation {
-  const { id, type, element, base, status, conflict = null, data, extra = null, origin } = operation;
-  const { user, client, session } = origin;
-  return encodeSequenced({
-    docId,
-    version,
-    id,
-    type,
-    element,
-    base,
-    status,
-    conflict,
-    session,
-    user,
-    client,
-    at,
-    data,
-    extra,
-  });
 }

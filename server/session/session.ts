@@ -17,24 +17,24 @@ import type {
   Result,
   Role,
   SessionInfo,
-  SessionLimits,
   UserProfile,
 } from "../../shared/protocol/messages.ts";
-import { readClientMessage, readSubmit } from "../../shared/protocol/read.ts";
+import { readClientMessage } from "../../shared/protocol/read.ts";
 import { documentMetadata } from "../access/document-view.ts";
 import type { Identity } from "../access/identity.ts";
-import type { RateLimit } from "../access/rate.ts";
 import { includesRole, roleOf } from "../access/roles.ts";
 import { encodeFrame } from "../room/frame.ts";
+import type { Joined } from "../room/joining.ts";
 import { lockInfo } from "../room/lock-info.ts";
 import type { CloseReason, Member } from "../room/member.ts";
-import type { Joined, Room } from "../room/room.ts";
-import type { Refusal, SubmitAnswer } from "../room/submission.ts";
-import { opsTexts } from "../room/wire.ts";
+import type { Room } from "../room/room.ts";
+import type { Refusal } from "../room/submission.ts";
 import { type DocumentRecord, type Origin, StoreUnavailable } from "../store/store.ts";
 import type { ClientSocket } from "./client-socket.ts";
+import { exceeds, PresenceIntake } from "./presence-intake.ts";
 import type { SessionServices } from "./services.ts";
-import { SubmitSequence } from "./submits.ts";
+import { SubmitIntake } from "./submit-intake.ts";
+import { sendWelcome, sessionLimits } from "./welcome.ts";
 
 /** Where a connection came from. */
 export interface Connection {
@@ -48,8 +48,6 @@ export interface Connection {
 
 /** A hello is answered within this, or the connection closed. */
 const joinTimeoutMs = 9_500;
-/** Part of a snapshot that rides in the `welcome` itself; larger ones follow in shared frames. */
-const inlineSnapshotLength = 64 * 1024;
 /** What an eager client sends between its hello and the welcome waits. */
 const maxEarlyMessages = 100;
 const maxEarlyLength = 8 * 1024 * 1024;
@@ -63,8 +61,8 @@ export class Session implements Member {
   readonly #services: SessionServices;
   readonly #socket: ClientSocket;
   readonly #connection: Connection;
-  readonly #submits = new SubmitSequence();
-  readonly #rate: RateLimit;
+  readonly #submits: SubmitIntake;
+  readonly #presence: PresenceIntake;
   readonly #onClosed: () => void;
   #state: "greeting" | "joining" | "live" | "closed" = "greeting";
   #backlog: Buffer[] = [];
@@ -80,8 +78,6 @@ export class Session implements Member {
   #info: Omit<SessionInfo, "presence"> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #expiry: NodeJS.Timeout | undefined;
-  #presenceTimer: NodeJS.Timeout | undefined;
-  #nextPresence: { state: PresenceState } | undefined;
   #releases: (() => void)[] = [];
   /** Shared by all submits: one is made a session, not one an operation. */
   #origin: Origin = { user: "", client: "", session: "" };
@@ -99,11 +95,21 @@ export class Session implements Member {
     this.#socket = socket;
     this.#services = services;
     this.#onClosed = onClosed;
-    const { opsPerSecond, maxOpsPerSubmit } = services.config.limits;
-    this.#rate = services.createRate({
-      perSecond: opsPerSecond,
-      burst: Math.max(opsPerSecond, maxOpsPerSubmit),
+    const { limits } = services.config;
+    this.#submits = new SubmitIntake({
+      limits,
+      rate: services.createRate({
+        perSecond: limits.opsPerSecond,
+        burst: Math.max(limits.opsPerSecond, limits.maxOpsPerSubmit),
+      }),
+      metrics: services.metrics,
+      channel: this,
+      authorise: this.#authorise,
+      send: (message) => this.#send(message),
     });
+    this.#presence = new PresenceIntake(limits.presencePerSecond, (state) =>
+      this.#room?.setPresence(this, state),
+    );
   }
 
   /** Takes its place and waits for the `hello`. */
@@ -177,10 +183,11 @@ export class Session implements Member {
     const { message } = read;
     switch (message.type) {
       case "submit":
-        this.#submit(message.seq, message.value);
+        if (this.#room !== undefined)
+          this.#submits.receive(this.#room, this.#origin, message.seq, message.value);
         return;
       case "presence":
-        this.#presence(message.state);
+        this.#receivePresence(message.state);
         return;
       case "ping":
         this.#send({ type: "pong", t: message.t, serverTime: this.#time() });
@@ -331,62 +338,42 @@ export class Session implements Member {
   }
 
   async #welcome(joined: Joined): Promise<void> {
-    const { version, snapshot, operations, rebase, committed, sessions, locks, document } = joined;
+    const { version, rebase, committed, sessions, locks, document } = joined;
     const { instanceId, config } = this.#services;
-    const maxBytes = config.limits.maxServerMessageBytes;
-    const parts = (await snapshot?.parts) ?? [];
-    if (this.#closed) return;
-    const [first = ""] = parts;
-    const inline = parts.length <= 1 && first.length <= inlineSnapshotLength;
-    const fields = {
-      type: "welcome",
-      sessionId: this.id,
-      instanceId,
-      user: this.info.user,
-      role: this.#role,
-      document: documentMetadata(document, this.#role),
-      version,
-      ...(rebase ? { rebase: true } : {}),
-      committed,
-      sessions,
-      locks: { revision: locks.revision, locks: locks.locks.map((lock) => lockInfo(lock)) },
-      limits: sessionLimits(config.limits),
-      serverTime: this.#time(),
-    };
-    // What fits rides in the welcome; what does not follows in frames of its own.
-    const texts = [...opsTexts(operations, maxBytes)];
-    const bytes = operations.reduce(
-      (sum, { text }) => sum + Buffer.byteLength(text),
-      Buffer.byteLength(first),
-    );
-    const fits = inline && (maxBytes === 0 || bytes <= maxBytes);
-    const rides = fits ? operations.map(({ text }) => text).join(",") : "";
-    const base = snapshot === undefined ? "" : snapshotField(snapshot, inline ? first : "", !inline);
-    this.#socket.send(encodeFrame(`${JSON.stringify(fields).slice(0, -1)}${base},"ops":[${rides}]}`));
-    // Answered; a snapshot takes as long as the reader needs, and silence or a full backlog ends it.
-    clearTimeout(this.#timer);
-    if (!inline) {
-      for (const [index, part] of parts.entries()) {
-        await this.#socket.drained();
-        if (this.#closed) return;
-        this.#socket.send(
-          encodeFrame(`{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`),
-        );
-      }
-    }
-    if (rides === "") {
-      for (const text of texts) {
-        await this.#socket.drained();
-        if (this.#closed) return;
-        this.#socket.send(encodeFrame(text));
-      }
-    }
+    let role: Role = "viewer";
+    const written = await sendWelcome({
+      socket: this.#socket,
+      joined,
+      fields: () => {
+        role = this.#role;
+        return {
+          type: "welcome",
+          sessionId: this.id,
+          instanceId,
+          user: this.info.user,
+          role,
+          document: documentMetadata(document, role),
+          version,
+          ...(rebase ? { rebase: true as const } : {}),
+          committed,
+          sessions,
+          locks: { revision: locks.revision, locks: locks.locks.map((lock) => lockInfo(lock)) },
+          limits: sessionLimits(config.limits),
+          serverTime: this.#time(),
+        };
+      },
+      maxBytes: config.limits.maxServerMessageBytes,
+      isClosed: () => this.#closed,
+      // A snapshot takes as long as the reader needs, and silence or a full backlog ends it.
+      onAnswered: () => clearTimeout(this.#timer),
+    });
+    if (!written) return;
     this.#state = "live";
     const backlog = this.#backlog;
     this.#backlog = [];
     for (const frame of backlog) this.#socket.send(frame);
     const present = this.#room?.document;
-    if (this.#role !== fields.role) this.#send({ type: "role", role: this.#role });
+    if (this.#role !== role) this.#send({ type: "role", role: this.#role });
     if (present !== undefined && present !== document) {
       this.#send({ type: "document", document: documentMetadata(present, this.#role) });
     }
@@ -397,115 +384,13 @@ export class Session implements Member {
     this.#services.log.debug({ sessionId: this.id, docId: document.docId, version }, "session joined");
   }
 
-  // ---- submits ---------------------------------------------------------------------------------------------
-
-  #submit(seq: number, value: Readonly<Record<string, unknown>>): void {
-    const room = this.#room;
-    if (room === undefined) return;
-    const judged = this.#submits.receive(seq);
-    if (judged.outcome === "held") {
-      const retry = judged.code === "rate_limited" ? { details: { retryAfterMs: 100 } } : {};
-      this.#reject(
-        seq,
-        { code: judged.code, message: "an earlier submit has to come again first", ...retry },
-        room.version,
-      );
-      return;
-    }
-    if (judged.outcome === "unexpected") {
-      const message = `seq: expected ${judged.expected}`;
-      this.#reject(seq, { code: "invalid_operation", message, details: { path: "seq" } }, room.version);
-      return;
-    }
-    const { maxOpsPerSubmit, maxInFlight } = this.#services.config.limits;
-    const read = readSubmit(value, maxOpsPerSubmit);
-    if (!read.ok) {
-      const { code, message, details } = read;
-      this.#services.metrics.rejects.inc({ code });
-      this.#submits.handled(seq);
-      this.#reject(seq, { code, message, details }, room.version);
-      return;
-    }
-    const { base, ops, onConflict } = read.submit;
-    const limited = this.#limit(ops.length, maxInFlight);
-    room.submit({
-      ops,
-      base,
-      ...(onConflict === undefined ? {} : { onConflict }),
-      origin: this.#origin,
-      channel: this,
-      authorise: this.#authorise,
-      ...(limited === undefined ? {} : { limited }),
-      answer: (answer) => this.#answer(seq, answer),
-    });
-  }
-
-  #limit(operations: number, maxInFlight: number): Refusal | undefined {
-    if (maxInFlight > 0 && this.#submits.unanswered > maxInFlight) {
-      return {
-        code: "rate_limited",
-        message: `more than ${maxInFlight} submits are unanswered`,
-        details: { retryAfterMs: 50, limit: "maxInFlight" },
-      };
-    }
-    const taken = this.#rate.take("", operations);
-    if (taken.ok) return undefined;
-    return {
-      code: "rate_limited",
-      message: "too many operations a second",
-      details: { retryAfterMs: taken.retryAfterMs, limit: "opsPerSecond" },
-    };
-  }
-
-  #answer(seq: number, answer: SubmitAnswer): void {
-    switch (answer.outcome) {
-      case "sequenced":
-        // The operations themselves were the answer.
-        this.#submits.handled(seq);
-        return;
-      case "duplicate":
-        this.#submits.handled(seq);
-        this.#send({ type: "ack", seq, versions: answer.versions, duplicate: true });
-        return;
-      case "unavailable":
-        this.#submits.unhandled(seq, "unavailable");
-        this.#reject(
-          seq,
-          { code: "unavailable", message: "the database did not answer; repeat it as it was" },
-          answer.version,
-        );
-        return;
-      case "refused":
-        if (answer.refusal.code === "rate_limited") this.#submits.unhandled(seq, "rate_limited");
-        else this.#submits.handled(seq);
-        this.#reject(seq, answer.refusal, answer.version);
-    }
-  }
-
-  #reject(seq: number, refusal: Refusal, version: number): void {
-    this.#send({ type: "reject", seq, ...refusal, version });
-  }
-
   // ---- presence and auth -----------------------------------------------------------------------------------
 
-  #presence(state: PresenceState): void {
-    const { maxPresenceBytes, presencePerSecond } = this.#services.config.limits;
-    if (exceeds(state, maxPresenceBytes)) {
+  #receivePresence(state: PresenceState): void {
+    const { maxPresenceBytes } = this.#services.config.limits;
+    if (exceeds(state, maxPresenceBytes))
       this.#error("too_large", `presence: larger than ${maxPresenceBytes} bytes of JSON`);
-      return;
-    }
-    if (this.#presenceTimer !== undefined) {
-      this.#nextPresence = { state };
-      return;
-    }
-    this.#room?.setPresence(this, state);
-    if (presencePerSecond === 0) return;
-    this.#presenceTimer = setTimeout(() => {
-      this.#presenceTimer = undefined;
-      const next = this.#nextPresence;
-      this.#nextPresence = undefined;
-      if (next !== undefined) this.#presence(next.state);
-    }, 1_000 / presencePerSecond);
+    else this.#presence.receive(state);
   }
 
   async #authenticate({ requestId, token }: Auth): Promise<void> {
@@ -605,7 +490,7 @@ export class Session implements Member {
     this.#state = "closed";
     clearTimeout(this.#timer);
     clearTimeout(this.#expiry);
-    clearTimeout(this.#presenceTimer);
+    this.#presence.close();
     this.#backlog = [];
     this.#early = [];
     for (const release of this.#releases.splice(0)) release();
@@ -650,31 +535,4 @@ function authorise(document: DocumentRecord, identity: Identity | undefined): Re
   if (document.state !== "active")
     return { code: "not_active", message: `the document is ${document.state}` };
   return undefined;
-}
-
-function exceeds(state: PresenceState, maxBytes: number): boolean {
-  return maxBytes > 0 && Buffer.byteLength(JSON.stringify(state)) > maxBytes;
-}
-
-function snapshotField(
-  snapshot: { version: number; operationId: string | null },
-  inside: string,
-  more: boolean,
-): string {
-  const id = snapshot.operationId === null ? "" : `,"id":"${snapshot.operationId}"`;
-  return `,"snapshot":{"version":${snapshot.version}${id},"elements":{${inside}},"more":${more}}`;
-}
-
-function sessionLimits(limits: SessionLimits): SessionLimits {
-  const { maxMessageBytes, maxServerMessageBytes, maxOpsPerSubmit, maxInFlight } = limits;
-  const { maxPresenceBytes, opsPerSecond, presencePerSecond } = limits;
-  return {
-    maxMessageBytes,
-    maxServerMessageBytes,
-    maxOpsPerSubmit,
-    maxInFlight,
-    maxPresenceBytes,
-    opsPerSecond,
-    presencePerSecond,
-  };
 }

@@ -5,6 +5,7 @@
  * Times are RFC 3339 strings in UTC with milliseconds, versions are safe integers. Expected outcomes (a stale
  * version, a held lock, a taken id) are values; an exception means an outage (`StoreUnavailable`) or a bug.
  */
+import type { ConflictWrite } from "../../shared/document/conflict-record.ts";
 import type { Json } from "../../shared/document/json.ts";
 import type { OperationStatus, OperationType } from "../../shared/document/operation.ts";
 import type {
@@ -14,6 +15,8 @@ import type {
   Role,
   UserProfile,
 } from "../../shared/protocol/messages.ts";
+
+export type { ConflictWrite } from "../../shared/document/conflict-record.ts";
 
 /** The database did not answer, or answered that it cannot now. What was asked for may have happened. */
 export class StoreUnavailable extends Error {
@@ -275,22 +278,6 @@ export interface CommitOperation {
   /** JSON text of an object. */
   readonly extra?: string;
   readonly origin: Origin;
-}
-
-/** A conflict record to make, or (with `join`) to widen by further operations and properties. */
-export interface ConflictWrite {
-  readonly id: string;
-  readonly join: boolean;
-  readonly element: string;
-  /** Empty: the whole element. A join unites them; once empty, always empty. */
-  readonly properties: readonly string[];
-  readonly resolution: "lww" | "merge" | "manual";
-  /** Null: unresolved (`manual`). A join of a record that is resolved by then fails with `resolved` when this is null. */
-  readonly resolvedBy: string | null;
-  readonly description: string;
-  /** `user` + "\n" + `client` of the two sides. */
-  readonly authors: readonly string[];
-  readonly operations: readonly string[];
 }
 
 /** An unresolved conflict record to resolve. */

@@ -6,14 +6,15 @@
 import type { Collision } from "./collide.ts";
 import type { Author, Operation } from "./operation.ts";
 
-/** A record to make, or to join by further operations and properties. */
+/** A record to make, or (with `join`) to widen by further operations and properties. */
 export interface ConflictWrite {
   readonly id: string;
   readonly join: boolean;
   readonly element: string;
-  /** Empty: the whole element. */
+  /** Empty: the whole element. A join unites them; once empty, always empty. */
   readonly properties: readonly string[];
   readonly resolution: "lww" | "merge" | "manual";
+  /** Null: unresolved (`manual`). The commit of a join answers `resolved` when the record is resolved by then and this is null. */
   readonly resolvedBy: string | null;
   readonly description: string;
   /** `user` + "\n" + `client` of the two sides. */

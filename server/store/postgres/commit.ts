@@ -52,21 +52,23 @@ const statement = {
   text: `SELECT * FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")})`,
 };
 
-type MissedRow = [
-  version: number,
-  id: string,
-  type: StoredOperation["type"],
-  element: string,
-  base: number,
-  status: StoredOperation["status"],
-  conflict: string | null,
-  session: string,
-  user: string,
-  client: string,
-  at: string,
-  data: string,
-  extra: string | null,
+/** The columns of a missed operation, in the order of `commit_batch_v1`. */
+const missedColumns = [
+  ...([
+    "version",
+    "id",
+    "type",
+    "element",
+    "base",
+    "status",
+    "conflict",
+    "session",
+    "user",
+    "client",
+  ] as const),
+  ...(["at", "data", "extra"] as const),
 ];
+type MissedRow = readonly unknown[];
 type HeadJson = Omit<Head, "docId">;
 type Problem = { readonly doc: number } & (
   | { readonly outcome: "committed"; readonly missed: MissedRow[] | null; readonly complete: boolean }
@@ -278,37 +280,9 @@ function missedOf(
   docId: string,
   problem: { readonly missed: MissedRow[] | null; readonly complete: boolean },
 ): Missed {
-  const operations = (problem.missed ?? []).map(
-    ([
-      version,
-      id,
-      type,
-      element,
-      base,
-      status,
-      conflict,
-      session,
-      user,
-      client,
-      at,
-      data,
-      extra,
-    ]): StoredOperation => ({
-      docId,
-      version,
-      id,
-      type,
-      element,
-      base,
-      status,
-      conflict,
-      session,
-      user,
-      client,
-      at: rfc3339(at),
-      data,
-      extra,
-    }),
-  );
+  const operations = (problem.missed ?? []).map((row) => {
+    const columns = Object.fromEntries(missedColumns.map((name, i) => [name, row[i]]));
+    return { ...columns, docId, at: rfc3339(String(columns.at)) } as StoredOperation;
+  });
   return { operations, complete: problem.complete };
 }

@@ -71,6 +71,7 @@ type AfterRow = StoredOperation & {
   revision: number;
   retained_from: number;
   same: boolean | null;
+  before: number;
 };
 
 /** The log in PostgreSQL. */
@@ -123,39 +124,11 @@ export function createOperations(database: Database): OperationStore {
   };
 }
 
-function operationOf(row: StoredOperation): StoredOperation {
-  const {
-    docId,
-    version,
-    id,
-    type,
-    element,
-    base,
-    status,
-    conflict,
-    session,
-    user,
-    client,
-    at,
-    data,
-    extra,
-  } = row;
-  return {
-    docId,
-    version,
-    id,
-    type,
-    element,
-    base,
-    status,
-    conflict,
-    session,
-    user,
-    client,
-    at,
-    data,
-    extra,
-  };
+function operationOf(row: AfterRow): StoredOperation {
+  const { state, head_version, last_operation_id, metadata_version, revision, retained_from, same, ...rest } =
+    row;
+  const { before, ...operation } = rest;
+  return operation;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SubmitSequence } from "../../server/session/submits.ts";
+import { SubmitSequence } from "../../server/session/submit-sequence.ts";
 
 describe("the numbers of a connection's submits", () => {
   it("[seq-1] one that was not handled comes again, and everything behind it gets its code until then", () => {
