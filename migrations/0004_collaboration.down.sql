@@ -1,0 +1,1 @@
+DROP TABLE "outbox", "webhooks", "assets", "archive_parts", "document_versions";
