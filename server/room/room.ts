@@ -33,7 +33,6 @@ import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
 import type { CloseReason, Member } from "./member.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
-import { restoreState } from "./restore.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
@@ -74,7 +73,13 @@ export class Room implements SubmitRoom, SnapshotSource {
   #uses = 0;
   #unusedSinceMs: number;
 
-  constructor(loaded: LoadedDocument, services: RoomServices, onEnd: (room: Room) => void) {
+  /** `state` is that of the loaded snapshot. */
+  constructor(
+    loaded: LoadedDocument,
+    state: DocumentState,
+    services: RoomServices,
+    onEnd: (room: Room) => void,
+  ) {
     const { document, snapshot, tail } = loaded;
     this.#services = services;
     this.#onEnd = onEnd;
@@ -84,7 +89,7 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#locks = loaded.locks;
     this.#revision = document.revision;
     this.#retainedFrom = loaded.retainedFrom;
-    this.#state = restoreState(snapshot);
+    this.#state = state;
     this.#encodings = new EncodedCache(this.#state, this.#tail, services.config.limits.maxServerMessageBytes);
     this.#unusedSinceMs = services.nowMs();
     this.#presence = new RoomPresence({
