@@ -130,7 +130,7 @@ export function readOperations(
     const read = readOperation(one);
     if (!read.ok) {
       const path = read.path === "" ? `ops.${index}` : `ops.${index}.${read.path}`;
-      const limit = read.code === "too_large" ? { limit: "extra" } : {};
+      const limit = read.limit === undefined ? {} : { limit: read.limit };
       return { ok: false, code: read.code, message: `${path}: ${read.message}`, details: { path, ...limit } };
     }
     if (ids.has(read.operation.id)) return invalid(`ops.${index}.id`, "the id stands twice in this submit");
