@@ -428,6 +428,7 @@ export class Session implements Member {
     }
     const { base, ops, onConflict } = read.submit;
     const limited = this.#limit(ops.length, maxInFlight);
+    if (limited !== undefined) this.#submits.limited(seq);
     room.submit({
       ops,
       base,
@@ -505,7 +506,7 @@ export class Session implements Member {
       const next = this.#nextPresence;
       this.#nextPresence = undefined;
       if (next !== undefined) this.#presence(next.state);
-    }, 1_000 / presencePerSecond);
+    }, Math.ceil(1_000 / presencePerSecond));
   }
 
   async #authenticate({ requestId, token }: Auth): Promise<void> {
