@@ -501,12 +501,14 @@ export class Session implements Member {
     }
     this.#room?.setPresence(this, state);
     if (presencePerSecond === 0) return;
+    // Timers cut fractions: 60 a second would become 62.
+    const periodMs = Math.ceil(1_000 / presencePerSecond);
     this.#presenceTimer = setTimeout(() => {
       this.#presenceTimer = undefined;
       const next = this.#nextPresence;
       this.#nextPresence = undefined;
       if (next !== undefined) this.#presence(next.state);
-    }, Math.ceil(1_000 / presencePerSecond));
+    }, periodMs);
   }
 
   async #authenticate({ requestId, token }: Auth): Promise<void> {
