@@ -121,6 +121,8 @@ export class SubmitQueue {
       if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
     });
     this.#sweep ??= setInterval(() => this.#expire(), 500);
+    // Told as soon as the database says that it is no repeat, whatever is in flight.
+    if (submission.limited !== undefined) this.#confirmed(entry);
     this.pump();
   }
 
@@ -268,6 +270,7 @@ export class SubmitQueue {
           return;
         }
         entry.confirmation = answer;
+        this.#refuseLimited(entry, answer);
         this.pump();
       },
       (cause: unknown) => {
@@ -277,6 +280,16 @@ export class SubmitQueue {
       },
     );
     return false;
+  }
+
+  /** No state of the document matters for a limit, only that the submit is no repeat. */
+  #refuseLimited(entry: Entry, { known }: HeadAnswer): void {
+    const { limited, ops } = entry.submission;
+    if (limited === undefined || entry.answered || known.length > 0) return;
+    if (ops.some((operation) => this.#options.room.hasRecent(operation.id))) return;
+    this.#refused(entry, limited);
+    // Not kept until the proposal in flight is settled: its author may come again and again meanwhile.
+    this.#queue = this.#queue.filter((other) => !other.answered);
   }
 
   #answerRepeat(entry: Entry, known: HeadAnswer["known"]): void {
@@ -430,7 +443,8 @@ export class SubmitQueue {
 
   /** A submit that stays unhandled takes those behind it in its channel along, so that the author's order is kept. */
   #stall(first: Entry, answer: SubmitAnswer): void {
-    for (const entry of this.#queue) {
+    // Not those before it: what was accepted in this turn is still in the queue, and will be stored.
+    for (const entry of this.#queue.slice(this.#queue.indexOf(first) + 1)) {
       if (entry.submission.channel === first.submission.channel) this.#answer(entry, answer);
     }
   }

@@ -61,6 +61,7 @@ export class SubmitIntake {
     }
     const { base, ops, onConflict } = read.submit;
     const limited = this.#limit(ops.length);
+    if (limited !== undefined) this.#sequence.limited(seq);
     room.submit({
       ops,
       base,
