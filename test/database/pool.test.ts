@@ -45,7 +45,7 @@ test("[pool/time] timestamptz arrives as RFC 3339 in UTC with milliseconds", asy
 });
 
 test("[pool/queue] waiting for a connection is bounded in time", async () => {
-  const pool = database.createPool({ max: 1, connectTimeoutMs: 100 });
+  const pool = database.createPool({ max: 1, connectTimeoutMs: 1_500 });
   const held = await pool.connect();
   await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
   await expect(pool.query("SELECT 1")).rejects.toThrow(/timeout exceeded/);
@@ -103,7 +103,7 @@ test("[pool/frozen] an answer that never comes is an outage after the query time
   const address = proxy.address();
   const url = new URL(database.url);
   url.port = String(typeof address === "object" ? address?.port : 0);
-  const pool = createPool({ url: url.href, max: 1, queryTimeoutMs: 200, connectTimeoutMs: 200 });
+  const pool = createPool({ url: url.href, max: 1, queryTimeoutMs: 1_500, connectTimeoutMs: 1_500 });
   await pool.run({ text: "SELECT 1" });
   for (const socket of sockets) socket.unpipe().pause();
   await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
