@@ -6,6 +6,7 @@ import { withTransaction } from "../../server/database/transaction.ts";
 import { parseTimestamp } from "../../server/database/values.ts";
 import { StoreUnavailable } from "../../server/store/store.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 let database: TestDatabase;
@@ -200,4 +201,19 @@ test("[sqlstate] exactly the listed states pass, three of them and lost connecti
     expect(meaning(code), code).toBe("fresh");
   }
   for (const code of ["23505", "22P05", "42P01", "XX000"]) expect(meaning(code), code).toBeUndefined();
+});
+
+test("[pool/silent] after one connection fell silent the idle ones are given up too: the next query is answered", async () => {
+  const proxy = await startTcpProxy(database.url);
+  const pool = createPool({ url: proxy.through(database.url), max: 4, minIdle: 4, queryTimeoutMs: 300 });
+  try {
+    await Promise.all([1, 2, 3].map(() => pool.run({ text: "SELECT pg_sleep(0.1)" })));
+    expect(pool.idleCount).toBe(3);
+    proxy.abandon();
+    await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
+    expect((await pool.run({ text: "SELECT 1 AS one" })).rows).toEqual([{ one: 1 }]);
+  } finally {
+    await pool.close();
+    await proxy.close();
+  }
 });

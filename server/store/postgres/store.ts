@@ -7,7 +7,7 @@ import type { DatabasePool } from "../../database/pool.ts";
 import type { Store } from "../store.ts";
 import { commit } from "./commit.ts";
 import { createConflicts } from "./conflicts.ts";
-import { Database, refusing } from "./database.ts";
+import { Database, promptMs, refusing } from "./database.ts";
 import { createDocuments } from "./documents.ts";
 import { loadDocument, readHeads } from "./heads.ts";
 import { createLocks } from "./locks.ts";
@@ -67,6 +67,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     async ping() {
       const rows = await database.rows<{ now: string }>({
         name: "ping",
+        answerWithinMs: promptMs,
         text: "SELECT clock_timestamp()::timestamptz(3) AS now",
       });
       return { now: rows[0]?.now ?? "" };
