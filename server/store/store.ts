@@ -405,6 +405,8 @@ export type LockResult =
       readonly outcome: "granted";
       readonly lock: LockRecord;
       readonly revision: number;
+      /** The document's version then. */
+      readonly version: number;
       readonly renewed: boolean;
     }
   | { readonly outcome: "held"; readonly lock: LockRecord }
@@ -440,7 +442,11 @@ export interface LockStore {
   /** Takes, or renews, under the document's row lock and the database's clock. */
   acquire(request: LockRequest): Promise<LockResult>;
   renew(request: Omit<LockRequest, "maxPerAuthor">): Promise<LockResult | { readonly outcome: "not_held" }>;
-  release(docId: string, lockId: string): Promise<{ readonly released: boolean; readonly revision: number }>;
+  /** With the document's revision and version after it. */
+  release(
+    docId: string,
+    lockId: string,
+  ): Promise<{ readonly released: boolean; readonly revision: number; readonly version: number }>;
   /** Releases all of an author's locks in a document; returns how many. */
   releaseAll(docId: string, user: string, client: string): Promise<number>;
   /** Ends locks under a condition; how many stood until then. Undefined: it does not hold, or the document is gone. */

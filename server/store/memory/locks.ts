@@ -25,7 +25,8 @@ export function createLocks(state: MemoryState): LockStore {
       own.expiresAtMs = nowMs + ttlMs;
       own.session = session;
       record.revision++;
-      return { outcome: "granted", lock: lockRecord(own, nowMs), revision: record.revision, renewed: true };
+      const { revision, version } = record;
+      return { outcome: "granted", lock: lockRecord(own, nowMs), revision, version, renewed: true };
     }
     if (renewOnly) return { outcome: "not_held" };
     const other = standing.find(
@@ -48,7 +49,8 @@ export function createLocks(state: MemoryState): LockStore {
       active: true,
     };
     document.locks.set(lock.id, lock);
-    return { outcome: "granted", lock: lockRecord(lock, nowMs), revision: record.revision, renewed: false };
+    const { revision, version } = record;
+    return { outcome: "granted", lock: lockRecord(lock, nowMs), revision, version, renewed: false };
   };
   return {
     async acquire(request) {
@@ -61,11 +63,12 @@ export function createLocks(state: MemoryState): LockStore {
     },
     async release(docId, lockId) {
       const document = state.documents.get(docId);
-      if (document === undefined) return { released: false, revision: 0 };
+      if (document === undefined) return { released: false, revision: 0, version: 0 };
       const nowMs = state.nowMs();
       const released = standingLocks(document, nowMs).some((lock) => lock.id === lockId);
       endLocks(document, (lock) => lock.id === lockId);
-      return { released, revision: document.record.revision };
+      const { revision, version } = document.record;
+      return { released, revision, version };
     },
     async releaseAll(docId, user, client) {
       const document = state.documents.get(docId);

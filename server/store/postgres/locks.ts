@@ -36,12 +36,16 @@ function activeLocks(condition: string): string {
  */
 const acquireLock = {
   name: "acquire_lock_v1",
-  text: `SELECT a.* FROM (
-      SELECT d.id FROM documents d
+  text: `SELECT a.*, d.version FROM (
+      SELECT d.id, d.version FROM documents d
       WHERE d.id = $1 AND ($10::bigint IS NULL OR d.metadata_version = $10) FOR NO KEY UPDATE
     ) d CROSS JOIN LATERAL acquire_lock_v1(d.id, $2, $3, $4, $5, $6, $7, $8, $9) a`,
 };
-const releaseLocks = { name: "release_locks_v1", text: "SELECT * FROM release_locks_v1($1, $2, $3, $4)" };
+const releaseLocks = {
+  name: "release_locks_v1",
+  text: `SELECT r.*, d.version FROM (SELECT d.id, d.version FROM documents d WHERE d.id = $1 FOR NO KEY UPDATE) d
+    CROSS JOIN LATERAL release_locks_v1(d.id, $2, $3, $4) r`,
+};
 const getLock = {
   name: "lock_get",
   text: `SELECT ${columns} FROM locks l WHERE l.doc_id = $1 AND l.id = $2 AND l.active AND l.expires_at > clock_timestamp()`,
@@ -90,6 +94,8 @@ interface AcquireRow {
   o_outcome: "granted" | "renewed" | "held" | "too_many" | "not_active" | "missing" | "not_held" | "changed";
   o_revision: number;
   o_lock: LockJson | null;
+  /** Of the document. */
+  version: number;
 }
 
 /** Locks in PostgreSQL. `newId` makes ids of new locks. */
@@ -113,7 +119,7 @@ export function createLocks(database: Database, newId: () => string): LockStore 
       metadataVersion ?? null,
     ]);
     const absent = metadataVersion === undefined ? "missing" : "changed";
-    const row = rows[0] ?? { o_outcome: absent, o_revision: 0, o_lock: null };
+    const row = rows[0] ?? { o_outcome: absent, o_revision: 0, o_lock: null, version: 0 };
     return { row, lock: row.o_lock === null ? undefined : lockFromJson(docId, row.o_lock) };
   };
   const result = ({
@@ -124,7 +130,8 @@ export function createLocks(database: Database, newId: () => string): LockStore 
     if (outcome === "granted" || outcome === "renewed" || outcome === "held") {
       if (lock === undefined) throw new Error(`acquire_lock_v1 answered ${outcome} without a lock`);
       if (outcome === "held") return { outcome, lock };
-      return { outcome: "granted", lock, revision: row.o_revision, renewed: outcome === "renewed" };
+      const { o_revision: revision, version } = row;
+      return { outcome: "granted", lock, revision, version, renewed: outcome === "renewed" };
     }
     return { outcome };
   };
@@ -139,13 +146,12 @@ export function createLocks(database: Database, newId: () => string): LockStore 
       return result(await take(request, 0, true));
     },
     async release(docId, lockId) {
-      const [row] = await database.rows<{ o_released: number; o_revision: number }>(releaseLocks, [
-        docId,
-        lockId,
-        null,
-        null,
-      ]);
-      return { released: (row?.o_released ?? 0) > 0, revision: row?.o_revision ?? 0 };
+      const [row] = await database.rows<{ o_released: number; o_revision: number; version: number }>(
+        releaseLocks,
+        [docId, lockId, null, null],
+      );
+      if (row === undefined) return { released: false, revision: 0, version: 0 };
+      return { released: row.o_released > 0, revision: row.o_revision, version: row.version };
     },
     async releaseAll(docId, user, client) {
       const [row] = await database.rows<{ o_released: number }>(releaseLocks, [docId, null, user, client]);
