@@ -26,8 +26,8 @@ import { encodeFrame } from "../room/frame.ts";
 import type { Joined } from "../room/joining.ts";
 import type { CloseReason, Member } from "../room/member.ts";
 import type { Room } from "../room/room.ts";
-import type { Refusal } from "../room/submission.ts";
 import { type DocumentRecord, type Origin, StoreUnavailable } from "../store/store.ts";
+import { authorise } from "./authorise.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import { exceeds, PresenceIntake } from "./presence-intake.ts";
 import { type Requester, Requests } from "./requests.ts";
@@ -538,15 +538,4 @@ export class Session implements Member, Requester {
   #time(): string {
     return new Date(this.#services.nowMs()).toISOString();
   }
-}
-
-/** Why somebody may not edit a document as it is: role first, then its state. */
-function authorise(document: DocumentRecord, identity: Identity | undefined): Refusal | undefined {
-  const role = roleOf(document, identity);
-  if (role === undefined || !includesRole(role, "editor")) {
-    return { code: "forbidden", message: `a ${role ?? "stranger"} may not edit` };
-  }
-  if (document.state !== "active")
-    return { code: "not_active", message: `the document is ${document.state}` };
-  return undefined;
 }
