@@ -18,10 +18,12 @@ import { createMetrics } from "./observability/metrics.ts";
 import { startAntiEntropy } from "./room/anti-entropy.ts";
 import { createDocumentEdits } from "./room/document-edits.ts";
 import { createHeadReader } from "./room/head-reader.ts";
+import { createLockSweep } from "./room/lock-sweep.ts";
 import { RoomRegistry } from "./room/registry.ts";
 import type { RoomServices } from "./room/services.ts";
 import { createSessionRows } from "./room/session-rows.ts";
 import { createSessionHost, type SessionHost } from "./session/host.ts";
+import { createReleases } from "./session/releases.ts";
 import { createMemoryStore } from "./store/memory/store.ts";
 import { createPostgresStore } from "./store/postgres/store.ts";
 
@@ -77,13 +79,15 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   const sessionRows = createSessionRows({ store, log });
 
   let publisher: Publisher | undefined;
+  const publish: RoomServices["publish"] = (news) => publisher?.publish(news);
   const roomServices: RoomServices = {
     instanceId,
     store,
     heads: createHeadReader(store),
     groupCommit,
+    lockSweep: createLockSweep({ store, publish }),
     sessionRows,
-    publish: (news) => publisher?.publish(news),
+    publish,
     metrics,
     log,
     config,
@@ -159,6 +163,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
       instanceId,
       registry,
       sessionRows,
+      releases: createReleases(log),
       tokens,
       config,
       metrics,

@@ -12,6 +12,7 @@ import { contentRoutes } from "./content.ts";
 import { devTokenRoutes } from "./dev-token.ts";
 import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
+import { lockRoutes } from "./locks.ts";
 import { operationRoutes } from "./operations.ts";
 import { invalid } from "./problem.ts";
 import type { App } from "./route.ts";
@@ -91,6 +92,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       documentRoutes(v1, services);
       contentRoutes(v1, services);
       operationRoutes(v1, services);
+      lockRoutes(v1, services);
       sessionRoutes(v1, services);
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);

@@ -15,6 +15,7 @@ import {
   documentTypes,
   supportedConflictPolicies,
 } from "../../shared/protocol/messages.ts";
+import { lockElementSchema, ttlMsSchema } from "../../shared/protocol/read.ts";
 import { userIdSchema } from "../access/tokens.ts";
 
 const storable = (schema: z.ZodString) => schema.refine(isText, "contains \\u0000 or a lone surrogate");
@@ -162,6 +163,12 @@ export const postOperationsSchema = z.object({
 
 export const putContentSchema = z.object({ elements: elementsSchema, clientId: clientIdSchema.optional() });
 
+export const postLockSchema = z.object({
+  clientId: clientIdSchema,
+  element: lockElementSchema.optional().meta({ description: "Absent or null: the whole document." }),
+  ttlMs: ttlMsSchema.optional().meta({ description: "Default: the configured `lockTimeout`." }),
+});
+
 export const devTokenSchema = z.object({
   user: userIdSchema,
   name: storable(z.string().max(255)).optional(),
@@ -238,6 +245,24 @@ export const sessionSchema = z.object({
   presence: z.record(z.string(), z.unknown()).nullable(),
   joinedAt: dateTime,
 });
+
+export const lockSchema = z
+  .object({
+    id: z.string().meta({ format: "uuid" }),
+    element: z.string().nullable(),
+    sessionId: z.string(),
+    clientId: z.string(),
+    user: z.object({ id: z.string(), name: z.string().optional() }),
+    acquiredAt: dateTime,
+    expiresAt: dateTime,
+    expiresInMs: z.int().min(0),
+    token: z.int().min(1),
+    version: versionSchema,
+  })
+  .meta({
+    description:
+      "A lease on an element, or (`element` null) on the document. `token` is a fencing token that grows with every acquisition; `version` is the document's at the grant.",
+  });
 
 export const editResultSchema = z.object({
   version: versionSchema,

@@ -116,9 +116,9 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       if (isBinary) session.close("protocolViolation");
       else session.receive(data.toString("utf8"));
     });
-    ws.on("close", () => {
+    ws.on("close", (code) => {
       leave();
-      session.closed();
+      session.closed(code);
     });
     open.set(session, entry);
     services.metrics.sessions.set(open.size);
@@ -181,6 +181,7 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       clearTimeout(timer);
       clearInterval(heartbeat);
       for (const { socket } of sockets) socket.terminate();
+      await services.releases.settled();
       server.off("upgrade", onUpgrade);
       webSockets.close();
     },

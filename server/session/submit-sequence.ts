@@ -31,6 +31,11 @@ export class SubmitSequence {
     return this.#open.size;
   }
 
+  /** Their numbers, as they are now. */
+  get open(): Set<number> {
+    return new Set(this.#open);
+  }
+
   /** Judges a `seq`; the next one is counted as received. */
   receive(seq: number): SeqJudgement {
     if (seq === this.#next && this.#limited !== undefined) this.#held = "rate_limited";

@@ -165,6 +165,9 @@ describe("what every answer has", () => {
         "put /v1/documents/{docId}/content",
         "get /v1/documents/{docId}/operations",
         "post /v1/documents/{docId}/operations",
+        "get /v1/documents/{docId}/locks",
+        "post /v1/documents/{docId}/locks",
+        "delete /v1/documents/{docId}/locks/{lockId}",
         "get /v1/documents/{docId}/sessions",
         "get /v1/stats",
       ].sort(),
@@ -227,6 +230,10 @@ describe("with parts that fail", () => {
       replaceContent: fails,
       content: fails,
       sessions: fails,
+      locks: fails,
+      takeLock: fails,
+      releaseLock: fails,
+      metadataChanged: fails,
       documentChanged() {},
     };
     app = await createHttp({
