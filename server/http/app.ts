@@ -30,7 +30,7 @@ export type { HttpServices } from "./services.ts";
 export async function createHttp(services: HttpServices): Promise<App> {
   const { config, metrics, log } = services;
   const app = fastify({
-    trustProxy: config.server.trustProxy,
+    trustProxy: (_address, hop) => hop < config.server.trustedProxies,
     bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
     // Names that reach a prototype are found, and named, by the checks of what they stand in.

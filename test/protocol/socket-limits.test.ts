@@ -68,10 +68,12 @@ it("[limit-9] socketsPerAddress: one past is closed with 4429, whoever it is; a 
 });
 
 it("[limit-10] socketsPerAddress: behind a proxy it is the address that the proxy names, and without one nobody's header counts", async () => {
-  await start({ limits: { socketsPerAddress: 1 }, server: { trustProxy: true } });
+  await start({ limits: { socketsPerAddress: 1 }, server: { trustedProxies: 1 } });
   const from = (address: string) => silent({ "x-forwarded-for": address });
   expect(await stays(from("192.0.2.1"))).toBe(true);
   expect((await from("192.0.2.1").closed).code).toBe(4429);
+  // What a client writes itself stands before what the proxy adds.
+  expect((await from("198.51.100.7, 192.0.2.1").closed).code).toBe(4429);
   expect(await stays(from("192.0.2.2"))).toBe(true);
   await Promise.all(clients.map((client) => client.close()));
   await instance?.close();
