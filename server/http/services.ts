@@ -8,8 +8,8 @@ import type { Store } from "../store/store.ts";
 
 /** What the routes work with. */
 export interface HttpServices {
-  readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics">;
-  readonly store: Pick<Store, "documents" | "operations" | "stats">;
+  readonly config: Pick<Config, "server" | "auth" | "limits" | "manager" | "metrics">;
+  readonly store: Pick<Store, "conflicts" | "documents" | "operations" | "stats">;
   readonly edits: DocumentEdits;
   readonly tokens: Tokens;
   readonly metrics: Metrics;

@@ -1,7 +1,7 @@
 /** Edits without a socket, over the same rooms, rules, log and fan-out as those of sessions. */
 import type { Properties } from "../../shared/document/json.ts";
 import { jsonEqual } from "../../shared/document/json.ts";
-import type { Operation } from "../../shared/document/operation.ts";
+import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
 import type { SessionInfo } from "../../shared/protocol/messages.ts";
 import type { DocumentEdits, EditRequest, EditResult } from "./edits.ts";
 import type { RoomRegistry } from "./registry.ts";
@@ -9,7 +9,7 @@ import type { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
 import type { Submission } from "./submission.ts";
 
-const gone: EditResult = { ok: false, code: "not_found", message: "no such document" };
+const gone = { ok: false, code: "not_found", message: "no such document" } as const;
 
 export function createDocumentEdits(registry: RoomRegistry, services: RoomServices): DocumentEdits {
   const { store, newId } = services;
@@ -20,7 +20,7 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
     { origin, authorise }: EditRequest,
     submission: Pick<Submission, "ops" | "base" | "onConflict" | "exactly">,
   ): Promise<EditResult> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       room.submit({
         ...submission,
         origin,
@@ -29,19 +29,14 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
         answer(answer) {
           switch (answer.outcome) {
             case "sequenced":
-            case "duplicate": {
-              const { versions } = answer;
-              const statuses =
-                answer.outcome === "sequenced" ? answer.statuses : versions.map(() => "applied" as const);
-              resolve({
-                ok: true,
-                version: versions.reduce((newest, version) => Math.max(newest, version), 0),
-                versions,
-                statuses,
-                duplicate: answer.outcome === "duplicate",
-              });
+              resolve(stored(answer.versions, answer.statuses, false));
               return;
-            }
+            case "duplicate":
+              storedStatuses(room.docId, answer.versions).then(
+                (statuses) => resolve(stored(answer.versions, statuses, true)),
+                reject,
+              );
+              return;
             case "refused":
               resolve({ ok: false, ...answer.refusal, version: answer.version });
               return;
@@ -56,6 +51,14 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
         },
       });
     });
+  }
+
+  /** What became of operations that were in the log already. */
+  async function storedStatuses(docId: string, versions: readonly number[]): Promise<OperationStatus[]> {
+    const rows = await store.operations.byVersion(docId, Math.min(...versions), Math.max(...versions));
+    const byVersion = new Map(rows.map((row) => [row.version, row.status]));
+    // Archived ones are settled.
+    return versions.map((version) => byVersion.get(version) ?? "applied");
   }
 
   return {
@@ -79,6 +82,12 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       const ops = replacement(room.state.elements, request.elements, newId);
       if (ops.length === 0) return { ok: true, version, versions: [], statuses: [], duplicate: false };
       return submit(room, request, { ops, base: version, exactly: version });
+    },
+
+    async resolve(docId, request) {
+      const room = await registry.open(docId);
+      if (room === undefined) return { ok: false, refusal: { code: gone.code, message: gone.message } };
+      return room.resolve(request);
     },
 
     async content(docId) {
@@ -106,6 +115,15 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       );
     },
   };
+}
+
+function stored(
+  versions: readonly number[],
+  statuses: readonly OperationStatus[],
+  duplicate: boolean,
+): EditResult {
+  const version = versions.reduce((newest, each) => Math.max(newest, each), 0);
+  return { ok: true, version, versions, statuses, duplicate };
 }
 
 /** The operations that turn one content into another: deletions first, so that limits of size hold on the way. */

@@ -3,6 +3,7 @@ import type { Properties } from "../../shared/document/json.ts";
 import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
 import type { SessionInfo } from "../../shared/protocol/messages.ts";
 import type { DocumentRecord, Origin } from "../store/store.ts";
+import type { ResolveRequest, ResolveResult } from "./resolving.ts";
 import type { Refusal } from "./submission.ts";
 
 export interface EditRequest {
@@ -55,6 +56,8 @@ export interface DocumentEdits {
   submit(docId: string, request: SubmitRequest): Promise<EditResult>;
   /** Replaces the whole content by one atomic batch. */
   replaceContent(docId: string, request: ReplaceRequest): Promise<EditResult>;
+  /** Resolves a conflict record; resolves when that is durably committed or refused. */
+  resolve(docId: string, request: ResolveRequest): Promise<ResolveResult>;
   /** The content at, or after, the version that was committed when this was called. Undefined: no such document. */
   content(docId: string): Promise<EncodedContent | undefined>;
   /** Metadata, permissions or state changed, or the document is purged: tells the rooms of all instances. */

@@ -9,8 +9,8 @@
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
  * are closed, come back with `since`, and the next room judges that.
  */
-import { commitDraft, type Decision, Draft, decide } from "../../shared/document/decide.ts";
-import type { SequencedOperation } from "../../shared/document/operation.ts";
+import { commitDraft, Draft, decide } from "../../shared/document/decide.ts";
+import type { Author, SequencedOperation } from "../../shared/document/operation.ts";
 import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { CommitOutcome } from "../commit/group-commit.ts";
@@ -31,18 +31,29 @@ import { EncodedCache, type EncodedState } from "./encoded-state.ts";
 import { encodeFrame } from "./frame.ts";
 import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
 import type { CloseReason, Member } from "./member.ts";
+import { RoomPast } from "./past.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
+import { composeResolve } from "./resolve.ts";
+import { type ResolveRequest, type ResolveResult, resolveConflict } from "./resolving.ts";
 import { restoreState } from "./restore.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
-import { type DecidedEntry, type Proposal, SubmitQueue, type SubmitRoom } from "./submit.ts";
+import {
+  type DecidedEntry,
+  type Proposal,
+  type RoomDecision,
+  SubmitQueue,
+  type SubmitRoom,
+} from "./submit.ts";
 import { Tail } from "./tail.ts";
 import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "./wire.ts";
 
 /** Bytes of one read of the log. */
 const catchUpBytes = 1024 * 1024;
+/** When a read of the past failed. */
+const readAgainMs = 250;
 
 interface Advance {
   readonly operation: SequencedOperation;
@@ -58,6 +69,7 @@ export class Room implements SubmitRoom, SnapshotSource {
   readonly #queue: SubmitQueue;
   readonly #presence: RoomPresence;
   readonly #conflicts: RoomConflicts;
+  readonly #past: RoomPast;
   readonly #encodings: EncodedCache;
   readonly #snapshots: SnapshotWriter;
   // Whoever started them: submits that waited for what they read are decided afterwards (`pump` comes a turn later,
@@ -92,14 +104,23 @@ export class Room implements SubmitRoom, SnapshotSource {
       frameMs: services.config.presence.frameMs,
       publish: services.publish,
     });
-    this.#conflicts = new RoomConflicts(loaded.recentConflicts, {
+    this.#conflicts = new RoomConflicts(loaded, {
+      docId: this.docId,
+      store: services.store,
       newId: services.newId,
       nowMs: services.nowMs,
-      read: (ids) => services.store.conflicts.getMany(this.docId, ids),
+      version: () => this.#state.version,
+      reach: () => this.#reach(),
       broadcast: (text) => this.#broadcast(text),
       onReady: () => this.#queue.pump(),
     });
-    this.#conflicts.clock(loaded.now);
+    this.#past = new RoomPast({
+      docId: this.docId,
+      store: services.store,
+      state: this.#state,
+      tail: this.#tail,
+      heldBack: this.#conflicts.heldBack,
+    });
     this.#snapshots = new SnapshotWriter({
       source: this,
       store: services.store,
@@ -117,7 +138,9 @@ export class Room implements SubmitRoom, SnapshotSource {
       onRefuse: (code) => services.metrics.rejects.inc({ code }),
     });
     for (const row of tail) {
-      applySequenced(this.#state, decodeSequenced(row));
+      const operation = decodeSequenced(row);
+      applySequenced(this.#state, operation);
+      this.#conflicts.heldBack.add(operation);
       this.#tail.push(encodeSequenced(row));
     }
     this.#snapshots.opened(snapshot?.version ?? 0);
@@ -168,16 +191,26 @@ export class Room implements SubmitRoom, SnapshotSource {
     return new Draft(this.#state);
   }
 
-  decide(draft: Draft, submission: Submission): Decision {
-    const { maxElements, maxDocumentBytes } = this.#services.config.limits;
+  decide(draft: Draft, submission: Submission): RoomDecision {
+    const { limits } = this.#services.config;
+    const { resolve, origin } = submission;
+    if (resolve !== undefined) {
+      return composeResolve(draft, resolve, {
+        waiting: this.#conflicts.heldBack.ofRecord(resolve.record.id),
+        past: this.#past,
+        user: origin.user,
+        newId: this.#services.newId,
+        limits,
+      });
+    }
     return decide(draft, {
       ops: submission.ops,
       base: submission.base ?? this.#state.version,
-      author: submission.origin,
-      policy:
-        submission.onConflict === "reject" || this.#document.conflictPolicy === "strict" ? "strict" : "lww",
+      author: origin,
+      policy: submission.onConflict === "reject" ? "strict" : this.#document.conflictPolicy,
       retainedFrom: this.#retainedFrom,
-      limits: { maxElements, maxDocumentBytes },
+      limits,
+      past: this.#past,
     });
   }
 
@@ -188,6 +221,7 @@ export class Room implements SubmitRoom, SnapshotSource {
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void {
     const { firstVersion, at, missed } = outcome;
     const { operations, conflicts: writes = [] } = proposal.batch;
+    const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
     const lastVersion = firstVersion + operations.length - 1;
     this.#services.metrics.operations.inc(operations.length);
     this.missed(missed);
@@ -198,9 +232,12 @@ export class Room implements SubmitRoom, SnapshotSource {
       const wires = operations.map((operation, index) =>
         encodeCommitted(this.docId, operation, firstVersion + index, at),
       );
+      operations.forEach((operation, index) => {
+        if (operation.status === "conflict") this.#heldBack(wires[index]);
+      });
       this.#sequenced(
         wires,
-        operations.map((operation) => operation.status),
+        operations.map(({ status, origin }) => ({ status, user: origin.user, client: origin.client })),
       );
       this.#services.publish({
         kind: "operations",
@@ -215,11 +252,14 @@ export class Room implements SubmitRoom, SnapshotSource {
       this.#services.publish({ kind: "change", docId: this.docId });
     }
     this.#conflicts.clock(at);
-    this.#conflicts.committed(this.docId, writes, at);
+    this.#conflicts.committed(writes, resolves, at);
+    // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
+    if (resolves.length > 0) this.#services.publish({ kind: "change", docId: this.docId });
     this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
     if (outcome.revision > this.#revision) {
       // Ours were the records; a step beyond them is somebody else's, to be read.
-      if (outcome.revision === this.#revision + writes.length) this.#revision = outcome.revision;
+      if (outcome.revision === this.#revision + writes.length + resolves.length)
+        this.#revision = outcome.revision;
       else this.#lookUp(this.#refreshing);
     }
   }
@@ -253,6 +293,40 @@ export class Room implements SubmitRoom, SnapshotSource {
     // The memory was cut; what is older than it can only be judged as too old a base.
     this.#retainedFrom = Math.max(this.#retainedFrom, from);
     this.#queue.pump();
+  }
+
+  readPast(version: number, author: Author): void {
+    this.#past.read(version, author).then(
+      () => this.#queue.pump(),
+      (cause: unknown) => {
+        this.#log.warn({ err: cause, version }, "could not read an earlier state");
+        setTimeout(() => this.#queue.pump(), readAgainMs);
+      },
+    );
+  }
+
+  resolvedElsewhere(conflictId: string): void {
+    this.#conflicts.heard([conflictId]);
+  }
+
+  /** Rejects with `StoreUnavailable`. */
+  async resolve(request: ResolveRequest): Promise<ResolveResult> {
+    this.#uses += 1;
+    try {
+      return await resolveConflict(this, this.#services.store, request);
+    } finally {
+      this.#uses -= 1;
+    }
+  }
+
+  /** The record, where it is unresolved or was lately. */
+  conflict(id: string) {
+    return this.#conflicts.get(id);
+  }
+
+  /** Reads anew what waits in records. */
+  lookAtConflicts(): Promise<void> {
+    return this.#conflicts.lookAgain();
   }
 
   // ---- news of other instances ---------------------------------------------------------------------------------
@@ -401,25 +475,34 @@ export class Room implements SubmitRoom, SnapshotSource {
     const records = new Set<string>();
     for (const { operation } of news) {
       applySequenced(this.#state, operation);
+      this.#conflicts.heldBack.add(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
     this.#sequenced(
       news.map(({ wire }) => wire),
-      news.map(({ operation }) => operation.status),
+      news.map(({ operation }) => operation),
     );
     this.#conflicts.heard(records);
   }
 
   /** The state has moved by these: tell everybody, and answer who submitted them. */
-  #sequenced(wires: readonly WireOperation[], statuses: readonly SequencedOperation["status"][]): void {
+  #sequenced(
+    wires: readonly WireOperation[],
+    by: readonly Pick<SequencedOperation, "status" | "user" | "client">[],
+  ): void {
     for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes))
       this.#broadcast(text);
     wires.forEach((wire, index) => {
       this.#tail.push(wire);
-      this.#queue.sequenced(wire.id, wire.version, statuses[index] ?? "applied");
+      const operation = by[index];
+      if (operation !== undefined) this.#queue.sequenced(wire.id, wire.version, operation.status, operation);
     });
     this.#queue.answerSequenced();
     this.#snapshots.advanced();
+  }
+
+  #heldBack(wire: WireOperation | undefined): void {
+    if (wire !== undefined) this.#conflicts.heldBack.add(JSON.parse(wire.text) as SequencedOperation);
   }
 
   #broadcast(text: string): void {
@@ -480,6 +563,9 @@ export class Room implements SubmitRoom, SnapshotSource {
       this.end("missing");
       return;
     }
+    // After the revision was read, so that what is known of records is not older than it.
+    if (revision > this.#revision) await this.#conflicts.lookAgain();
+    if (this.#ended) return;
     this.#locks = locks;
     this.#revision = Math.max(this.#revision, revision);
     const changed =

@@ -14,6 +14,7 @@ import type {
   Auth,
   Hello,
   PresenceState,
+  ResolveCommand,
   Result,
   Role,
   SessionInfo,
@@ -32,6 +33,7 @@ import type { Refusal } from "../room/submission.ts";
 import { type DocumentRecord, type Origin, StoreUnavailable } from "../store/store.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import { exceeds, PresenceIntake } from "./presence-intake.ts";
+import { answerResolve } from "./requests.ts";
 import type { SessionServices } from "./services.ts";
 import { SubmitIntake } from "./submit-intake.ts";
 import { sendWelcome, sessionLimits } from "./welcome.ts";
@@ -194,6 +196,9 @@ export class Session implements Member {
         return;
       case "auth":
         void this.#authenticate(message);
+        return;
+      case "resolve":
+        void this.#resolve(message);
         return;
       case "hello":
         this.close("protocolViolation");
@@ -415,6 +420,13 @@ export class Session implements Member {
       this.#services.log.warn({ err: cause }, "could not verify a token");
       fail("unavailable", "the token could not be verified now");
     }
+  }
+
+  async #resolve(command: ResolveCommand): Promise<void> {
+    const room = this.#room;
+    if (room === undefined) return;
+    const { log } = this.#services;
+    this.#send(await answerResolve(command, { room, origin: this.#origin, authorise: this.#authorise, log }));
   }
 
   #watchExpiry(): void {

@@ -4,10 +4,10 @@
  */
 import { z } from "zod";
 import { isUuid } from "../document/identifier.ts";
-import { checkJson, isText, maxJsonDepth } from "../document/json.ts";
+import { checkJson, isText, maxJsonDepth, type Properties } from "../document/json.ts";
 import type { Operation } from "../document/operation.ts";
 import { readOperation } from "../document/operation.ts";
-import type { Auth, Hello, Ping, PresenceUpdate, Submit } from "./messages.ts";
+import type { Auth, Hello, Ping, PresenceUpdate, ResolveCommand, Submit } from "./messages.ts";
 
 /** Operation ids of `hello.pending`. */
 export const maxPending = 1_000;
@@ -48,10 +48,33 @@ const ping = z.object({
 });
 const auth = z.object({ type: z.literal("auth"), requestId: requestIdSchema, token: z.string() });
 
-const small = { hello, presence, ping, auth };
+const nothing = "00000000-0000-7000-8000-000000000000";
+/** What a conflict is resolved to: names and values as an operation's. */
+export const resolveChoiceSchema = z.union([
+  z.enum(["current", "incoming"]),
+  z
+    .looseObject({ set: z.unknown().optional(), unset: z.unknown().optional() })
+    .superRefine(({ set, unset }, context) => {
+      const read = readOperation({ id: nothing, type: "update", element: "x", set, unset });
+      if (!read.ok) context.addIssue({ code: "custom", path: read.path.split("."), message: read.message });
+    })
+    .transform(({ set, unset }) => ({
+      ...(set === undefined ? {} : { set: set as Properties }),
+      ...(unset === undefined ? {} : { unset: unset as string[] }),
+    })),
+]);
+const resolve = z.object({
+  type: z.literal("resolve"),
+  requestId: requestIdSchema,
+  conflictId: uuid,
+  choose: resolveChoiceSchema,
+  base: version.optional(),
+});
+
+const small = { hello, presence, ping, auth, resolve };
 
 export type ReadMessage =
-  | { readonly ok: true; readonly message: Hello | PresenceUpdate | Ping | Auth }
+  | { readonly ok: true; readonly message: Hello | PresenceUpdate | Ping | Auth | ResolveCommand }
   | {
       readonly ok: true;
       readonly message: {
@@ -76,7 +99,8 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
     return { ok: false, message: "type: unknown message type" };
   }
   const parsed = small[type as keyof typeof small].safeParse(value);
-  if (parsed.success) return { ok: true, message: parsed.data as Hello | PresenceUpdate | Ping | Auth };
+  if (parsed.success)
+    return { ok: true, message: parsed.data as Hello | PresenceUpdate | Ping | Auth | ResolveCommand };
   const issue = parsed.error.issues[0];
   const named = requestIdSchema.safeParse(value.requestId);
   const answered = named.success ? { requestId: named.data } : {};
