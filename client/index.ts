@@ -1,5 +1,6 @@
 /** The AetherFlow StateSync SDK, for browsers and Node.js: `openDocument` is where everything begins. */
 export type { Json, Properties } from "../shared/document/json.ts";
+export { merge } from "../shared/document/merge.ts";
 export type { Operation, OperationType, SequencedOperation } from "../shared/document/operation.ts";
 export type { ErrorCode } from "../shared/protocol/codes.ts";
 export type {

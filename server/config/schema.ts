@@ -73,7 +73,7 @@ const manager = z
     cleanupInterval: duration("5m", "1s", "1d", "How often what ended (locks, leases, sessions) is swept."),
     autoResolveConflicts: flag(
       true,
-      "New documents get the conflict policy `lww`. `false` (policy `manual`) is not available yet.",
+      "New documents get the conflict policy `lww`; `false`: `manual`, where collisions wait for somebody to choose.",
     ),
   })
   .transform(({ lockTimeout, cleanupInterval, ...rest }) => ({

@@ -8,6 +8,7 @@ import { jsonSchemaTransform, type ZodTypeProvider } from "fastify-type-provider
 import type { z } from "zod";
 import { createRateLimit } from "../access/rate.ts";
 import { identifyCallers } from "./caller.ts";
+import { conflictRoutes } from "./conflicts.ts";
 import { contentRoutes } from "./content.ts";
 import { devTokenRoutes } from "./dev-token.ts";
 import { documentRoutes } from "./documents.ts";
@@ -93,6 +94,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       contentRoutes(v1, services);
       operationRoutes(v1, services);
       lockRoutes(v1, services);
+      conflictRoutes(v1, services);
       sessionRoutes(v1, services);
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);

@@ -52,7 +52,14 @@ export function documentRoutes(app: App, services: HttpServices): void {
       const { elements, id = newId(), ...fields } = request.body;
       const problem = elements === undefined ? undefined : elementsProblem(elements);
       if (problem !== undefined) throw invalidElements(problem);
-      const created = await store.documents.create({ ...present(fields), id, createdBy: caller.userId });
+      // `autoResolveConflicts: false`: people choose, unless the creator says otherwise.
+      const policy = config.manager.autoResolveConflicts ? "lww" : "manual";
+      const created = await store.documents.create({
+        conflictPolicy: policy,
+        ...present(fields),
+        id,
+        createdBy: caller.userId,
+      });
       if (created.outcome === "taken")
         throw new Problem({ code: "taken", detail: "a document with this id exists" });
       let { document } = created;

@@ -10,11 +10,7 @@ import {
   type Properties,
 } from "../../shared/document/json.ts";
 import { operationStatuses, operationTypes } from "../../shared/document/operation.ts";
-import {
-  conflictPolicies,
-  documentTypes,
-  supportedConflictPolicies,
-} from "../../shared/protocol/messages.ts";
+import { conflictPolicies, documentTypes } from "../../shared/protocol/messages.ts";
 import { lockElementSchema, ttlMsSchema } from "../../shared/protocol/read.ts";
 import { userIdSchema } from "../access/tokens.ts";
 
@@ -34,10 +30,6 @@ const maxDescription = 10_000;
 const maxPropertiesBytes = 64 * 1024;
 
 const people = z.array(userIdSchema).max(maxPeople);
-
-const policySchema = z.enum(conflictPolicies).refine((policy) => supportedConflictPolicies.includes(policy), {
-  error: `this version has only the policies ${supportedConflictPolicies.join(" and ")}`,
-});
 
 // Own checks instead of `z.record`, which drops a `__proto__` in silence where it must be refused.
 const propertiesSchema = z
@@ -66,7 +58,7 @@ const permissions = {
   editors: people,
   viewers: people,
   public: z.boolean(),
-  conflictPolicy: policySchema,
+  conflictPolicy: z.enum(conflictPolicies),
 };
 
 /** `{[element id]: properties}`; only its outline is checked here, `elementsProblem` checks the whole. */
@@ -236,6 +228,24 @@ export const operationSchema = z
   .meta({
     description: "A sequenced operation, with those of `props set unset append splice extra` that it has.",
   });
+
+export const conflictSchema = z
+  .object({
+    id: docIdSchema,
+    element: z.string(),
+    properties: z.array(z.string()).meta({ description: "Empty: the whole element." }),
+    operations: z.array(z.string()).meta({ description: "Ids, the newest 100." }),
+    resolution: z.enum(["lww", "merge", "manual"]),
+    createdAt: dateTime,
+    resolvedAt: dateTime.nullable(),
+    resolvedBy: z.string().nullable(),
+    description: z.string(),
+  })
+  .meta({ description: "A conflict record; unresolved: `resolvedAt` and `resolvedBy` are null." });
+
+export const conflictWithOperationsSchema = conflictSchema
+  .extend({ operations: z.array(operationSchema) })
+  .meta({ description: "A conflict record with its operations, in order." });
 
 export const sessionSchema = z.object({
   sessionId: z.string(),

@@ -10,14 +10,14 @@ export function encodeForCommit(
   records: ReadonlyMap<string, string>,
 ): CommitOperation[] {
   const { origin } = entry.submission;
-  return decision.operations.map(({ operation, base }) => {
-    const conflict = records.get(operation.id);
+  return decision.operations.map(({ operation, base, outcome }) => {
+    const conflict = decision.resolution?.resolve.conflictId ?? records.get(operation.id);
     return {
       id: operation.id,
       type: operation.type,
       element: operation.element,
       base,
-      status: "applied",
+      status: outcome === "held" ? "conflict" : "applied",
       data: encodeEffect(operation),
       origin,
       ...(conflict === undefined ? {} : { conflict }),

@@ -1,7 +1,7 @@
 /** Edits without a socket, over the same rooms, rules, log and fan-out as those of sessions. */
 import type { Properties } from "../../shared/document/json.ts";
 import { jsonEqual } from "../../shared/document/json.ts";
-import type { Operation } from "../../shared/document/operation.ts";
+import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
 import type { SessionInfo } from "../../shared/protocol/messages.ts";
 import type { DocumentEdits, EditRequest, EditResult } from "./edits.ts";
 import { lockInfo } from "./lock-info.ts";
@@ -22,7 +22,7 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
     { origin, authorise }: EditRequest,
     submission: Pick<Submission, "ops" | "base" | "onConflict" | "exactly">,
   ): Promise<EditResult> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       room.submit({
         ...submission,
         origin,
@@ -31,19 +31,14 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
         answer(answer) {
           switch (answer.outcome) {
             case "sequenced":
-            case "duplicate": {
-              const { versions } = answer;
-              const statuses =
-                answer.outcome === "sequenced" ? answer.statuses : versions.map(() => "applied" as const);
-              resolve({
-                ok: true,
-                version: versions.reduce((newest, version) => Math.max(newest, version), 0),
-                versions,
-                statuses,
-                duplicate: answer.outcome === "duplicate",
-              });
+              resolve(stored(answer.versions, answer.statuses, false));
               return;
-            }
+            case "duplicate":
+              storedStatuses(room.docId, answer.versions).then(
+                (statuses) => resolve(stored(answer.versions, statuses, true)),
+                reject,
+              );
+              return;
             case "refused":
               resolve({ ok: false, ...answer.refusal, version: answer.version });
               return;
@@ -67,6 +62,14 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
     services.publish({ kind: "change", docId });
   }
 
+  /** What became of operations that were in the log already. */
+  async function storedStatuses(docId: string, versions: readonly number[]): Promise<OperationStatus[]> {
+    const rows = await store.operations.byVersion(docId, Math.min(...versions), Math.max(...versions));
+    const byVersion = new Map(rows.map((row) => [row.version, row.status]));
+    // Archived ones are settled.
+    return versions.map((version) => byVersion.get(version) ?? "applied");
+  }
+
   return {
     async submit(docId, request) {
       const room = await registry.open(docId);
@@ -88,6 +91,12 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       const ops = replacement(room.state.elements, request.elements, newId);
       if (ops.length === 0) return { ok: true, version, versions: [], statuses: [], duplicate: false };
       return submit(room, request, { ops, base: version, exactly: version });
+    },
+
+    async resolve(docId, request) {
+      const room = await registry.open(docId);
+      if (room === undefined) return { ok: false, refusal: { code: gone.code, message: gone.message } };
+      return room.resolve(request);
     },
 
     async content(docId) {
@@ -144,6 +153,15 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       );
     },
   };
+}
+
+function stored(
+  versions: readonly number[],
+  statuses: readonly OperationStatus[],
+  duplicate: boolean,
+): EditResult {
+  const version = versions.reduce((newest, each) => Math.max(newest, each), 0);
+  return { ok: true, version, versions, statuses, duplicate };
 }
 
 /** The operations that turn one content into another: deletions first, so that limits of size hold on the way. */

@@ -4,6 +4,7 @@ import type { Operation, OperationStatus } from "../../shared/document/operation
 import type { LockInfo, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { DocumentRecord, Origin } from "../store/store.ts";
 import type { LockAnswer, ReleaseRequest, TakeRequest } from "./lock-requests.ts";
+import type { ResolveRequest, ResolveResult } from "./resolving.ts";
 import type { Refusal } from "./submission.ts";
 
 export interface EditRequest {
@@ -56,6 +57,8 @@ export interface DocumentEdits {
   submit(docId: string, request: SubmitRequest): Promise<EditResult>;
   /** Replaces the whole content by one atomic batch. */
   replaceContent(docId: string, request: ReplaceRequest): Promise<EditResult>;
+  /** Resolves a conflict record; resolves when that is durably committed or refused. */
+  resolve(docId: string, request: ResolveRequest): Promise<ResolveResult>;
   /** The content at, or after, the version that was committed when this was called. Undefined: no such document. */
   content(docId: string): Promise<EncodedContent | undefined>;
   /** The document is new or purged: tells the rooms of all instances. */

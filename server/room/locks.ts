@@ -36,6 +36,8 @@ export interface RoomLocksOptions {
   readonly version: () => number;
   /** The state lacks operations that a frame has to wait for. */
   readonly onBehind: () => void;
+  /** A read found the revision grown, perhaps by conflict records: they are looked at before it counts as known. */
+  readonly onGrown: () => Promise<void>;
   /** After each read. */
   readonly onRead: () => void;
   /** Names of the users whose sessions are known, by user id. */
@@ -115,7 +117,7 @@ export class RoomLocks {
     { user, client, lockClient = client }: Origin,
     ops: readonly { readonly element: string }[],
   ): LockRecord | undefined {
-    if (this.#held.length === 0) return undefined;
+    if (this.#held.length === 0 || ops.length === 0) return undefined;
     return this.#held.find(
       ({ lock }) =>
         (lock.user !== user || lock.client !== lockClient) &&
@@ -220,6 +222,7 @@ export class RoomLocks {
       if (waitMs > 0) await delay(waitMs);
       this.#readAtMs = monotonicMs();
       const list = await store.list(docId);
+      if (list.revision > this.#revision) await this.#options.onGrown();
       // One that is older than a change of our own was read before it.
       if (list.revision < this.#revision || this.#closed) return;
       this.#take(list);

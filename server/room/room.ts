@@ -9,8 +9,8 @@
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
  * are closed, come back with `since`, and the next room judges that.
  */
-import { commitDraft, type Decision, Draft, decide } from "../../shared/document/decide.ts";
-import type { SequencedOperation } from "../../shared/document/operation.ts";
+import { commitDraft, Draft, decide } from "../../shared/document/decide.ts";
+import type { Author, SequencedOperation } from "../../shared/document/operation.ts";
 import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { CommitOutcome } from "../commit/group-commit.ts";
@@ -32,17 +32,28 @@ import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
 import { endLostLocks, type LockRoom } from "./lock-requests.ts";
 import { RoomLocks } from "./locks.ts";
 import type { CloseReason, Member } from "./member.ts";
+import { RoomPast } from "./past.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
+import { composeResolve } from "./resolve.ts";
+import { type ResolveRequest, type ResolveResult, resolveConflict } from "./resolving.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
-import { type DecidedEntry, type Proposal, SubmitQueue, type SubmitRoom } from "./submit.ts";
+import {
+  type DecidedEntry,
+  type Proposal,
+  type RoomDecision,
+  SubmitQueue,
+  type SubmitRoom,
+} from "./submit.ts";
 import { Tail } from "./tail.ts";
 import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "./wire.ts";
 
 /** Bytes of one read of the log. */
 const catchUpBytes = 1024 * 1024;
+/** When a read of the past failed. */
+const readAgainMs = 250;
 
 interface Advance {
   readonly operation: SequencedOperation;
@@ -59,6 +70,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly #queue: SubmitQueue;
   readonly #presence: RoomPresence;
   readonly #conflicts: RoomConflicts;
+  readonly #past: RoomPast;
   readonly #encodings: EncodedCache;
   readonly #snapshots: SnapshotWriter;
   // Whoever started them: submits that waited for what they read are decided afterwards (`pump` comes a turn later,
@@ -103,6 +115,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         sweep: (docId) => services.lockSweep.sweep(docId),
         version: () => this.#state.version,
         onBehind: () => this.#lookUp(this.#catchingUp),
+        onGrown: () => this.#conflicts.lookAgain(),
         onRead: () => this.#queue.pump(),
         names: () => this.#presence.names(),
         broadcast: (text) => this.#broadcast(text),
@@ -111,14 +124,23 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         monotonicMs: () => performance.now(),
       },
     );
-    this.#conflicts = new RoomConflicts(loaded.recentConflicts, {
+    this.#conflicts = new RoomConflicts(loaded, {
+      docId: this.docId,
+      store: services.store,
       newId: services.newId,
       nowMs: services.nowMs,
-      read: (ids) => services.store.conflicts.getMany(this.docId, ids),
+      version: () => this.#state.version,
+      reach: () => this.#reach(),
       broadcast: (text) => this.#broadcast(text),
       onReady: () => this.#queue.pump(),
     });
-    this.#conflicts.clock(loaded.now);
+    this.#past = new RoomPast({
+      docId: this.docId,
+      store: services.store,
+      state: this.#state,
+      tail: this.#tail,
+      heldBack: this.#conflicts.heldBack,
+    });
     this.#snapshots = new SnapshotWriter({
       source: this,
       store: services.store,
@@ -136,7 +158,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       onRefuse: (code) => services.metrics.rejects.inc({ code }),
     });
     for (const row of tail) {
-      applySequenced(this.#state, decodeSequenced(row));
+      const operation = decodeSequenced(row);
+      applySequenced(this.#state, operation);
+      this.#conflicts.heldBack.add(operation);
       this.#tail.push(encodeSequenced(row));
     }
     this.#snapshots.opened(snapshot?.version ?? 0);
@@ -184,16 +208,26 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     return new Draft(this.#state);
   }
 
-  decide(draft: Draft, submission: Submission): Decision {
-    const { maxElements, maxDocumentBytes } = this.#services.config.limits;
+  decide(draft: Draft, submission: Submission): RoomDecision {
+    const { limits } = this.#services.config;
+    const { resolve, origin } = submission;
+    if (resolve !== undefined) {
+      return composeResolve(draft, resolve, {
+        waiting: this.#conflicts.heldBack.ofRecord(resolve.record.id),
+        past: this.#past,
+        user: origin.user,
+        newId: this.#services.newId,
+        limits,
+      });
+    }
     return decide(draft, {
       ops: submission.ops,
       base: submission.base ?? this.#state.version,
-      author: submission.origin,
-      policy:
-        submission.onConflict === "reject" || this.#document.conflictPolicy === "strict" ? "strict" : "lww",
+      author: origin,
+      policy: submission.onConflict === "reject" ? "strict" : this.#document.conflictPolicy,
       retainedFrom: this.#retainedFrom,
-      limits: { maxElements, maxDocumentBytes },
+      limits,
+      past: this.#past,
     });
   }
 
@@ -204,6 +238,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void {
     const { firstVersion, at, missed } = outcome;
     const { operations, conflicts: writes = [] } = proposal.batch;
+    const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
     const lastVersion = firstVersion + operations.length - 1;
     this.#services.metrics.operations.inc(operations.length);
     this.missed(missed);
@@ -214,9 +249,12 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       const wires = operations.map((operation, index) =>
         encodeCommitted(this.docId, operation, firstVersion + index, at),
       );
+      operations.forEach((operation, index) => {
+        if (operation.status === "conflict") this.#heldBack(wires[index]);
+      });
       this.#sequenced(
         wires,
-        operations.map((operation) => operation.status),
+        operations.map(({ status, origin }) => ({ status, user: origin.user, client: origin.client })),
       );
       this.#services.publish({
         kind: "operations",
@@ -231,9 +269,11 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       this.#services.publish({ kind: "change", docId: this.docId });
     }
     this.#conflicts.clock(at);
-    this.#conflicts.committed(this.docId, writes, at);
+    this.#conflicts.committed(writes, resolves, at);
+    // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
+    if (resolves.length > 0) this.#services.publish({ kind: "change", docId: this.docId });
     this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
-    this.locks.counted(outcome.revision, writes.length);
+    this.locks.counted(outcome.revision, writes.length + resolves.length);
   }
 
   missed({ operations, complete }: Missed): void {
@@ -260,6 +300,40 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     // The memory was cut; what is older than it can only be judged as too old a base.
     this.#retainedFrom = Math.max(this.#retainedFrom, from);
     this.#queue.pump();
+  }
+
+  readPast(version: number, author: Author): void {
+    this.#past.read(version, author).then(
+      () => this.#queue.pump(),
+      (cause: unknown) => {
+        this.#log.warn({ err: cause, version }, "could not read an earlier state");
+        setTimeout(() => this.#queue.pump(), readAgainMs);
+      },
+    );
+  }
+
+  resolvedElsewhere(conflictId: string): void {
+    this.#conflicts.heard([conflictId]);
+  }
+
+  /** Rejects with `StoreUnavailable`. */
+  async resolve(request: ResolveRequest): Promise<ResolveResult> {
+    this.#uses += 1;
+    try {
+      return await resolveConflict(this, this.#services.store, request);
+    } finally {
+      this.#uses -= 1;
+    }
+  }
+
+  /** The record, where it is unresolved or was lately. */
+  conflict(id: string) {
+    return this.#conflicts.get(id);
+  }
+
+  /** Reads anew what waits in records. */
+  lookAtConflicts(): Promise<void> {
+    return this.#conflicts.lookAgain();
   }
 
   // ---- news of other instances ---------------------------------------------------------------------------------
@@ -417,26 +491,35 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     const records = new Set<string>();
     for (const { operation } of news) {
       applySequenced(this.#state, operation);
+      this.#conflicts.heldBack.add(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
     this.#sequenced(
       news.map(({ wire }) => wire),
-      news.map(({ operation }) => operation.status),
+      news.map(({ operation }) => operation),
     );
     this.#conflicts.heard(records);
   }
 
   /** The state has moved by these: tell everybody, and answer who submitted them. */
-  #sequenced(wires: readonly WireOperation[], statuses: readonly SequencedOperation["status"][]): void {
+  #sequenced(
+    wires: readonly WireOperation[],
+    by: readonly Pick<SequencedOperation, "status" | "user" | "client">[],
+  ): void {
     for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes))
       this.#broadcast(text);
     wires.forEach((wire, index) => {
       this.#tail.push(wire);
-      this.#queue.sequenced(wire.id, wire.version, statuses[index] ?? "applied");
+      const operation = by[index];
+      if (operation !== undefined) this.#queue.sequenced(wire.id, wire.version, operation.status, operation);
     });
     this.#queue.answerSequenced();
     this.locks.advanced();
     this.#snapshots.advanced();
+  }
+
+  #heldBack(wire: WireOperation | undefined): void {
+    if (wire !== undefined) this.#conflicts.heldBack.add(JSON.parse(wire.text) as SequencedOperation);
   }
 
   #broadcast(text: string): void {

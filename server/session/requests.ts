@@ -4,16 +4,18 @@
  * Those that change the document are handled one after the other, in the order in which they came, and one that gives
  * something up (a release) after the submits that came before it: two connections to the database keep no order.
  */
-import type { Auth, LockCommand, Result } from "../../shared/protocol/messages.ts";
+import type { Auth, LockCommand, ResolveCommand, Result } from "../../shared/protocol/messages.ts";
 import type { Identity } from "../access/identity.ts";
 import type { RateLimit } from "../access/rate.ts";
 import type { Tokens } from "../access/tokens.ts";
 import type { Config } from "../config.ts";
 import type { Logger } from "../observability/log.ts";
+import { conflictInfo } from "../room/conflicts.ts";
 import { type LockCaller, type LockRoom, releaseLock, takeLock } from "../room/lock-requests.ts";
+import type { ResolveRequest, ResolveResult } from "../room/resolving.ts";
 
 /** Every message that is answered by a `result`. */
-export type RequestMessage = Auth | LockCommand;
+export type RequestMessage = Auth | LockCommand | ResolveCommand;
 
 /** What a `result` says beside its `requestId`. */
 type Fields<T> = T extends Result ? Omit<T, "type" | "requestId"> : never;
@@ -26,10 +28,15 @@ export interface Requester extends LockCaller {
   identified(identity: Identity): void;
 }
 
+/** What requests need of the session's room. */
+export interface RequestRoom extends LockRoom {
+  resolve(request: ResolveRequest): Promise<ResolveResult>;
+}
+
 export interface RequestsOptions {
   readonly session: Requester;
   /** Undefined: it has ended. */
-  readonly room: () => LockRoom | undefined;
+  readonly room: () => RequestRoom | undefined;
   /** Resolves when the submits received so far are answered. */
   readonly submitsAnswered: () => Promise<void>;
   readonly tokens: Tokens;
@@ -65,6 +72,7 @@ export class Requests {
     this.#handlers = {
       auth: (message) => this.#authenticate(message),
       lock: (message) => this.#limit() ?? this.#inTurn((room) => this.#lock(room, message)),
+      resolve: (message) => this.#limit() ?? this.#inTurn((room) => this.#resolve(room, message)),
     };
   }
 
@@ -121,8 +129,24 @@ export class Requests {
     return takeLock(room, { ...caller, element, ttlMs, renewOnly, maxPerAuthor: limits.locksPerAuthor });
   }
 
+  async #resolve(room: RequestRoom, { conflictId, choose, base }: ResolveCommand): Promise<RequestAnswer> {
+    const { origin, authorise } = this.#options.session;
+    const { client, ...rest } = origin;
+    const resolved = await room.resolve({
+      conflictId,
+      choose,
+      ...(base === undefined ? {} : { base }),
+      // The server composes the operations; the locks of whoever asked count.
+      origin: { ...rest, client: "server", lockClient: client },
+      authorise,
+    });
+    return resolved.ok
+      ? { ok: true, conflict: conflictInfo(resolved.conflict) }
+      : { ok: false, ...resolved.refusal };
+  }
+
   /** After what came before it; not at all when its answer is due by then. */
-  #inTurn(handle: (room: LockRoom) => Promise<RequestAnswer>): Promise<RequestAnswer> {
+  #inTurn(handle: (room: RequestRoom) => Promise<RequestAnswer>): Promise<RequestAnswer> {
     const cameAt = performance.now();
     const answer = this.#turn.then(() => {
       const room = this.#options.room();

@@ -215,6 +215,7 @@ export class Session implements Member, Requester {
         return;
       case "auth":
       case "lock":
+      case "resolve":
         this.#requests.receive(message);
         return;
       case "hello":

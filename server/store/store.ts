@@ -182,8 +182,10 @@ export interface LoadedDocument {
   readonly snapshot: Snapshot | undefined;
   /** The log after the snapshot, in order, up to `document.version`. */
   readonly tail: readonly StoredOperation[];
-  /** Conflict records whose last collision is at most 10 s old, for joining. */
+  /** Conflict records that a collision may join: the last was at most 10 s ago, or they are unresolved. */
   readonly recentConflicts: readonly ConflictRecord[];
+  /** Operations that wait in unresolved records, in order. */
+  readonly heldBack: readonly StoredOperation[];
   /** The lowest version that is still in the live log; `document.version + 1` when none is. */
   readonly retainedFrom: number;
   readonly now: string;

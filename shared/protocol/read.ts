@@ -4,10 +4,10 @@
  */
 import { z } from "zod";
 import { isElementId, isUuid } from "../document/identifier.ts";
-import { checkJson, isText, maxJsonDepth } from "../document/json.ts";
+import { checkJson, isText, maxJsonDepth, type Properties } from "../document/json.ts";
 import type { Operation } from "../document/operation.ts";
 import { readOperation } from "../document/operation.ts";
-import type { Auth, Hello, LockCommand, Ping, PresenceUpdate, Submit } from "./messages.ts";
+import type { Auth, Hello, LockCommand, Ping, PresenceUpdate, ResolveCommand, Submit } from "./messages.ts";
 
 /** Operation ids of `hello.pending`. */
 export const maxPending = 1_000;
@@ -59,8 +59,31 @@ const lock = z.object({
   ttlMs: ttlMsSchema.optional(),
 });
 
-const small = { hello, presence, ping, auth, lock };
-type Small = Hello | PresenceUpdate | Ping | Auth | LockCommand;
+const nothing = "00000000-0000-7000-8000-000000000000";
+/** What a conflict is resolved to: names and values as an operation's. */
+export const resolveChoiceSchema = z.union([
+  z.enum(["current", "incoming"]),
+  z
+    .looseObject({ set: z.unknown().optional(), unset: z.unknown().optional() })
+    .superRefine(({ set, unset }, context) => {
+      const read = readOperation({ id: nothing, type: "update", element: "x", set, unset });
+      if (!read.ok) context.addIssue({ code: "custom", path: read.path.split("."), message: read.message });
+    })
+    .transform(({ set, unset }) => ({
+      ...(set === undefined ? {} : { set: set as Properties }),
+      ...(unset === undefined ? {} : { unset: unset as string[] }),
+    })),
+]);
+const resolve = z.object({
+  type: z.literal("resolve"),
+  requestId: requestIdSchema,
+  conflictId: uuid,
+  choose: resolveChoiceSchema,
+  base: version.optional(),
+});
+
+const small = { hello, presence, ping, auth, lock, resolve };
+type Small = Hello | PresenceUpdate | Ping | Auth | LockCommand | ResolveCommand;
 
 export type ReadMessage =
   | { readonly ok: true; readonly message: Small }

@@ -257,7 +257,7 @@ export class ModelServer {
     });
     if (decision.outcome !== "accepted") {
       session.nextSeq += 1;
-      if (decision.outcome === "needs_log") throw new Error("the model keeps everything");
+      if (decision.outcome !== "refused") throw new Error("the model keeps everything");
       reject(decision.code, `${decision.message} ${JSON.stringify(decision.details)}`);
       return;
     }

@@ -157,6 +157,9 @@ describe("what every answer has", () => {
     expect(routes.sort()).toEqual(
       [
         "post /v1/documents",
+        "get /v1/documents/{docId}/conflicts",
+        "get /v1/documents/{docId}/conflicts/{conflictId}",
+        "post /v1/documents/{docId}/conflicts/{conflictId}/resolve",
         "get /v1/documents",
         "get /v1/documents/{docId}",
         "patch /v1/documents/{docId}",
@@ -227,6 +230,7 @@ describe("with parts that fail", () => {
     const fails = () => Promise.reject(failure);
     const edits: DocumentEdits = {
       submit: fails,
+      resolve: fails,
       replaceContent: fails,
       content: fails,
       sessions: fails,

@@ -90,6 +90,18 @@ const recentConflicts = {
     WHERE c.doc_id = $1 AND c.last_at > clock_timestamp() - interval '10 seconds' ORDER BY c.last_at`,
 };
 
+const heldBack = {
+  name: "load_held_back",
+  text: `SELECT ${operationColumns} FROM operations o
+    WHERE o.doc_id = $1 AND o.status <> 'applied' AND o.status = 'conflict' ORDER BY o.version`,
+};
+/** Read only where something is held back. */
+const unresolvedConflicts = {
+  name: "load_unresolved",
+  text: `SELECT ${conflictColumns} FROM conflicts c WHERE c.doc_id = $1 AND c.resolved_at IS NULL
+    ORDER BY c.created_at, c.id`,
+};
+
 type LoadRow = DocumentRecord & { retainedFrom: number; contentVersion: number; now: string };
 
 /** Snapshot, the log after it, locks and recent conflicts in one snapshot of the database; see `DocumentStore.load`. */
@@ -131,12 +143,16 @@ export function loadDocument(database: Database, docId: string): Promise<LoadedD
       ).rows;
       const locked = (await query<LockRecord>(locks, [docId])).rows;
       const recent = (await query<ConflictRecord>(recentConflicts, [docId])).rows;
+      const waiting = (await query<StoredOperation>(heldBack, [docId])).rows;
+      const unresolved =
+        waiting.length === 0 ? [] : (await query<ConflictRecord>(unresolvedConflicts, [docId])).rows;
       return {
         document,
         locks: locked.sort((a, b) => a.token - b.token),
         snapshot,
         tail: operations,
-        recentConflicts: recent,
+        recentConflicts: [...recent.filter(({ resolvedAt }) => resolvedAt !== null), ...unresolved],
+        heldBack: waiting,
         retainedFrom,
         now,
       };
