@@ -120,6 +120,7 @@ const limits = z.strictObject({
   maxSendBufferBytes: limit(8 * MiB, "Bytes that wait for one slow reader before it is closed with 4413."),
   locksPerAuthor: limit(1_000, "Active locks of one author in one document."),
   maxAssetBytes: limit(10 * MiB, "Largest asset."),
+  maxAssetsBytesPerDocument: limit(KiB * MiB, "All assets of one document together."),
   maxBodyBytes: limit(64 * MiB, "Largest body of PUT content and of document creation."),
 });
 

@@ -7,6 +7,7 @@ import { fastify } from "fastify";
 import { jsonSchemaTransform, type ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import { createRateLimit } from "../access/rate.ts";
+import { assetRoutes } from "./assets.ts";
 import { identifyCallers } from "./caller.ts";
 import { contentRoutes } from "./content.ts";
 import { devTokenRoutes } from "./dev-token.ts";
@@ -92,6 +93,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       contentRoutes(v1, services);
       operationRoutes(v1, services);
       sessionRoutes(v1, services);
+      await v1.register(async (scope) => assetRoutes(scope.withTypeProvider<ZodTypeProvider>(), services));
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);
       v1.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>

@@ -38,7 +38,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
   app.post(
     "/documents",
     {
-      config: { needsToken: true },
+      config: { needsToken: true, bodyLimitKey: "maxBodyBytes" },
       bodyLimit,
       schema: {
         summary: "Create a document",

@@ -187,6 +187,12 @@ export function elementsProblem(elements: {
   return undefined;
 }
 
+/** Raw bytes; only described, never checked. */
+export const binarySchema = z.unknown().meta({ type: "string", format: "binary" });
+
+/** An answer without a body. */
+export const emptySchema = z.null().meta({ description: "Done." });
+
 // ---- answers (for the OpenAPI document) --------------------------------------------------------------------
 
 const roleSchema = z.enum(["owner", "editor", "viewer"]);

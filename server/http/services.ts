@@ -9,7 +9,7 @@ import type { Store } from "../store/store.ts";
 /** What the routes work with. */
 export interface HttpServices {
   readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics">;
-  readonly store: Pick<Store, "documents" | "operations" | "stats">;
+  readonly store: Pick<Store, "documents" | "operations" | "assets" | "stats">;
   readonly edits: DocumentEdits;
   readonly tokens: Tokens;
   readonly metrics: Metrics;

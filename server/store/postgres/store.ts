@@ -5,6 +5,7 @@ import { uuidv7 } from "uuidv7";
 import { settings } from "../../../drizzle/settings.ts";
 import type { DatabasePool } from "../../database/pool.ts";
 import type { Store } from "../store.ts";
+import { createAssets } from "./assets.ts";
 import { commit } from "./commit.ts";
 import { createConflicts } from "./conflicts.ts";
 import { Database, refusing } from "./database.ts";
@@ -44,6 +45,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     conflicts: createConflicts(database),
     locks: createLocks(database, newId),
     snapshots: createSnapshots(database, newId),
+    assets: createAssets(database),
     sessions,
     commit: (batches, commitOptions) => commit(database, batches, commitOptions, sessions.isRecorded),
 
