@@ -33,6 +33,7 @@ const server = z.strictObject({
   port: integer(9002, 0, 65_535, "Port to listen on; 0 picks a free one."),
   instances: integer(1, 1, 64, "Server processes that share the port."),
   demo: flag(true, "Serve the demo client at `/`."),
+  docs: flag(true, "Serve the description of REST as a page at `/docs`."),
   migrate: flag(true, "Bring the database schema up to date at start."),
   trustProxy: flag(
     false,

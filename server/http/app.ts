@@ -4,15 +4,17 @@ import helmet from "@fastify/helmet";
 import fastifyStatic from "@fastify/static";
 import swagger from "@fastify/swagger";
 import { fastify } from "fastify";
-import { jsonSchemaTransform, type ZodTypeProvider } from "fastify-type-provider-zod";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import { createRateLimit } from "../access/rate.ts";
 import { assetRoutes } from "./assets.ts";
 import { identifyCallers } from "./caller.ts";
 import { contentRoutes } from "./content.ts";
 import { devTokenRoutes } from "./dev-token.ts";
+import { docsPage } from "./docs-page.ts";
 import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
+import { openApi } from "./openapi.ts";
 import { operationRoutes } from "./operations.ts";
 import { invalid } from "./problem.ts";
 import type { App } from "./route.ts";
@@ -69,15 +71,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
     exposedHeaders: ["etag", "location", "retry-after"],
     maxAge: 600,
   });
-  await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: { title: "AetherFlow StateSync", version: "1", description: "The REST side of the server." },
-      components: { securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
-      security: [{ token: [] }, {}],
-    },
-    transform: jsonSchemaTransform,
-  });
+  await app.register(swagger, openApi);
+  if (config.server.docs) await app.register(docsPage);
 
   await app.register(async (root) => statusRoutes(root.withTypeProvider<ZodTypeProvider>(), services));
   await app.register(

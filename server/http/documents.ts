@@ -162,7 +162,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
     {
       config: { needsToken: true },
       schema: {
-        summary: "Delete a document (owners); `purge` removes it for good",
+        summary: "Delete a document (owners), with purge=true for good",
         tags: ["documents"],
         params,
         headers: ifMatchHeader,

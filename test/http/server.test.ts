@@ -157,6 +157,8 @@ describe("what every answer has", () => {
         "get /v1/documents/{docId}/operations",
         "post /v1/documents/{docId}/operations",
         "get /v1/documents/{docId}/sessions",
+        "put /v1/documents/{docId}/assets/{sha256}",
+        "get /v1/documents/{docId}/assets/{sha256}",
         "get /v1/stats",
       ].sort(),
     );
