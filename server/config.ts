@@ -25,6 +25,7 @@ export type SnapshotsConfig = ParsedConfig["snapshots"];
 export type RetentionConfig = ParsedConfig["retention"];
 export type FanoutConfig = ParsedConfig["fanout"];
 export type CommitConfig = ParsedConfig["commit"];
+export type WebhooksConfig = ParsedConfig["webhooks"];
 export type LogConfig = ParsedConfig["log"];
 export type MetricsConfig = ParsedConfig["metrics"];
 
@@ -58,6 +59,7 @@ export interface Config {
   readonly retention: RetentionConfig;
   readonly fanout: FanoutConfig;
   readonly commit: CommitConfig;
+  readonly webhooks: WebhooksConfig;
   readonly log: LogConfig;
   readonly metrics: MetricsConfig;
 }

@@ -123,6 +123,7 @@ const limits = z.strictObject({
   maxAssetBytes: limit(10 * MiB, "Largest asset."),
   maxAssetsBytesPerDocument: limit(KiB * MiB, "All assets of one document together."),
   maxBodyBytes: limit(64 * MiB, "Largest body of PUT content and of document creation."),
+  webhooksPerUser: limit(20, "Webhooks of one user."),
 });
 
 const sockets = z.strictObject({
@@ -166,6 +167,30 @@ const commit = z.strictObject({
   flights: integer(3, 1, 32, "Calls to the database that may be under way at once."),
 });
 
+const webhooks = z
+  .strictObject({
+    allowPrivateAddresses: flag(
+      false,
+      "Call webhooks at addresses that are not public, too. In development mode loopback is allowed anyway.",
+    ),
+    timeout: duration("10s", "100ms", "1m", "Longest time that a receiver may take."),
+    retryFor: duration(
+      "1d",
+      "1s",
+      "30d",
+      "How long a delivery is tried again; then the webhook is disabled.",
+    ),
+    firstRetryMs: integer(
+      1_000,
+      10,
+      3_600_000,
+      "Wait before the second attempt; it doubles each time, up to an hour.",
+    ),
+    pollMs: integer(500, 20, 60_000, "How often an idle instance looks for events to deliver."),
+    concurrency: integer(64, 1, 1_000, "Calls of webhooks that one instance has under way at once."),
+  })
+  .transform(({ timeout, retryFor, ...rest }) => ({ timeoutMs: timeout, retryForMs: retryFor, ...rest }));
+
 const log = z.strictObject({
   level: choice(
     ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
@@ -190,6 +215,7 @@ export const configSchema = z.strictObject({
   retention: retention.prefault({}),
   fanout: fanout.prefault({}),
   commit: commit.prefault({}),
+  webhooks: webhooks.prefault({}),
   log: log.prefault({}),
   metrics: metrics.prefault({}),
 });

@@ -22,6 +22,7 @@ import type { HttpServices } from "./services.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { statsRoutes } from "./stats.ts";
 import { statusRoutes } from "./status.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export type { HttpServices } from "./services.ts";
 
@@ -89,6 +90,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       operationRoutes(v1, services);
       sessionRoutes(v1, services);
       await v1.register(async (scope) => assetRoutes(scope.withTypeProvider<ZodTypeProvider>(), services));
+      if (services.store.webhooks !== undefined) webhookRoutes(v1, services, services.store.webhooks);
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);
       v1.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>

@@ -230,6 +230,8 @@ describe("with parts that fail", () => {
       metrics,
       log: createLog({ level: "silent" }),
       readiness: async () => reason,
+      webhookUrlProblem: () => undefined,
+      makeSecret: () => "secret",
       newId: () => crypto.randomUUID(),
       nowMs: Date.now,
       demoDir,

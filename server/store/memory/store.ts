@@ -33,6 +33,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     locks: createLocks(state),
     snapshots: createSnapshots(state),
     assets: createAssets(state),
+    webhooks: undefined,
     sessions: createSessions(state),
     commit: async (batches) => commit(state, batches),
 

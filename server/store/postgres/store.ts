@@ -16,6 +16,7 @@ import { createOperations } from "./operations.ts";
 import { createSessions } from "./sessions.ts";
 import { createSnapshots } from "./snapshots.ts";
 import { readDocumentStats, readStats } from "./stats.ts";
+import { createWebhooks } from "./webhooks.ts";
 
 export interface PostgresStoreOptions {
   readonly pool: DatabasePool;
@@ -46,6 +47,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     locks: createLocks(database, newId),
     snapshots: createSnapshots(database, newId),
     assets: createAssets(database),
+    webhooks: createWebhooks(database),
     sessions,
     commit: (batches, commitOptions) => commit(database, batches, commitOptions, sessions.isRecorded),
 
