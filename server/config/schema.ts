@@ -37,7 +37,7 @@ const server = z.strictObject({
   migrate: flag(true, "Bring the database schema up to date at start."),
   trustProxy: flag(
     false,
-    "Take the client's address from `X-Forwarded-For`; only behind a proxy that sets it.",
+    "Take the client's address from the last entry of `X-Forwarded-For`; only behind a proxy that sets or extends it.",
   ),
   drainMs: integer(10_000, 100, 300_000, "Longest time that a shutdown may take."),
 });

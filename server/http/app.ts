@@ -33,7 +33,8 @@ export type { HttpServices } from "./services.ts";
 export async function createHttp(services: HttpServices): Promise<App> {
   const { config, metrics, log } = services;
   const app = fastify({
-    trustProxy: config.server.trustProxy,
+    // One hop: what stands further left in X-Forwarded-For is the client's own word.
+    trustProxy: config.server.trustProxy && ((_address, hop) => hop === 0),
     bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
     // Names that reach a prototype are found, and named, by the checks of what they stand in.

@@ -201,8 +201,9 @@ function offers(header: string | undefined): boolean {
 
 function describe(request: IncomingMessage, docId: string, trustProxy: boolean): Connection {
   const { authorization, "user-agent": userAgent, "sec-ch-ua-platform": platform } = request.headers;
+  // The proxy's own entry is the last one; what stands before it is the client's own word.
   const forwarded = trustProxy
-    ? request.headers["x-forwarded-for"]?.toString().split(",")[0]?.trim()
+    ? request.headers["x-forwarded-for"]?.toString().split(",").at(-1)?.trim()
     : undefined;
   const address = forwarded || request.socket.remoteAddress || "";
   return {
