@@ -76,6 +76,12 @@ module.exports = {
       "^shared/",
       ...configAndObservability,
     ]),
+    only("webhooks", "^server/webhooks/", [
+      "^server/access/",
+      "^server/store/store",
+      "^shared/",
+      ...configAndObservability,
+    ]),
     only("config", "^server/config", ["^shared/"]),
     only("observability", "^server/observability/", []),
   ],

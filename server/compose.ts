@@ -22,10 +22,13 @@ import { createLockSweep } from "./room/lock-sweep.ts";
 import { RoomRegistry } from "./room/registry.ts";
 import type { RoomServices } from "./room/services.ts";
 import { createSessionRows } from "./room/session-rows.ts";
+import { encodeSequenced } from "./room/wire.ts";
 import { createSessionHost, type SessionHost } from "./session/host.ts";
 import { createReleases } from "./session/releases.ts";
 import { createMemoryStore } from "./store/memory/store.ts";
 import { createPostgresStore } from "./store/postgres/store.ts";
+import { urlProblem } from "./webhooks/address.ts";
+import { startWebhookWorker } from "./webhooks/worker.ts";
 
 export interface InstanceParts {
   /** The database's connection string, asked for each connection; undefined with `store.type: memory`. */
@@ -142,6 +145,25 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     });
   }
 
+  const webhookAddresses = {
+    allowPrivate: config.webhooks.allowPrivateAddresses,
+    allowLoopback: config.auth.mode === "dev",
+  };
+  const webhooks =
+    store.webhooks === undefined
+      ? undefined
+      : startWebhookWorker({
+          webhooks: store.webhooks,
+          store,
+          encodeOperation: (operation) => encodeSequenced(operation).text,
+          rules: webhookAddresses,
+          config,
+          metrics,
+          log,
+          random,
+          nowMs,
+        });
+
   const http = await createHttp({
     config,
     store,
@@ -152,6 +174,8 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     readiness: inTime(() => notReady(pool, store, listener)),
     newId: uuidv7,
     nowMs,
+    webhookUrlProblem: (url) => urlProblem(url, webhookAddresses),
+    makeSecret: () => `whsec_${randomBytes(32).toString("base64url")}`,
     ...(parts.demoDir === undefined ? {} : { demoDir: parts.demoDir }),
   });
   sessions = createSessionHost({
@@ -203,6 +227,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     clearInterval(measuring);
     await host.close(config.server.drainMs / 2);
     await http.close();
+    await webhooks?.close();
     await antiEntropy.close();
     await registry.close();
     await groupCommit.close();

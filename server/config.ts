@@ -24,6 +24,7 @@ export type SnapshotsConfig = ParsedConfig["snapshots"];
 export type RetentionConfig = ParsedConfig["retention"];
 export type FanoutConfig = ParsedConfig["fanout"];
 export type CommitConfig = ParsedConfig["commit"];
+export type WebhooksConfig = ParsedConfig["webhooks"];
 export type LogConfig = ParsedConfig["log"];
 export type MetricsConfig = ParsedConfig["metrics"];
 
@@ -57,6 +58,7 @@ export interface Config {
   readonly retention: RetentionConfig;
   readonly fanout: FanoutConfig;
   readonly commit: CommitConfig;
+  readonly webhooks: WebhooksConfig;
   readonly log: LogConfig;
   readonly metrics: MetricsConfig;
 }

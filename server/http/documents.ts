@@ -38,7 +38,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
   app.post(
     "/documents",
     {
-      config: { needsToken: true },
+      config: { needsToken: true, bodyLimitKey: "maxBodyBytes" },
       bodyLimit,
       schema: {
         summary: "Create a document",
@@ -169,7 +169,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
     {
       config: { needsToken: true },
       schema: {
-        summary: "Delete a document (owners); `purge` removes it for good",
+        summary: "Delete a document (owners), with purge=true for good",
         tags: ["documents"],
         params,
         headers: ifMatchHeader,

@@ -172,6 +172,8 @@ describe("what every answer has", () => {
         "post /v1/documents/{docId}/locks",
         "delete /v1/documents/{docId}/locks/{lockId}",
         "get /v1/documents/{docId}/sessions",
+        "put /v1/documents/{docId}/assets/{sha256}",
+        "get /v1/documents/{docId}/assets/{sha256}",
         "get /v1/stats",
       ].sort(),
     );
@@ -248,6 +250,8 @@ describe("with parts that fail", () => {
       metrics,
       log: createLog({ level: "silent" }),
       readiness: async () => reason,
+      webhookUrlProblem: () => undefined,
+      makeSecret: () => "secret",
       newId: () => crypto.randomUUID(),
       nowMs: Date.now,
       demoDir,

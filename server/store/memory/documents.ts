@@ -66,6 +66,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
         conflicts: new Map(),
         locks: new Map(),
         snapshots: new Map(),
+        assets: new Map(),
       });
       return { outcome: "created", document: { ...record } };
     },

@@ -47,9 +47,12 @@ const parameterTypes = [
   ...["text[]", "text[]", "uuid[]", "text[]", "text[]", "text[]", "text[]", "integer[]"],
   ...["integer[]", "jsonb", "jsonb"],
 ];
+/** With what it committed for webhooks, where there are any: `$3` are the documents, `$7` the offsets. */
 const statement = {
   name: "commit_batch_v1",
-  text: `SELECT * FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")})`,
+  text: `SELECT c.*, CASE WHEN EXISTS (SELECT FROM webhooks)
+      THEN emit_commit_v1($3::uuid[], $7::integer[], c.o_firsts) END AS o_emitted
+    FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")}) c`,
 };
 
 /** The columns of a missed operation, in the order of `commit_batch_v1`. */
