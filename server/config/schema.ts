@@ -35,9 +35,11 @@ const server = z.strictObject({
   demo: flag(true, "Serve the demo client at `/`."),
   docs: flag(true, "Serve the description of REST as a page at `/docs`."),
   migrate: flag(true, "Bring the database schema up to date at start."),
-  trustProxy: flag(
-    false,
-    "Take the client's address from the last entry of `X-Forwarded-For`; only behind a proxy that sets or extends it.",
+  trustedProxies: integer(
+    0,
+    0,
+    10,
+    "How many proxies stand before the server, each adding an address to `X-Forwarded-For`: the client's is that many from its end.",
   ),
   drainMs: integer(10_000, 100, 300_000, "Longest time that a shutdown may take."),
 });

@@ -47,10 +47,17 @@ export function createListener(options: ListenerOptions): Listener {
   let timer: NodeJS.Timeout | undefined;
 
   async function connect(): Promise<void> {
+    let connectionString: string;
+    try {
+      connectionString = options.url();
+    } catch (error) {
+      retry(error);
+      return;
+    }
     // A CommonJS module: its default export is a property of what Node.js imports.
     const subscriber = pgListen.default(
       {
-        connectionString: options.url(),
+        connectionString,
         application_name: "aetherflow listen",
         connectionTimeoutMillis: connectTimeoutMs,
         query_timeout: connectTimeoutMs,
@@ -107,8 +114,16 @@ export function createListener(options: ListenerOptions): Listener {
       return;
     }
     const envelope = readEnvelope(payload);
-    if (envelope === undefined) log.warn("a notification that no instance of ours sends was ignored");
-    else options.onNews(envelope);
+    if (envelope === undefined) {
+      log.warn("a notification that no instance of ours sends was ignored");
+      return;
+    }
+    try {
+      options.onNews(envelope);
+    } catch (error) {
+      // Thrown further, it would replay this notification and hold up those behind it. Anti-entropy makes up for it.
+      log.error({ err: error }, "a notification was not taken");
+    }
   }
 
   function discard(subscriber: Subscriber, error: unknown): void {
@@ -117,6 +132,10 @@ export function createListener(options: ListenerOptions): Listener {
     listening = false;
     clearInterval(timer);
     dispose(subscriber);
+    retry(error);
+  }
+
+  function retry(error: unknown): void {
     if (closed) return;
     failures += 1;
     log.warn({ err: error, failures }, "listener lost, connecting again");

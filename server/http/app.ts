@@ -14,6 +14,7 @@ import { devTokenRoutes } from "./dev-token.ts";
 import { docsPage } from "./docs-page.ts";
 import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
+import { lockRoutes } from "./locks.ts";
 import { openApi } from "./openapi.ts";
 import { operationRoutes } from "./operations.ts";
 import { invalid } from "./problem.ts";
@@ -33,8 +34,7 @@ export type { HttpServices } from "./services.ts";
 export async function createHttp(services: HttpServices): Promise<App> {
   const { config, metrics, log } = services;
   const app = fastify({
-    // One hop: what stands further left in X-Forwarded-For is the client's own word.
-    trustProxy: config.server.trustProxy && ((_address, hop) => hop === 0),
+    trustProxy: (_address, hop) => hop < config.server.trustedProxies,
     bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
     // Names that reach a prototype are found, and named, by the checks of what they stand in.
@@ -89,6 +89,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       documentRoutes(v1, services);
       contentRoutes(v1, services);
       operationRoutes(v1, services);
+      lockRoutes(v1, services);
       sessionRoutes(v1, services);
       await v1.register(async (scope) => assetRoutes(scope.withTypeProvider<ZodTypeProvider>(), services));
       if (services.store.webhooks !== undefined) webhookRoutes(v1, services, services.store.webhooks);

@@ -205,7 +205,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
       if (Object.keys(fields).length === 0) return { document };
       const result = await store.documents.update(docId, fields, caller.userId, metadataVersion);
       if (result.outcome === "updated") {
-        edits.documentChanged(docId);
+        await edits.metadataChanged(document, result.document);
         return result;
       }
       // `mismatch`: somebody was faster. Without a precondition that is nothing the caller asked about.

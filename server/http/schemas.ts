@@ -15,6 +15,7 @@ import {
   documentTypes,
   supportedConflictPolicies,
 } from "../../shared/protocol/messages.ts";
+import { lockElementSchema, ttlMsSchema } from "../../shared/protocol/read.ts";
 import { userIdSchema } from "../access/tokens.ts";
 
 const storable = (schema: z.ZodString) => schema.refine(isText, "contains \\u0000 or a lone surrogate");
@@ -184,6 +185,12 @@ export const putContentSchema = z
   .object({ elements: elementsSchema, clientId: clientIdSchema.optional() })
   .meta({ examples: [{ elements: { note: { x: 10, y: 20, text: "hello" } } }] });
 
+export const postLockSchema = z.object({
+  clientId: clientIdSchema,
+  element: lockElementSchema.optional().meta({ description: "Absent or null: the whole document." }),
+  ttlMs: ttlMsSchema.optional().meta({ description: "Default: the configured `lockTimeout`." }),
+});
+
 export const devTokenSchema = z
   .object({
     user: userIdSchema,
@@ -274,6 +281,25 @@ export const sessionSchema = z
     joinedAt: dateTime,
   })
   .meta({ id: "Session", description: "A live session; `presence` is what its client last said." });
+
+export const lockSchema = z
+  .object({
+    id: z.string().meta({ format: "uuid" }),
+    element: z.string().nullable(),
+    sessionId: z.string(),
+    clientId: z.string(),
+    user: z.object({ id: z.string(), name: z.string().optional() }),
+    acquiredAt: dateTime,
+    expiresAt: dateTime,
+    expiresInMs: z.int().min(0),
+    token: z.int().min(1),
+    version: versionSchema,
+  })
+  .meta({
+    id: "Lock",
+    description:
+      "A lease on an element, or (`element` null) on the document. `token` is a fencing token that grows with every acquisition; `version` is the document's at the grant.",
+  });
 
 export const editResultSchema = z
   .object({

@@ -8,7 +8,7 @@ import type { Store } from "../store/store.ts";
 
 /** What the routes work with. */
 export interface HttpServices {
-  readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics">;
+  readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics" | "manager">;
   readonly store: Pick<Store, "documents" | "operations" | "assets" | "webhooks" | "stats">;
   readonly edits: DocumentEdits;
   readonly tokens: Tokens;

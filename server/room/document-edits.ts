@@ -4,12 +4,14 @@ import { jsonEqual } from "../../shared/document/json.ts";
 import type { Operation } from "../../shared/document/operation.ts";
 import type { SessionInfo } from "../../shared/protocol/messages.ts";
 import type { DocumentEdits, EditRequest, EditResult } from "./edits.ts";
+import { lockInfo } from "./lock-info.ts";
+import { endLostLocks, releaseLock, takeLock } from "./lock-requests.ts";
 import type { RoomRegistry } from "./registry.ts";
 import type { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
 import type { Submission } from "./submission.ts";
 
-const gone: EditResult = { ok: false, code: "not_found", message: "no such document" };
+const gone = { ok: false, code: "not_found", message: "no such document" } as const;
 
 export function createDocumentEdits(registry: RoomRegistry, services: RoomServices): DocumentEdits {
   const { store, newId } = services;
@@ -58,6 +60,13 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
     });
   }
 
+  function changed(docId: string): void {
+    const room = registry.get(docId);
+    // A failure is the database's absence; anti-entropy comes back to it.
+    if (room !== undefined) void room.current().catch(() => undefined);
+    services.publish({ kind: "change", docId });
+  }
+
   return {
     async submit(docId, request) {
       const room = await registry.open(docId);
@@ -88,11 +97,40 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       return { version, encoded: await parts };
     },
 
-    documentChanged(docId) {
-      const room = registry.get(docId);
-      // A failure is the database's absence; anti-entropy comes back to it.
-      if (room !== undefined) void room.current().catch(() => undefined);
-      services.publish({ kind: "change", docId });
+    documentChanged: changed,
+
+    async metadataChanged(before, after) {
+      changed(after.docId);
+      try {
+        if ((await endLostLocks(store, before, after)) > 0) changed(after.docId);
+      } catch (cause) {
+        // The change stands. Rooms where the document is open try it too; else the leases end by themselves.
+        services.log.warn(
+          { err: cause, docId: after.docId },
+          "could not end locks of who may not edit any more",
+        );
+      }
+    },
+
+    async locks(docId) {
+      const [{ locks }, sessions] = await Promise.all([
+        store.locks.list(docId),
+        store.sessions.live([docId]),
+      ]);
+      const names = new Map(
+        sessions.flatMap(({ user }) => (user.name === undefined ? [] : [[user.id, user.name] as const])),
+      );
+      return locks.map((lock) => lockInfo(lock, names));
+    },
+
+    async takeLock(docId, request) {
+      const room = await registry.open(docId);
+      return room === undefined ? gone : takeLock(room, request);
+    },
+
+    async releaseLock(docId, request) {
+      const room = await registry.open(docId);
+      return room === undefined ? gone : releaseLock(room, request);
     },
 
     async sessions(docId) {

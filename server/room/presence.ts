@@ -9,8 +9,8 @@
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { PresenceNews } from "../fanout/news.ts";
 import type { SessionRecord } from "../store/store.ts";
-import { encodeFrame } from "./frame.ts";
 import type { Member } from "./member.ts";
+import { PresenceFrames } from "./presence-frame.ts";
 
 interface Present {
   info: Omit<SessionInfo, "presence">;
@@ -105,6 +105,16 @@ export class RoomPresence {
       .map(({ info, state }) => ({ ...info, presence: state }));
   }
 
+  /** Names of those whose sessions are known, by user id. */
+  names(): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const { info } of [...this.#members.values(), ...this.#remote.values()]) {
+      const { id, name } = info.user;
+      if (name !== undefined) names.set(id, name);
+    }
+    return names;
+  }
+
   /** Another instance's sessions joined, left or moved. */
   hear(news: PresenceNews, nowMs: number): void {
     for (const session of news.joined ?? []) this.#hearJoined(session, nowMs);
@@ -185,33 +195,14 @@ export class RoomPresence {
     }, this.#options.frameMs);
   }
 
-  /** One shared frame for those who did nothing, and one apart for each who did: never one's own. */
   #tellMembers(): void {
-    const joined = [...this.#joined].map(([id, session]) => ({ id, text: JSON.stringify(session) }));
-    const left = [...this.#left];
-    const states = [...this.#states].map(([id, state]) => ({ id, text: `"${id}":${JSON.stringify(state)}` }));
+    const frames = new PresenceFrames({ joined: this.#joined, left: this.#left, states: this.#states });
+    const durable = this.#joined.size > 0 || this.#left.size > 0;
     this.#joined.clear();
     this.#left.clear();
     this.#states.clear();
-    const active = new Set([...joined, ...states].map(({ id }) => id));
-    const frameWithout = (own: string | undefined): Buffer | undefined => {
-      const j = joined.filter(({ id }) => id !== own).map(({ text }) => text);
-      const s = states.filter(({ id }) => id !== own).map(({ text }) => text);
-      if (j.length === 0 && left.length === 0 && s.length === 0) return undefined;
-      const fields = [
-        '"type":"presence"',
-        ...(j.length === 0 ? [] : [`"joined":[${j.join(",")}]`]),
-        ...(left.length === 0 ? [] : [`"left":${JSON.stringify(left)}`]),
-        ...(s.length === 0 ? [] : [`"states":{${s.join(",")}}`]),
-      ];
-      return encodeFrame(`{${fields.join(",")}}`);
-    };
-    let shared: Buffer | undefined;
-    const durable = joined.length > 0 || left.length > 0;
     for (const member of this.#members.keys()) {
-      const own = active.has(member.info.sessionId) ? member.info.sessionId : undefined;
-      shared ??= own === undefined ? frameWithout(undefined) : shared;
-      const frame = own === undefined ? shared : frameWithout(own);
+      const frame = frames.for(member.info.sessionId);
       if (frame === undefined) continue;
       // Who is there must not be missed; where they point may be.
       if (durable) member.deliver(frame);

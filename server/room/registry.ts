@@ -4,6 +4,7 @@
  */
 import { isUuid } from "../../shared/document/identifier.ts";
 import type { Envelope } from "../fanout/news.ts";
+import { restoreState } from "./restore.ts";
 import { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
 
@@ -66,7 +67,8 @@ export class RoomRegistry {
     const { store } = this.#services;
     const [loaded, live] = await Promise.all([store.documents.load(docId), store.sessions.live([docId])]);
     if (loaded === undefined) return undefined;
-    const room = new Room(loaded, this.#services, (ended) => this.#forget(ended));
+    const state = await restoreState(loaded.snapshot);
+    const room = new Room(loaded, state, this.#services, (ended) => this.#forget(ended));
     room.reconcileSessions(live);
     this.#rooms.set(docId, room);
     this.#services.metrics.rooms.set(this.#rooms.size);

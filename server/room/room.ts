@@ -4,8 +4,8 @@
  * The same code applies what this instance committed and what others did: `#advance` is the only way in which the
  * state moves, always by the next versions, and each move is broadcast at once, one frame for all.
  *
- * What is missing is read: operations by `#catchUp`, metadata and locks by `#refresh`; each runs once at a time and
- * looks again when it was asked meanwhile. A room ends when nobody has been in it for a while, when its document is
+ * What is missing is read: operations by `#catchUp`, metadata by `#refresh`, locks by `locks.reading`; each runs once at
+ * a time and looks again when it was asked meanwhile. A room ends when nobody has been in it for a while, when its document is
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
  * are closed, come back with `since`, and the next room judges that.
  */
@@ -21,7 +21,6 @@ import type {
   Head,
   HeadAnswer,
   LoadedDocument,
-  LockRecord,
   Missed,
   SessionRecord,
 } from "../store/store.ts";
@@ -30,10 +29,11 @@ import { RoomConflicts } from "./conflicts.ts";
 import { EncodedCache, type EncodedState } from "./encoded-state.ts";
 import { encodeFrame } from "./frame.ts";
 import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
+import { endLostLocks, type LockRoom } from "./lock-requests.ts";
+import { RoomLocks } from "./locks.ts";
 import type { CloseReason, Member } from "./member.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
-import { restoreState } from "./restore.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
@@ -49,8 +49,9 @@ interface Advance {
   readonly wire: WireOperation;
 }
 
-export class Room implements SubmitRoom, SnapshotSource {
+export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly docId: string;
+  readonly locks: RoomLocks;
   readonly #services: RoomServices;
   readonly #log: Logger;
   readonly #state: DocumentState;
@@ -66,25 +67,27 @@ export class Room implements SubmitRoom, SnapshotSource {
   readonly #refreshing = new Repeatable(() => this.#refresh().finally(() => this.#queue.pump()));
   readonly #onEnd: (room: Room) => void;
   #document: DocumentRecord;
-  #locks: readonly LockRecord[];
-  #revision: number;
   #retainedFrom: number;
   #ended = false;
   /** Joins and edits under way: the room must not be closed beneath them. */
   #uses = 0;
   #unusedSinceMs: number;
 
-  constructor(loaded: LoadedDocument, services: RoomServices, onEnd: (room: Room) => void) {
+  /** `state` is that of the loaded snapshot. */
+  constructor(
+    loaded: LoadedDocument,
+    state: DocumentState,
+    services: RoomServices,
+    onEnd: (room: Room) => void,
+  ) {
     const { document, snapshot, tail } = loaded;
     this.#services = services;
     this.#onEnd = onEnd;
     this.docId = document.docId;
     this.#log = services.log.child({ docId: document.docId });
     this.#document = document;
-    this.#locks = loaded.locks;
-    this.#revision = document.revision;
     this.#retainedFrom = loaded.retainedFrom;
-    this.#state = restoreState(snapshot);
+    this.#state = state;
     this.#encodings = new EncodedCache(this.#state, this.#tail, services.config.limits.maxServerMessageBytes);
     this.#unusedSinceMs = services.nowMs();
     this.#presence = new RoomPresence({
@@ -92,6 +95,22 @@ export class Room implements SubmitRoom, SnapshotSource {
       frameMs: services.config.presence.frameMs,
       publish: services.publish,
     });
+    this.locks = new RoomLocks(
+      { revision: document.revision, version: document.version, locks: loaded.locks },
+      {
+        docId: this.docId,
+        store: services.store.locks,
+        sweep: (docId) => services.lockSweep.sweep(docId),
+        version: () => this.#state.version,
+        onBehind: () => this.#lookUp(this.#catchingUp),
+        onRead: () => this.#queue.pump(),
+        names: () => this.#presence.names(),
+        broadcast: (text) => this.#broadcast(text),
+        publish: () => services.publish({ kind: "change", docId: this.docId }),
+        onFailure: (cause) => this.#log.warn({ err: cause }, "could not read the locks"),
+        monotonicMs: () => performance.now(),
+      },
+    );
     this.#conflicts = new RoomConflicts(loaded.recentConflicts, {
       newId: services.newId,
       nowMs: services.nowMs,
@@ -133,9 +152,6 @@ export class Room implements SubmitRoom, SnapshotSource {
   }
   get operationId(): string | null {
     return this.#state.operationId;
-  }
-  get revision(): number {
-    return this.#revision;
   }
   get state(): DocumentState {
     return this.#state;
@@ -217,11 +233,7 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#conflicts.clock(at);
     this.#conflicts.committed(this.docId, writes, at);
     this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
-    if (outcome.revision > this.#revision) {
-      // Ours were the records; a step beyond them is somebody else's, to be read.
-      if (outcome.revision === this.#revision + writes.length) this.#revision = outcome.revision;
-      else this.#lookUp(this.#refreshing);
-    }
+    this.locks.counted(outcome.revision, writes.length);
   }
 
   missed({ operations, complete }: Missed): void {
@@ -235,18 +247,13 @@ export class Room implements SubmitRoom, SnapshotSource {
   follow(head: Head): void {
     if (this.#ended) return;
     const { version, operationId } = this.#state;
-    const behind = head.version > version;
+    const work = new Set(this.#lacking(head));
     // A head that is older than the state was read before our own commit; then the log tells whether it is ours.
     const suspicious =
       head.version < version || (head.version === version && differ(head.operationId, operationId));
-    if (behind || suspicious) this.#lookUp(this.#catchingUp);
-    if (
-      head.metadataVersion > this.#document.metadataVersion ||
-      head.state !== this.#document.state ||
-      head.revision > this.#revision
-    ) {
-      this.#lookUp(this.#refreshing);
-    }
+    if (suspicious) work.add(this.#catchingUp);
+    if (head.state !== this.#document.state) work.add(this.#refreshing);
+    for (const one of work) this.#lookUp(one);
   }
 
   reachBack(from: number): void {
@@ -298,7 +305,8 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#uses += 1;
     try {
       const answer = await this.#reach(idsToAsk(request));
-      if (answer === undefined) return undefined;
+      await this.reached(this.locks.version);
+      if (answer === undefined || this.#ended) return undefined;
       const start = startOf(request, {
         known: answer.known,
         version: this.#state.version,
@@ -311,7 +319,7 @@ export class Room implements SubmitRoom, SnapshotSource {
         document: this.#document,
         version: this.#state.version,
         sessions: this.#presence.others(request.member.info.sessionId),
-        locks: { revision: this.#revision, locks: this.#locks },
+        locks: this.locks.state(),
       };
       this.#presence.join(request.member, request.presence);
       return joined;
@@ -346,14 +354,21 @@ export class Room implements SubmitRoom, SnapshotSource {
     }
   }
 
+  /** Resolves when the operations up to a version are sent, or the room has ended. */
+  async reached(version: number): Promise<void> {
+    while (!this.#ended && this.#state.version < version) await this.#catchingUp.start();
+  }
+
   /** Asks the database where it stands, and goes there. Undefined: the room has ended. */
   async #reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
     const answer = await this.#services.heads.read(this.docId, ids);
     if (answer === undefined) this.end("missing");
-    while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
-      await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
+    while (answer !== undefined && !this.#ended) {
+      const work = this.#lacking(answer.head);
+      if (work.length === 0) return answer;
+      await Promise.all(work.map((one) => one.start()));
     }
-    return this.#ended ? undefined : answer;
+    return undefined;
   }
 
   /** The state as text: of this moment, or a little older where the tail leads on from it. */
@@ -384,6 +399,7 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#queue.close();
     this.#presence.close();
     this.#conflicts.close();
+    this.locks.close();
     this.#encodings.close();
   }
 
@@ -419,6 +435,7 @@ export class Room implements SubmitRoom, SnapshotSource {
       this.#queue.sequenced(wire.id, wire.version, statuses[index] ?? "applied");
     });
     this.#queue.answerSequenced();
+    this.locks.advanced();
     this.#snapshots.advanced();
   }
 
@@ -434,12 +451,13 @@ export class Room implements SubmitRoom, SnapshotSource {
     });
   }
 
-  #isBehind(head: Head): boolean {
-    return (
-      this.#state.version < head.version ||
-      this.#document.metadataVersion < head.metadataVersion ||
-      this.#revision < head.revision
-    );
+  /** What has to be read to get where the database was seen to stand. */
+  #lacking(head: Head): Repeatable[] {
+    return [
+      ...(this.#state.version < Math.max(head.version, this.locks.version) ? [this.#catchingUp] : []),
+      ...(this.#document.metadataVersion < head.metadataVersion ? [this.#refreshing] : []),
+      ...(this.locks.revision < head.revision ? [this.locks.reading] : []),
+    ];
   }
 
   async #catchUp(): Promise<void> {
@@ -470,22 +488,29 @@ export class Room implements SubmitRoom, SnapshotSource {
   }
 
   async #refresh(): Promise<void> {
-    const { store } = this.#services;
-    const [document, { revision, locks }] = await Promise.all([
-      store.documents.get(this.docId),
-      store.locks.list(this.docId),
-    ]);
+    const document = await this.#services.store.documents.get(this.docId);
     if (this.#ended) return;
     if (document === undefined) {
       this.end("missing");
       return;
     }
-    this.#locks = locks;
-    this.#revision = Math.max(this.#revision, revision);
-    const changed =
-      document.metadataVersion > this.#document.metadataVersion || document.state !== this.#document.state;
-    if (document.metadataVersion >= this.#document.metadataVersion) this.#document = document;
-    if (changed) for (const member of [...this.#presence.members]) member.documentChanged(document);
+    const before = this.#document;
+    const changed = document.metadataVersion > before.metadataVersion || document.state !== before.state;
+    if (document.metadataVersion >= before.metadataVersion) this.#document = document;
+    if (!changed) return;
+    for (const member of [...this.#presence.members]) member.documentChanged(document);
+    void this.#endLost(before, document);
+  }
+
+  /** Whoever changed the lists does it too; done twice it is no different. */
+  async #endLost(before: DocumentRecord, after: DocumentRecord): Promise<void> {
+    try {
+      const ended = await endLostLocks(this.#services.store, before, after);
+      if (ended > 0) this.#services.publish({ kind: "change", docId: this.docId });
+      if (ended > 0) await this.locks.reading.start();
+    } catch (cause) {
+      this.#log.warn({ err: cause }, "could not end locks of who may not edit any more");
+    }
   }
 }
 

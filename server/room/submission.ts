@@ -48,6 +48,8 @@ export interface Entry {
   /** What the database said of the document and of the operations' ids, asked after the submit arrived. */
   confirmation?: HeadAnswer;
   asked: boolean;
+  /** Whether the locks were read anew since it came. */
+  locks?: "asked" | "read";
   answered: boolean;
   /** Versions and statuses of its operations as they appear in the log, in their order. */
   readonly versions: number[];

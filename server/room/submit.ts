@@ -20,7 +20,8 @@ import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
 import type { HeadReader } from "./head-reader.ts";
-import { lockInfo } from "./lock-info.ts";
+import { lockedRefusal } from "./lock-info.ts";
+import type { RoomLocks } from "./locks.ts";
 import type { Entry, Refusal, Submission, SubmitAnswer } from "./submission.ts";
 
 /** What the queue needs of its room. */
@@ -29,7 +30,7 @@ export interface SubmitRoom {
   readonly document: DocumentRecord;
   readonly version: number;
   readonly operationId: string | null;
-  readonly revision: number;
+  readonly locks: Pick<RoomLocks, "revision" | "version" | "inTheWay" | "learned" | "shown" | "reading">;
   /** False while something must be read before anything may be decided. */
   readonly ready: boolean;
   draft(): Draft;
@@ -121,6 +122,8 @@ export class SubmitQueue {
       if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
     });
     this.#sweep ??= setInterval(() => this.#expire(), 500);
+    // Told as soon as the database says that it is no repeat, whatever is in flight.
+    if (submission.limited !== undefined) this.#confirmed(entry);
     this.pump();
   }
 
@@ -212,9 +215,16 @@ export class SubmitQueue {
       return "answered";
     }
     if (submission.base === undefined && !this.#confirmed(entry)) return "wait";
-    const refusal =
-      submission.limited ?? submission.authorise(room.document) ?? mismatch(submission, room.version);
+    const refusal = submission.limited ?? submission.authorise(room.document);
     if (refusal !== undefined) return this.#refuse(entry, refusal);
+    const lock = room.locks.inTheWay(submission.origin, submission.ops);
+    if (lock !== undefined) {
+      // It may have run out: only a list that was read after the submit came says so for sure.
+      if (!this.#lockConfirmed(entry)) return "wait";
+      return this.#refuse(entry, lockedRefusal(room.locks.shown(lock)));
+    }
+    const mismatched = mismatch(submission, room.version);
+    if (mismatched !== undefined) return this.#refuse(entry, mismatched);
     const decision = room.decide(draft, submission);
     switch (decision.outcome) {
       case "accepted":
@@ -251,7 +261,8 @@ export class SubmitQueue {
       if (
         room.version >= head.version &&
         room.document.metadataVersion >= head.metadataVersion &&
-        room.revision >= head.revision
+        room.locks.revision >= head.revision &&
+        room.version >= room.locks.version
       ) {
         return true;
       }
@@ -268,15 +279,43 @@ export class SubmitQueue {
           return;
         }
         entry.confirmation = answer;
+        this.#refuseLimited(entry, answer);
         this.pump();
       },
-      (cause: unknown) => {
-        this.#options.log.warn({ err: cause }, "could not confirm a refusal");
-        this.#unavailable(entry);
-        this.pump();
-      },
+      (cause: unknown) => this.#notConfirmed(entry, cause),
     );
     return false;
+  }
+
+  /** No state of the document matters for a limit, only that the submit is no repeat. */
+  #refuseLimited(entry: Entry, { known }: HeadAnswer): void {
+    const { limited, ops } = entry.submission;
+    if (limited === undefined || entry.answered || known.length > 0) return;
+    if (ops.some((operation) => this.#options.room.hasRecent(operation.id))) return;
+    this.#refused(entry, limited);
+    // Not kept until the proposal in flight is settled: its author may come again and again meanwhile.
+    this.#queue = this.#queue.filter((other) => !other.answered);
+  }
+
+  /** Whether the locks were read after the submit came. */
+  #lockConfirmed(entry: Entry): boolean {
+    if (entry.locks === undefined) {
+      entry.locks = "asked";
+      this.#options.room.locks.reading.start().then(
+        () => {
+          entry.locks = "read";
+          this.pump();
+        },
+        (cause: unknown) => this.#notConfirmed(entry, cause),
+      );
+    }
+    return entry.locks === "read";
+  }
+
+  #notConfirmed(entry: Entry, cause: unknown): void {
+    this.#options.log.warn({ err: cause }, "could not confirm a refusal");
+    this.#unavailable(entry);
+    this.pump();
   }
 
   #answerRepeat(entry: Entry, known: HeadAnswer["known"]): void {
@@ -349,7 +388,9 @@ export class SubmitQueue {
         return;
       }
       case "locked":
-        this.#putBack(entries.filter((entry) => !this.#refuseLocked(entry, outcome)));
+        // Decided again by a list that is read now: where that lock has run out meanwhile, it is no hindrance.
+        room.locks.learned(outcome.lock);
+        this.#putBack(entries);
         room.follow(outcome.head);
         return;
       case "history":
@@ -375,16 +416,6 @@ export class SubmitQueue {
           });
         }
     }
-  }
-
-  /** The database held the document's row when it said so: that is confirmation enough. */
-  #refuseLocked(entry: Entry, { lock, head }: CommitOutcome & { outcome: "locked" }): boolean {
-    const { origin, ops } = entry.submission;
-    if (lock.user === origin.user && lock.client === (origin.lockClient ?? origin.client)) return false;
-    if (lock.element !== null && !ops.some((operation) => operation.element === lock.element)) return false;
-    const message = lock.element === null ? "document is already locked" : "element is already locked";
-    this.#refused(entry, { code: "locked", message, details: { lock: lockInfo(lock) } }, head.version);
-    return true;
   }
 
   /** In front, in their order: what was decided came before what waits. */
@@ -430,7 +461,8 @@ export class SubmitQueue {
 
   /** A submit that stays unhandled takes those behind it in its channel along, so that the author's order is kept. */
   #stall(first: Entry, answer: SubmitAnswer): void {
-    for (const entry of this.#queue) {
+    // Not those before it: what was accepted in this turn is still in the queue, and will be stored.
+    for (const entry of this.#queue.slice(this.#queue.indexOf(first) + 1)) {
       if (entry.submission.channel === first.submission.channel) this.#answer(entry, answer);
     }
   }

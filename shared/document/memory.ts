@@ -143,15 +143,28 @@ class PartWriter {
 
 /** The memory that {@link encodeMemory} wrote. Throws when the parts are not its. */
 export function decodeMemory(parts: Iterable<string>): DocumentMemory {
-  let memory: DocumentMemory | undefined;
-  for (const text of parts) {
+  const decoder = new MemoryDecoder();
+  for (const part of parts) decoder.add(part);
+  return decoder.memory();
+}
+
+/** The same part by part: one takes some milliseconds, and a large document has a hundred. */
+export class MemoryDecoder {
+  #memory: DocumentMemory | undefined;
+
+  /** The next part. Throws when it is none of {@link encodeMemory}'s. */
+  add(text: string): void {
     const part = JSON.parse(text) as Part;
     if (part.format !== 1) throw new Error(`write memory of unknown format ${String(part.format)}`);
-    memory ??= createMemory(part.since);
-    readPart(memory, part);
+    this.#memory ??= createMemory(part.since);
+    readPart(this.#memory, part);
   }
-  if (memory === undefined) throw new Error("write memory without parts");
-  return memory;
+
+  /** Of all parts added. Throws when there were none. */
+  memory(): DocumentMemory {
+    if (this.#memory === undefined) throw new Error("write memory without parts");
+    return this.#memory;
+  }
 }
 
 function readPart(memory: DocumentMemory, part: Part): void {

@@ -104,7 +104,7 @@ describe.each(stores)("limits over the %s store", (store) => {
 describe("behind a proxy", () => {
   const running = useInstance("memory", {
     ...jwtAuth,
-    server: { trustProxy: true, port: 0 },
+    server: { trustedProxies: 1, port: 0 },
     limits: { requestsPerSecond: 5, socketsPerAddress: 1, webhooksPerUser: 0 },
   });
 

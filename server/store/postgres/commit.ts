@@ -22,7 +22,7 @@ import type {
   StoredOperation,
 } from "../store.ts";
 import { int4Array, int8Array, textArray, utf8Array, uuidArray } from "./arrays.ts";
-import type { Database } from "./database.ts";
+import { type Database, promptMs } from "./database.ts";
 import { type LockJson, lockFromJson } from "./locks.ts";
 
 /** Missed operations that ride in one answer: a reader that stopped would hold the row locks beyond socket buffers. */
@@ -110,8 +110,10 @@ export async function commit(
   if (batches.length === 0) return [];
   const order = batches.map((batch, place) => ({ batch, place }));
   order.sort((a, b) => (a.batch.docId < b.batch.docId ? -1 : 1));
+  // A batch of 20,000 takes a second or more: one millisecond an operation is twenty times what was measured.
+  const operations = batches.reduce((sum, batch) => sum + batch.operations.length, 0);
   const rows = await database.rows<Row>(
-    statement,
+    { ...statement, answerWithinMs: promptMs + operations },
     encode(
       order.map((entry) => entry.batch),
       options.wait,

@@ -12,7 +12,7 @@ import type {
 } from "../store.ts";
 import { int4Array, uuidArray } from "./arrays.ts";
 import { conflictColumns } from "./conflicts.ts";
-import type { Database } from "./database.ts";
+import { type Database, promptMs } from "./database.ts";
 import { documentColumns } from "./documents.ts";
 import { activeLocksOfDocument } from "./locks.ts";
 import { operationColumns } from "./operations.ts";
@@ -21,6 +21,7 @@ import { readParts } from "./snapshots.ts";
 /** All heads first, then one probe of the key for each id asked for: LIMIT keeps the probes from becoming a join. */
 const heads = {
   name: "document_heads",
+  answerWithinMs: promptMs,
   text: `SELECT d.id AS "docId", d.state, d.version, d.last_operation_id AS "operationId",
       d.metadata_version AS "metadataVersion", d.revision,
       CASE WHEN $2::uuid[] IS NULL THEN NULL ELSE (

@@ -8,7 +8,7 @@ import type { Store } from "../store.ts";
 import { createAssets } from "./assets.ts";
 import { commit } from "./commit.ts";
 import { createConflicts } from "./conflicts.ts";
-import { Database, refusing } from "./database.ts";
+import { Database, promptMs, refusing } from "./database.ts";
 import { createDocuments } from "./documents.ts";
 import { loadDocument, readHeads } from "./heads.ts";
 import { createLocks } from "./locks.ts";
@@ -71,6 +71,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     async ping() {
       const rows = await database.rows<{ now: string }>({
         name: "ping",
+        answerWithinMs: promptMs,
         text: "SELECT clock_timestamp()::timestamptz(3) AS now",
       });
       return { now: rows[0]?.now ?? "" };
