@@ -281,6 +281,17 @@ export const conflictWithOperationsSchema = conflictSchema
   .extend({ operations: z.array(operationSchema) })
   .meta({ description: "A conflict record with its operations, in order." });
 
+export const sessionSchema = z
+  .object({
+    sessionId: z.string(),
+    clientId: z.string(),
+    user: z.object({ id: z.string(), name: z.string().optional(), color: z.string().optional() }),
+    role: roleSchema,
+    presence: z.record(z.string(), z.unknown()).nullable(),
+    joinedAt: dateTime,
+  })
+  .meta({ id: "Session", description: "A live session; `presence` is what its client last said." });
+
 export const lockSchema = z
   .object({
     id: z.string().meta({ format: "uuid" }),
@@ -295,20 +306,10 @@ export const lockSchema = z
     version: versionSchema,
   })
   .meta({
+    id: "Lock",
     description:
       "A lease on an element, or (`element` null) on the document. `token` is a fencing token that grows with every acquisition; `version` is the document's at the grant.",
   });
-
-export const sessionSchema = z
-  .object({
-    sessionId: z.string(),
-    clientId: z.string(),
-    user: z.object({ id: z.string(), name: z.string().optional(), color: z.string().optional() }),
-    role: roleSchema,
-    presence: z.record(z.string(), z.unknown()).nullable(),
-    joinedAt: dateTime,
-  })
-  .meta({ id: "Session", description: "A live session; `presence` is what its client last said." });
 
 export const editResultSchema = z
   .object({

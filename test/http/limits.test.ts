@@ -105,7 +105,7 @@ describe("behind a proxy", () => {
   const running = useInstance("memory", {
     ...jwtAuth,
     server: { trustedProxies: 1, port: 0 },
-    limits: { requestsPerSecond: 5, socketsPerAddress: 1, webhooksPerUser: 0 },
+    limits: { requestsPerSecond: 2, socketsPerAddress: 1, webhooksPerUser: 0 },
   });
 
   test("[limits-2] an address is the one that the proxy saw: what a client put before it changes nothing", async () => {
