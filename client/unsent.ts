@@ -227,7 +227,6 @@ export class UnsentChanges {
   /** Forgets an element's changes. */
   drop(element: string): readonly Operation[] {
     const dropped = this.operationsOf(element);
-    if (element === process.env.DBGE) console.log("DROP", JSON.stringify(this.#entries.get(element)));
     this.#size -= this.#entries.get(element)?.counted ?? 0;
     this.#entries.delete(element);
     return dropped;
@@ -319,16 +318,6 @@ export class UnsentChanges {
   }
 
   #put(element: string, entry: Entry): void {
-    if (element === process.env.DBGE)
-      console.log(
-        "PUT",
-        new Error().stack
-          ?.split("\n")
-          .slice(2, 6)
-          .map((l) => l.trim().split(" ")[1])
-          .join(" < "),
-        JSON.stringify(entry),
-      );
     // Typing that was moved past a deletion of its text may have nothing left to do.
     entry.operations = entry.operations.filter((operation) => !isEmpty(operation));
     if (entry.typing !== undefined && isEmpty(entry.typing)) entry.typing = undefined;
