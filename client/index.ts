@@ -5,6 +5,7 @@ export type { ErrorCode } from "../shared/protocol/codes.ts";
 export type {
   ConflictInfo,
   DocumentMetadata,
+  LockInfo,
   PresenceState,
   Role,
   SessionInfo,
@@ -13,8 +14,17 @@ export type {
 } from "../shared/protocol/messages.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export type { ConnectionState } from "./connection.ts";
-export { ChangeError, type ChangeErrorCode, ConnectionClosedError } from "./errors.ts";
+export {
+  AlreadyResolvedError,
+  ChangeError,
+  type ChangeErrorCode,
+  ConnectionClosedError,
+  LockHeldError,
+  RequestError,
+  type RequestErrorCode,
+} from "./errors.ts";
 export type { Listener, Unsubscribe } from "./events.ts";
+export type { AcquireOptions, LockLostEvent, Locks } from "./locks.ts";
 export { DocumentReplica, openDocument } from "./open-document.ts";
 export type { ChangeEvent, DocumentEvents, OpenDocumentOptions, RejectEvent } from "./options.ts";
 export type { VersionConflictAnswer } from "./outbox.ts";

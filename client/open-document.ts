@@ -1,29 +1,15 @@
-/**
- * A document, open in this replica: what an application holds. It joins the parts and owns none of their rules: the
- * replica keeps the state, the connection its sockets, the outbox what is sent, `Sync` the way to `live`.
- */
+/** A document, open in this replica: what an application holds. */
 import { uuidv7 } from "uuidv7";
 import type { Properties } from "../shared/document/json.ts";
-import type {
-  DocumentMetadata,
-  Hello,
-  Role,
-  ServerMessage,
-  SessionLimits,
-  UserProfile,
-  Welcome,
-} from "../shared/protocol/messages.ts";
-import { defaultBackoff } from "./backoff.ts";
-import { Connection, type ConnectionState } from "./connection.ts";
+import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shared/protocol/messages.ts";
+import type { ConnectionState } from "./connection.ts";
 import { ChangeError, ConnectionClosedError } from "./errors.ts";
 import { Emitter, type Listener, type Unsubscribe } from "./events.ts";
+import type { Locks } from "./locks.ts";
 import type { ChangeEvent, DocumentEvents, OpenDocumentOptions } from "./options.ts";
-import { type DropCause, Outbox } from "./outbox.ts";
-import { Presence } from "./presence.ts";
-import { GapError, type Rebased, Replica } from "./replica.ts";
-import { createHostWebSocket, documentAddress } from "./socket.ts";
-import { Sync } from "./sync.ts";
-import { systemTimers } from "./timers.ts";
+import type { Presence } from "./presence.ts";
+import { Replica } from "./replica.ts";
+import { Replication } from "./replication.ts";
 import { OpenTransaction, type Transaction } from "./transaction.ts";
 
 /** Opens a document and begins to connect; `await document.ready` before the first change. */
@@ -37,38 +23,17 @@ export class DocumentReplica {
   readonly clientId: string;
   /** Resolves when everything has arrived for the first time; rejects with `ConnectionClosedError` if that never happens. */
   readonly ready: Promise<void>;
-  /** Who else is here, and what they see of this session. */
-  readonly presence: Presence;
-  readonly #options: OpenDocumentOptions;
   readonly #events = new Emitter<DocumentEvents>();
   readonly #newId: () => string;
   readonly #replica: Replica;
-  readonly #connection: Connection;
-  readonly #outbox: Outbox;
+  readonly #replication: Replication;
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
   readonly #settleReady: { resolve: () => void; reject: (error: Error) => void };
-  readonly #stopListening: () => void;
-  #sync: Sync | undefined;
-  #welcome: Welcome | undefined;
-  #document: DocumentMetadata | undefined;
-  #role: Role | undefined;
-  #latencyMs: number | undefined;
-  #synced = false;
-  /** What came did not continue what is here, twice in a row: the next `hello` asks for everything. */
-  #forgetSince = false;
-  /** The last `hello` said where this replica is. */
-  #resumes = false;
-  /** A welcome said `rebase`, and its connection ended before everything was here. */
-  #rebaseOwed = false;
   #pumpScheduled = false;
   #progress = { version: 0, pendingCount: 0 };
 
   constructor(options: OpenDocumentOptions) {
-    const { url, documentId, token, getToken } = options;
-    const timers = options.timers ?? systemTimers();
-    const random = options.random ?? Math.random;
-    this.#options = options;
-    this.documentId = documentId;
+    this.documentId = options.documentId;
     this.clientId = options.clientId ?? uuidv7();
     this.#newId = options.newId ?? uuidv7;
     this.#replica = new Replica(this.#newId);
@@ -76,62 +41,33 @@ export class DocumentReplica {
     this.ready = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
     this.ready.catch(() => {}); // Whoever does not wait for it hears of it by `status`.
     this.#settleReady = settle;
-    const [first, ...others] = (typeof url === "string" ? [url] : url).map((server) =>
-      documentAddress(server, documentId),
-    );
-    if (first === undefined) throw new TypeError("no server address");
-    this.#connection = new Connection(
-      {
-        urls: [first, ...others],
-        token: getToken ?? (() => token),
-        tokenRenewable: getToken !== undefined,
-        createWebSocket: options.createWebSocket ?? createHostWebSocket,
-        timers,
-        random,
-        backoff: options.backoff ?? defaultBackoff,
-        pingIntervalMs: options.pingIntervalMs ?? 5_000,
-        silenceMs: options.silenceMs ?? 10_000,
-      },
-      {
-        hello: () => this.#hello(),
-        message: (message) => this.#receive(message),
-        state: (state) => this.#connectionChanged(state),
-        latency: (latencyMs) => {
-          this.#latencyMs = latencyMs;
-          this.#events.emit("latency", { latencyMs });
-        },
-        error: (error) => this.#events.emit("error", asError(error)),
-      },
-    );
-    const send = (text: string): boolean => this.#connection.send(text);
-    this.presence = new Presence({
-      initial: options.presence ?? null,
-      send,
-      timers,
-      onChange: (event) => this.#events.emit("presence", event),
-    });
-    this.#outbox = new Outbox({
+    this.#replication = new Replication({
+      document: options,
+      clientId: () => this.clientId,
       replica: this.#replica,
-      send,
-      timers,
-      random,
-      onConflict: options.onConflict,
-      answerVersionConflict: (reject) => {
-        const answer = options.onVersionConflict ?? "rebase";
-        return typeof answer === "function" ? answer(reject) : answer;
+      events: this.#events,
+      hooks: {
+        changed: (elements, origin) => this.#changed(elements, origin),
+        live: () => this.#settleReady.resolve(),
+        closed: (error) => this.#closed(error),
       },
-      onDropped: (cause, outcome) => this.#dropped(cause, outcome),
-      onChanged: (elements) => this.#changed(elements, "remote"),
     });
-    this.#stopListening = onOnline(() => {
-      if (this.connection.state === "reconnecting") this.#connection.reconnect("online again");
-    });
-    this.#connection.start();
+    this.#replication.start();
   }
 
   /** Where the connection stands, for people to see. */
   get connection(): ConnectionState {
-    return this.#connection.state;
+    return this.#replication.connection;
+  }
+
+  /** Who else is here, and what they see of this session. */
+  get presence(): Presence {
+    return this.#replication.presence;
+  }
+
+  /** Who has reserved what, and this replica's own reservations. */
+  get locks(): Locks {
+    return this.#replication.locks;
   }
 
   /** The elements by id as their user sees them: confirmed by the server, with the pending changes on top. Read only. */
@@ -156,35 +92,35 @@ export class DocumentReplica {
 
   /** Who the server believes this is; undefined before it was said. */
   get user(): UserProfile | undefined {
-    return this.#welcome?.user;
+    return this.#replication.welcome?.user;
   }
 
   get role(): Role | undefined {
-    return this.#role;
+    return this.#replication.role;
   }
 
   get documentMetadata(): DocumentMetadata | undefined {
-    return this.#document;
+    return this.#replication.document;
   }
 
   /** The present session, or the last one. */
   get sessionId(): string | undefined {
-    return this.#welcome?.sessionId;
+    return this.#replication.welcome?.sessionId;
   }
 
   /** The server instance that answered last. */
   get instanceId(): string | undefined {
-    return this.#welcome?.instanceId;
+    return this.#replication.welcome?.instanceId;
   }
 
   /** What the server accepts. */
   get limits(): SessionLimits | undefined {
-    return this.#welcome?.limits;
+    return this.#replication.welcome?.limits;
   }
 
   /** The last measured round trip. */
   get latencyMs(): number | undefined {
-    return this.#latencyMs;
+    return this.#replication.latencyMs;
   }
 
   /** An element as its user sees it. */
@@ -205,9 +141,11 @@ export class DocumentReplica {
    */
   transact<Result>(change: (transaction: Transaction) => Result): Result {
     if (this.connection.state === "closed") throw new ConnectionClosedError("the document is closed");
-    if (!this.#synced) throw new Error("the document has not arrived yet: await its `ready` first");
-    if (this.#role === "viewer") throw new ChangeError("forbidden", "a viewer may not change the document");
-    if (this.#document?.state !== "active") throw new ChangeError("not_active", "the document is not active");
+    if (!this.#replication.synced)
+      throw new Error("the document has not arrived yet: await its `ready` first");
+    if (this.role === "viewer") throw new ChangeError("forbidden", "a viewer may not change the document");
+    if (this.documentMetadata?.state !== "active")
+      throw new ChangeError("not_active", "the document is not active");
     const transaction = new OpenTransaction(this.#replica.view, this.#newId);
     let result: Result;
     try {
@@ -232,148 +170,14 @@ export class DocumentReplica {
 
   /** Ends the session. What is not acknowledged by then is lost: `await whenSettled()` first. Safe to repeat. */
   async close(): Promise<void> {
-    this.#stopListening();
-    await this.#connection.close();
+    await this.#replication.close();
     this.#events.clear();
   }
 
-  #hello(): Hello {
-    const { profile } = this.#options;
-    const { version, operationId, inFlight } = this.#replica;
-    const pending = inFlight?.operations[0]?.id;
-    const resume = this.#synced && !this.#forgetSince;
-    this.#resumes = resume;
-    return {
-      type: "hello",
-      clientId: this.clientId,
-      ...(resume ? { since: version } : {}),
-      ...(resume && operationId !== undefined ? { sinceId: operationId } : {}),
-      ...(pending === undefined ? {} : { pending: [pending] }),
-      ...(this.presence.state === null ? {} : { presence: this.presence.state }),
-      ...(profile === undefined ? {} : { profile }),
-    };
-  }
-
-  #receive(message: ServerMessage): void {
-    try {
-      this.#handle(message);
-    } catch (error) {
-      if (!(error instanceof GapError)) this.#events.emit("error", asError(error));
-      this.#forgetSince = this.#sync !== undefined || !(error instanceof GapError);
-      this.#connection.reconnect(asError(error).message);
-    }
-  }
-
-  #handle(message: ServerMessage): void {
-    switch (message.type) {
-      case "welcome":
-        this.#welcomed(message);
-        return;
-      case "snapshot":
-        this.#sync?.part(message);
-        this.#finishSync();
-        return;
-      case "ops":
-        if (this.#sync !== undefined) {
-          this.#sync.operations(message.ops);
-          this.#finishSync();
-        } else {
-          this.#changed(this.#replica.receive(message.ops), "remote");
-          this.#outbox.pump();
-        }
-        return;
-      case "ack":
-        this.#outbox.acknowledged(message);
-        return;
-      case "reject":
-        this.#outbox.rejected(message);
-        return;
-      case "presence":
-        this.presence.receive(message);
-        return;
-      case "conflict":
-        this.#events.emit("conflict", message.conflict);
-        return;
-      case "role":
-        this.#role = message.role;
-        this.#events.emit("role", message.role);
-        return;
-      case "document":
-        this.#document = message.document;
-        this.#events.emit("document", message.document);
-        return;
-      case "error":
-        this.#events.emit("error", new Error(`${message.code}: ${message.message}`));
-        return;
-      case "resolved":
-      case "locks":
-      case "result":
-      case "pong":
-      case "bye":
-        return;
-      default:
-        // A newer server may say more than this version understands.
-        message satisfies never;
-    }
-  }
-
-  #welcomed(welcome: Welcome): void {
-    const roleBefore = this.#role;
-    this.#welcome = welcome;
-    this.#role = welcome.role;
-    this.#document = welcome.document;
-    this.#rebaseOwed ||= welcome.rebase === true || !this.#resumes;
-    this.#sync = new Sync(this.#replica, welcome, {
-      continues: this.#resumes,
-      rebaseOwed: this.#rebaseOwed,
-    });
-
-    this.presence.begin({ user: welcome.user, clientId: this.clientId }, welcome.sessions, welcome.limits);
-    this.#events.emit("document", welcome.document);
-    if (roleBefore !== welcome.role) this.#events.emit("role", welcome.role);
-    this.#finishSync();
-  }
-
-  #finishSync(): void {
-    const outcome = this.#sync?.finish();
-    if (outcome === undefined || this.#welcome === undefined) return;
-    this.#sync = undefined;
-    this.#synced = true;
-    this.#forgetSince = false;
-    this.#rebaseOwed = false;
-    this.#outbox.connected(this.#welcome.limits);
-    this.#connection.setLive();
-    this.#settleReady.resolve();
-    const cause = {
-      code: "base_too_old",
-      message: "does not fit the state after the reconnect",
-      operations: [],
-    } as const;
-    if (outcome.dropped.length > 0) this.#dropped(cause, outcome, "reset");
-    else this.#changed(outcome.changed, outcome.replaced ? "reset" : "remote");
-  }
-
-  #connectionChanged(state: ConnectionState): void {
-    if (state.state === "reconnecting" || state.state === "closed") {
-      this.#sync = undefined;
-      this.#outbox.disconnected();
-      this.presence.pause();
-    }
-    if (state.state === "closed") {
-      this.#stopListening();
-      const error = new ConnectionClosedError(state.reason, state.code);
-      this.#settleReady.reject(error);
-      for (const { reject } of this.#waiting) reject(error);
-      this.#waiting.clear();
-    }
-    this.#events.emit("status", state);
-  }
-
-  #dropped(cause: DropCause, outcome: Rebased, origin: ChangeEvent["origin"] = "remote"): void {
-    const { operations, ...rest } = cause;
-    const event = { ...rest, operations, dependent: outcome.dropped };
-    this.#changed(outcome.changed, origin);
-    this.#events.emit("reject", event);
+  #closed(error: ConnectionClosedError): void {
+    this.#settleReady.reject(error);
+    for (const { reject } of this.#waiting) reject(error);
+    this.#waiting.clear();
   }
 
   #changed(elements: ReadonlySet<string>, origin: ChangeEvent["origin"]): void {
@@ -393,18 +197,7 @@ export class DocumentReplica {
     this.#pumpScheduled = true;
     queueMicrotask(() => {
       this.#pumpScheduled = false;
-      this.#outbox.pump();
+      this.#replication.outbox.pump();
     });
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
-}
-
-/** In browsers: the network is back, so there is no reason to wait for the next attempt. */
-function onOnline(callback: () => void): () => void {
-  if (typeof globalThis.addEventListener !== "function") return () => {};
-  globalThis.addEventListener("online", callback);
-  return () => globalThis.removeEventListener("online", callback);
 }

@@ -2,12 +2,14 @@ import type { Operation } from "../shared/document/operation.ts";
 import type {
   ConflictInfo,
   DocumentMetadata,
+  LockInfo,
   PresenceState,
   Reject,
   Role,
 } from "../shared/protocol/messages.ts";
 import type { BackoffOptions } from "./backoff.ts";
 import type { ConnectionState } from "./connection.ts";
+import type { LockLostEvent } from "./locks.ts";
 import type { VersionConflictAnswer } from "./outbox.ts";
 import type { PresenceEvent } from "./presence.ts";
 import type { CreateWebSocket } from "./socket.ts";
@@ -78,6 +80,10 @@ export interface DocumentEvents {
   readonly presence: PresenceEvent;
   readonly reject: RejectEvent;
   readonly conflict: ConflictInfo;
+  /** Every active lock: `locks.list` is another. */
+  readonly locks: readonly LockInfo[];
+  /** A lock that this replica kept has ended. */
+  readonly lockLost: LockLostEvent;
   readonly document: DocumentMetadata;
   readonly role: Role;
   readonly latency: { readonly latencyMs: number };

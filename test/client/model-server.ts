@@ -17,6 +17,7 @@ import type {
   Submit,
 } from "../../shared/protocol/messages.ts";
 import type { SeededRandom } from "../support/seeded-random.ts";
+import { ModelLocks } from "./model-locks.ts";
 
 export interface ModelSession {
   readonly id: string;
@@ -63,6 +64,7 @@ export class ModelServer {
   readonly #sessions = new Set<ModelSession>();
   readonly #random: SeededRandom;
   readonly #policy: "lww" | "strict";
+  readonly locks = new ModelLocks();
   faults: ModelFaults;
 
   constructor(random: SeededRandom, policy: "lww" | "strict", faults: ModelFaults) {
@@ -132,10 +134,27 @@ export class ModelServer {
       case "ping":
         session.send({ type: "pong", t: message.t, serverTime: at });
         return;
+      case "lock": {
+        const { result, changed } = this.locks.handle(session, message, this.version);
+        session.send(result);
+        if (changed) this.tellLocks();
+        return;
+      }
+      case "resolve":
       case "presence":
       case "auth":
         return;
     }
+  }
+
+  /** `locks` to everybody. */
+  tellLocks(): void {
+    const state = this.locks.state;
+    this.#tell({ type: "locks", ...state });
+  }
+
+  #tell(message: ServerMessage): void {
+    for (const session of this.#sessions) if (session.greeted) session.send(message);
   }
 
   #hello(session: ModelSession, hello: Hello): void {
@@ -183,7 +202,7 @@ export class ModelServer {
       ...(rebase ? { rebase: true as const } : {}),
       committed,
       sessions: [],
-      locks: { revision: 0, locks: [] },
+      locks: this.locks.state,
       limits: modelLimits,
       serverTime: at,
     });
@@ -241,6 +260,13 @@ export class ModelServer {
       else session.send({ type: "ack", seq: submit.seq, versions: own, duplicate: true });
       return;
     }
+    for (const { element } of submit.ops) {
+      const lock = this.locks.standsInTheWay(session, element);
+      if (lock === undefined) continue;
+      session.nextSeq += 1;
+      reject("locked", "locked", { lock: { ...lock, user: { ...lock.user } } });
+      return;
+    }
     // A repeated id at its old version would make the two histories look like one to `sinceId`.
     while (submit.ops.some(({ id }, index) => this.#abandoned.get(id) === this.version + 1 + index)) {
       this.#broadcast([this.#appendOther()]);
@@ -285,7 +311,7 @@ export class ModelServer {
     const middle = this.#random.between(0, ops.length);
     for (const frame of [ops.slice(0, middle), ops.slice(middle)]) {
       if (frame.length === 0) continue;
-      for (const session of this.#sessions) if (session.greeted) session.send({ type: "ops", ops: frame });
+      this.#tell({ type: "ops", ops: frame });
     }
   }
 

@@ -102,6 +102,7 @@ export class World {
   constructor(server: ModelServer, random: SeededRandom) {
     this.server = server;
     this.#random = random;
+    server.locks.now = () => this.clock.now();
   }
 
   newId(): string {
@@ -184,6 +185,21 @@ export class World {
   /** Lets promises and microtasks run. */
   async settle(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Delivers everything that is on its way, without any time passing. */
+  async deliver(): Promise<void> {
+    await this.settle();
+    while (this.deliverOne()) await this.settle();
+  }
+
+  /** Lets time pass in steps, with everything delivered after each. */
+  async pass(ms: number, stepMs = 500): Promise<void> {
+    await this.deliver();
+    for (let left = ms; left > 0; left -= stepMs) {
+      this.clock.advance(Math.min(left, stepMs));
+      await this.deliver();
+    }
   }
 
   /** Until every replica is live, settled and where the server is. */

@@ -1,0 +1,325 @@
+/**
+ * What keeps a document's replica and the server together, over as many sessions as it takes: it joins the parts and
+ * owns none of their rules. The replica keeps the state, the connection its sockets, the outbox what is sent, `Sync` the
+ * way to `live`, the requests what is asked for.
+ */
+import type { DocumentMetadata, Hello, Role, ServerMessage, Welcome } from "../shared/protocol/messages.ts";
+import { defaultBackoff } from "./backoff.ts";
+import { Connection, type ConnectionState } from "./connection.ts";
+import { ConnectionClosedError } from "./errors.ts";
+import type { Emitter } from "./events.ts";
+import { Locks } from "./locks.ts";
+import type { ChangeEvent, DocumentEvents, OpenDocumentOptions } from "./options.ts";
+import { type DropCause, Outbox } from "./outbox.ts";
+import { Presence } from "./presence.ts";
+import { GapError, type Rebased, type Replica } from "./replica.ts";
+import { Requests } from "./requests.ts";
+import { createHostWebSocket, documentAddress } from "./socket.ts";
+import { Sync } from "./sync.ts";
+import { systemTimers } from "./timers.ts";
+
+/** What the document above wants to know, beside its events. */
+export interface ReplicationHooks {
+  /** Elements whose view changed, or only what is confirmed of them. */
+  changed(elements: ReadonlySet<string>, origin: ChangeEvent["origin"]): void;
+  /** Everything up to the present version is here. */
+  live(): void;
+  closed(error: ConnectionClosedError): void;
+}
+
+export class Replication {
+  readonly presence: Presence;
+  readonly locks: Locks;
+  readonly outbox: Outbox;
+  readonly #options: OpenDocumentOptions;
+  readonly #clientId: () => string;
+  readonly #events: Emitter<DocumentEvents>;
+  readonly #hooks: ReplicationHooks;
+  readonly #replica: Replica;
+  readonly #connection: Connection;
+  readonly #requests: Requests;
+  readonly #stopListening: () => void;
+  #sync: Sync | undefined;
+  #welcome: Welcome | undefined;
+  #document: DocumentMetadata | undefined;
+  #role: Role | undefined;
+  #latencyMs: number | undefined;
+  #synced = false;
+  /** What came did not continue what is here, twice in a row: the next `hello` asks for everything. */
+  #forgetSince = false;
+  /** The last `hello` said where this replica is. */
+  #resumes = false;
+  /** A welcome said `rebase`, and its connection ended before everything was here. */
+  #rebaseOwed = false;
+
+  constructor(options: {
+    readonly document: OpenDocumentOptions;
+    readonly clientId: () => string;
+    readonly replica: Replica;
+    readonly events: Emitter<DocumentEvents>;
+    readonly hooks: ReplicationHooks;
+  }) {
+    const { url, documentId, token, getToken } = options.document;
+    const timers = options.document.timers ?? systemTimers();
+    const random = options.document.random ?? Math.random;
+    const { events } = options;
+    this.#options = options.document;
+    this.#clientId = options.clientId;
+    this.#replica = options.replica;
+    this.#events = events;
+    this.#hooks = options.hooks;
+    const [first, ...others] = (typeof url === "string" ? [url] : url).map((server) =>
+      documentAddress(server, documentId),
+    );
+    if (first === undefined) throw new TypeError("no server address");
+    this.#connection = new Connection(
+      {
+        urls: [first, ...others],
+        token: getToken ?? (() => token),
+        tokenRenewable: getToken !== undefined,
+        createWebSocket: this.#options.createWebSocket ?? createHostWebSocket,
+        timers,
+        random,
+        backoff: this.#options.backoff ?? defaultBackoff,
+        pingIntervalMs: this.#options.pingIntervalMs ?? 5_000,
+        silenceMs: this.#options.silenceMs ?? 10_000,
+      },
+      {
+        hello: () => this.#hello(),
+        message: (message) => this.#receive(message),
+        state: (state) => this.#connectionChanged(state),
+        latency: (latencyMs) => {
+          this.#latencyMs = latencyMs;
+          events.emit("latency", { latencyMs });
+        },
+        error: (error) => events.emit("error", asError(error)),
+      },
+    );
+    const send = (text: string): boolean => this.#connection.send(text);
+    this.presence = new Presence({
+      initial: this.#options.presence ?? null,
+      send,
+      timers,
+      onChange: (event) => events.emit("presence", event),
+    });
+    this.#requests = new Requests({ send, timers, random });
+    this.locks = new Locks({
+      requests: this.#requests,
+      timers,
+      self: () => ({ userId: this.#welcome?.user.id, clientId: this.#clientId() }),
+      onChange: (locks) => events.emit("locks", locks),
+      onLost: (event) => events.emit("lockLost", event),
+    });
+    this.outbox = new Outbox({
+      replica: this.#replica,
+      send,
+      timers,
+      random,
+      onConflict: this.#options.onConflict,
+      answerVersionConflict: (reject) => {
+        const answer = this.#options.onVersionConflict ?? "rebase";
+        return typeof answer === "function" ? answer(reject) : answer;
+      },
+      onDropped: (cause, outcome) => this.#dropped(cause, outcome),
+      onChanged: (elements) => this.#hooks.changed(elements, "remote"),
+    });
+    this.#stopListening = onOnline(() => {
+      if (this.connection.state === "reconnecting") this.#connection.reconnect("online again");
+    });
+  }
+
+  /** Begins to connect. Call it once. */
+  start(): void {
+    this.#connection.start();
+  }
+
+  get connection(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  /** The last session's first frame. */
+  get welcome(): Welcome | undefined {
+    return this.#welcome;
+  }
+
+  get document(): DocumentMetadata | undefined {
+    return this.#document;
+  }
+
+  get role(): Role | undefined {
+    return this.#role;
+  }
+
+  get latencyMs(): number | undefined {
+    return this.#latencyMs;
+  }
+
+  /** Everything has arrived once. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** Ends the session for good. Safe to repeat. */
+  async close(): Promise<void> {
+    this.#stopListening();
+    await this.#connection.close();
+  }
+
+  #hello(): Hello {
+    const { profile } = this.#options;
+    const { version, operationId, inFlight } = this.#replica;
+    const pending = inFlight?.operations[0]?.id;
+    const resume = this.#synced && !this.#forgetSince;
+    this.#resumes = resume;
+    return {
+      type: "hello",
+      clientId: this.#clientId(),
+      ...(resume ? { since: version } : {}),
+      ...(resume && operationId !== undefined ? { sinceId: operationId } : {}),
+      ...(pending === undefined ? {} : { pending: [pending] }),
+      ...(this.presence.state === null ? {} : { presence: this.presence.state }),
+      ...(profile === undefined ? {} : { profile }),
+    };
+  }
+
+  #receive(message: ServerMessage): void {
+    try {
+      this.#handle(message);
+    } catch (error) {
+      if (!(error instanceof GapError)) this.#events.emit("error", asError(error));
+      this.#forgetSince = this.#sync !== undefined || !(error instanceof GapError);
+      this.#connection.reconnect(asError(error).message);
+    }
+  }
+
+  #handle(message: ServerMessage): void {
+    switch (message.type) {
+      case "welcome":
+        this.#welcomed(message);
+        return;
+      case "snapshot":
+        this.#sync?.part(message);
+        this.#finishSync();
+        return;
+      case "ops":
+        if (this.#sync !== undefined) {
+          this.#sync.operations(message.ops);
+          this.#finishSync();
+        } else {
+          this.#hooks.changed(this.#replica.receive(message.ops), "remote");
+          this.outbox.pump();
+        }
+        return;
+      case "ack":
+        this.outbox.acknowledged(message);
+        return;
+      case "reject":
+        this.outbox.rejected(message);
+        return;
+      case "presence":
+        this.presence.receive(message);
+        return;
+      case "conflict":
+        this.#events.emit("conflict", message.conflict);
+        return;
+      case "locks":
+        this.locks.receive(message, false);
+        return;
+      case "role":
+        this.#role = message.role;
+        this.#events.emit("role", message.role);
+        return;
+      case "document":
+        this.#document = message.document;
+        this.#events.emit("document", message.document);
+        return;
+      case "result":
+        this.#requests.answered(message);
+        return;
+      case "error":
+        this.#requests.failed(message);
+        this.#events.emit("error", new Error(`${message.code}: ${message.message}`));
+        return;
+      case "resolved":
+      case "pong":
+      case "bye":
+        return;
+      default:
+        // A newer server may say more than this version understands.
+        message satisfies never;
+    }
+  }
+
+  #welcomed(welcome: Welcome): void {
+    const roleBefore = this.#role;
+    this.#welcome = welcome;
+    this.#role = welcome.role;
+    this.#document = welcome.document;
+    this.#rebaseOwed ||= welcome.rebase === true || !this.#resumes;
+    this.#sync = new Sync(this.#replica, welcome, {
+      continues: this.#resumes,
+      rebaseOwed: this.#rebaseOwed,
+    });
+    const self = { user: welcome.user, clientId: this.#clientId() };
+    this.presence.begin(self, welcome.sessions, welcome.limits);
+    this.locks.receive(welcome.locks, true);
+    this.#events.emit("document", welcome.document);
+    if (roleBefore !== welcome.role) this.#events.emit("role", welcome.role);
+    this.#finishSync();
+  }
+
+  #finishSync(): void {
+    const outcome = this.#sync?.finish();
+    if (outcome === undefined || this.#welcome === undefined) return;
+    this.#sync = undefined;
+    this.#synced = true;
+    this.#forgetSince = false;
+    this.#rebaseOwed = false;
+    this.outbox.connected(this.#welcome.limits);
+    this.#connection.setLive();
+    this.#requests.connected();
+    this.locks.connected();
+    this.#hooks.live();
+    const cause = {
+      code: "base_too_old",
+      message: "does not fit the state after the reconnect",
+      operations: [],
+    } as const;
+    if (outcome.dropped.length > 0) this.#dropped(cause, outcome, "reset");
+    else this.#hooks.changed(outcome.changed, outcome.replaced ? "reset" : "remote");
+  }
+
+  #connectionChanged(state: ConnectionState): void {
+    if (state.state === "reconnecting" || state.state === "closed") {
+      this.#sync = undefined;
+      this.outbox.disconnected();
+      this.#requests.disconnected();
+      this.presence.pause();
+    }
+    if (state.state === "closed") {
+      this.#stopListening();
+      this.locks.close();
+      this.#requests.close(state.reason);
+      this.#hooks.closed(new ConnectionClosedError(state.reason, state.code));
+    }
+    this.#events.emit("status", state);
+  }
+
+  #dropped(cause: DropCause, outcome: Rebased, origin: ChangeEvent["origin"] = "remote"): void {
+    const { operations, ...rest } = cause;
+    const event = { ...rest, operations, dependent: outcome.dropped };
+    this.#hooks.changed(outcome.changed, origin);
+    this.#events.emit("reject", event);
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** In browsers: the network is back, so there is no reason to wait for the next attempt. */
+function onOnline(callback: () => void): () => void {
+  if (typeof globalThis.addEventListener !== "function") return () => {};
+  globalThis.addEventListener("online", callback);
+  return () => globalThis.removeEventListener("online", callback);
+}
