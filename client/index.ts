@@ -26,9 +26,16 @@ export {
 export type { Listener, Unsubscribe } from "./events.ts";
 export type { AcquireOptions, LockLostEvent, Locks } from "./locks.ts";
 export { DocumentReplica, openDocument } from "./open-document.ts";
-export type { ChangeEvent, DocumentEvents, OpenDocumentOptions, RejectEvent } from "./options.ts";
+export type {
+  ChangeEvent,
+  DocumentEvents,
+  OpenDocumentOptions,
+  RejectEvent,
+  TransactOptions,
+} from "./options.ts";
 export type { VersionConflictAnswer } from "./outbox.ts";
 export type { Presence, PresenceEvent } from "./presence.ts";
 export type { ClientSocket, CreateWebSocket } from "./socket.ts";
 export type { Timers } from "./timers.ts";
 export type { ChangeOptions, PropertiesToSet, Transaction } from "./transaction.ts";
+export type { UndoOptions, UndoState } from "./undo-history.ts";

@@ -1,16 +1,19 @@
 /** A document, open in this replica: what an application holds. */
 import { uuidv7 } from "uuidv7";
 import type { Properties } from "../shared/document/json.ts";
+import type { Operation } from "../shared/document/operation.ts";
 import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shared/protocol/messages.ts";
 import type { ConnectionState } from "./connection.ts";
 import { ChangeError, ConnectionClosedError } from "./errors.ts";
 import { Emitter, type Listener, type Unsubscribe } from "./events.ts";
 import type { Locks } from "./locks.ts";
-import type { ChangeEvent, DocumentEvents, OpenDocumentOptions } from "./options.ts";
+import type { ChangeEvent, DocumentEvents, OpenDocumentOptions, TransactOptions } from "./options.ts";
 import type { Presence } from "./presence.ts";
 import { Replica } from "./replica.ts";
 import { Replication } from "./replication.ts";
+import { systemTimers } from "./timers.ts";
 import { OpenTransaction, type Transaction } from "./transaction.ts";
+import { UndoHistory } from "./undo-history.ts";
 
 /** Opens a document and begins to connect; `await document.ready` before the first change. */
 export function openDocument(options: OpenDocumentOptions): DocumentReplica {
@@ -27,6 +30,8 @@ export class DocumentReplica {
   readonly #newId: () => string;
   readonly #replica: Replica;
   readonly #replication: Replication;
+  readonly #history: UndoHistory;
+  readonly #restoreSelection: ((saved: unknown) => void) | undefined;
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
   readonly #settleReady: { resolve: () => void; reject: (error: Error) => void };
   #pumpScheduled = false;
@@ -37,6 +42,17 @@ export class DocumentReplica {
     this.clientId = options.clientId ?? uuidv7();
     this.#newId = options.newId ?? uuidv7;
     this.#replica = new Replica(this.#newId);
+    const timers = options.timers ?? systemTimers();
+    this.#history = new UndoHistory({
+      ...options.undo,
+      view: this.#replica.view,
+      confirmed: () => this.#replica.confirmed,
+      now: () => timers.now(),
+      newId: this.#newId,
+      onChange: (state) => this.#events.emit("undo", state),
+    });
+    this.#replica.observer = this.#history;
+    this.#restoreSelection = options.undo?.restore;
     const settle = { resolve: (): void => {}, reject: (_: Error): void => {} };
     this.ready = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
     this.ready.catch(() => {}); // Whoever does not wait for it hears of it by `status`.
@@ -139,13 +155,8 @@ export class DocumentReplica {
    * @returns what the function returns.
    * @throws ChangeError where a change does not fit, or may not be made (viewers, archived documents).
    */
-  transact<Result>(change: (transaction: Transaction) => Result): Result {
-    if (this.connection.state === "closed") throw new ConnectionClosedError("the document is closed");
-    if (!this.#replication.synced)
-      throw new Error("the document has not arrived yet: await its `ready` first");
-    if (this.role === "viewer") throw new ChangeError("forbidden", "a viewer may not change the document");
-    if (this.documentMetadata?.state !== "active")
-      throw new ChangeError("not_active", "the document is not active");
+  transact<Result>(change: (transaction: Transaction) => Result, options: TransactOptions = {}): Result {
+    this.#mayChange();
     const transaction = new OpenTransaction(this.#replica.view, this.#newId);
     let result: Result;
     try {
@@ -153,11 +164,71 @@ export class DocumentReplica {
     } finally {
       transaction.end();
     }
-    if (transaction.operations.length === 0) return result;
-    for (const operation of transaction.operations) this.#replica.change(operation);
-    this.#schedulePump();
-    this.#changed(new Set(transaction.operations.map(({ element }) => element)), "local");
+    const { operations } = transaction;
+    if (operations.length === 0) return result;
+    if (options.undo === false) this.#history.ignore(operations);
+    else this.#history.record(operations);
+    this.#apply(operations);
     return result;
+  }
+
+  /** Whether `undo` has something to take back. */
+  get canUndo(): boolean {
+    return this.#history.state.canUndo;
+  }
+
+  /** Whether `redo` has something to bring back. */
+  get canRedo(): boolean {
+    return this.#history.state.canRedo;
+  }
+
+  /**
+   * Takes back the user's last step here, and nothing that others did.
+   * @returns whether anything changed: what is left of a step may be nothing.
+   * @throws ChangeError as `transact`.
+   */
+  undo(): boolean {
+    this.#mayChange();
+    return this.#applyBack(this.#history.takeUndo());
+  }
+
+  /** Brings back what was undone last; any other change by the user ends that. As `undo`. */
+  redo(): boolean {
+    this.#mayChange();
+    return this.#applyBack(this.#history.takeRedo());
+  }
+
+  /** The next change is a step of its own, however soon it follows. */
+  undoStop(): void {
+    this.#history.stop();
+  }
+
+  #applyBack({
+    operations,
+    saved,
+  }: {
+    readonly operations: readonly Operation[];
+    readonly saved: unknown;
+  }): boolean {
+    if (operations.length === 0) return false;
+    this.#apply(operations);
+    this.#restoreSelection?.(saved);
+    return true;
+  }
+
+  #apply(operations: readonly Operation[]): void {
+    for (const operation of operations) this.#replica.change(operation);
+    this.#schedulePump();
+    this.#changed(new Set(operations.map(({ element }) => element)), "local");
+  }
+
+  #mayChange(): void {
+    if (this.connection.state === "closed") throw new ConnectionClosedError("the document is closed");
+    if (!this.#replication.synced)
+      throw new Error("the document has not arrived yet: await its `ready` first");
+    if (this.role === "viewer") throw new ChangeError("forbidden", "a viewer may not change the document");
+    if (this.documentMetadata?.state !== "active")
+      throw new ChangeError("not_active", "the document is not active");
   }
 
   /** Resolves when every change made so far, and any made meanwhile, is acknowledged or refused. */
@@ -181,6 +252,7 @@ export class DocumentReplica {
   }
 
   #changed(elements: ReadonlySet<string>, origin: ChangeEvent["origin"]): void {
+    this.#history.settle(elements);
     if (elements.size > 0) this.#events.emit("change", { elements: [...elements], origin });
     const { version, pendingCount } = this;
     if (version === this.#progress.version && pendingCount === this.#progress.pendingCount) return;

@@ -14,6 +14,7 @@ import type { VersionConflictAnswer } from "./outbox.ts";
 import type { PresenceEvent } from "./presence.ts";
 import type { CreateWebSocket } from "./socket.ts";
 import type { Timers } from "./timers.ts";
+import type { UndoOptions, UndoState } from "./undo-history.ts";
 
 /** How to open a document. */
 export interface OpenDocumentOptions {
@@ -37,6 +38,8 @@ export interface OpenDocumentOptions {
    * state (`rebase`, the default), or dropped and told by `reject`.
    */
   readonly onVersionConflict?: VersionConflictAnswer | ((reject: Reject) => VersionConflictAnswer);
+  /** How changes become steps of `undo`. */
+  readonly undo?: UndoOptions;
   /** Default: the host's WebSocket; on Node.js 20, which has none, the `ws` package. */
   readonly createWebSocket?: CreateWebSocket;
   /** Delays between attempts to connect; default 250 ms to 15 s. */
@@ -50,6 +53,12 @@ export interface OpenDocumentOptions {
   readonly random?: () => number;
   /** Makes operation ids (UUID, version 7). */
   readonly newId?: () => string;
+}
+
+/** How a transaction is made. */
+export interface TransactOptions {
+  /** False: not a step of `undo` (what a program does, not its user). */
+  readonly undo?: boolean;
 }
 
 /** Elements whose view changed. */
@@ -84,6 +93,8 @@ export interface DocumentEvents {
   readonly locks: readonly LockInfo[];
   /** A lock that this replica kept has ended. */
   readonly lockLost: LockLostEvent;
+  /** Whether there is something to undo or redo has changed. */
+  readonly undo: UndoState;
   readonly document: DocumentMetadata;
   readonly role: Role;
   readonly latency: { readonly latencyMs: number };

@@ -32,6 +32,22 @@ export interface Rebased {
   readonly dropped: readonly Operation[];
 }
 
+/** Who wants to know what others do, beside the state that comes of it. */
+export interface ReplicaObserver {
+  /**
+   * Somebody else's operation is confirmed; the view follows later.
+   * @param splices its splices where they stand in the view, this replica's pending typing considered.
+   * @param hides whether a pending change of this replica overwrites what it wrote to a property.
+   */
+  other(
+    operation: SequencedOperation,
+    splices: { readonly [property: string]: readonly SpliceEdit[] },
+    hides: (property: string) => boolean,
+  ): void;
+  /** A whole state came instead of operations, and the view shows it. */
+  replaced(hides: (element: string, property: string) => boolean): void;
+}
+
 /** What came in does not continue what this replica has: it has to connect again. */
 export class GapError extends Error {
   constructor(expected: number, received: number) {
@@ -50,6 +66,7 @@ export class Replica {
   readonly #newId: () => string;
   /** Attempts of what collects in `unsent` after a refusal. */
   #attempt = 0;
+  observer: ReplicaObserver | undefined;
 
   /** @param newId makes ids for operations that this replica composes. */
   constructor(newId: () => string) {
@@ -201,7 +218,7 @@ export class Replica {
   ): ReadonlySet<string> {
     const elements = new Set([...this.#confirmed.keys(), ...snapshot.elements.keys(), ...this.#view.keys()]);
     this.#unsent.pinAll(this.#version);
-    return this.#replaceBelow(elements, () => {
+    const changed = this.#replaceBelow(elements, () => {
       const before = this.#confirmed;
       this.#confirmed = new Map(snapshot.elements);
       this.#confirmUpTo(snapshot.version, committed);
@@ -212,6 +229,8 @@ export class Replica {
       this.#version = snapshot.version;
       this.#operationId = snapshot.id;
     });
+    this.observer?.replaced((element, property) => this.#hides(element, property));
+    return changed;
   }
 
   /**
@@ -262,6 +281,7 @@ export class Replica {
     const { element } = operation;
     const layers = inFlightOf(this.#inFlight, element);
     const waiting = this.#unsent.operationsOf(element);
+    const shown: { [property: string]: readonly SpliceEdit[] } = {};
     if (layers.length > 0 || waiting.length > 0) {
       for (const layer of layers) {
         for (const property of Object.keys(layer.effect.splice ?? {})) {
@@ -271,25 +291,49 @@ export class Replica {
       // Several operations of one frame touch one element: the view is refreshed after the last, so it is computed.
       if (waiting.length > 0) this.#unsent.collide(operation, this.#compute(element));
       for (const [property, edits] of Object.entries(operation.splice ?? {})) {
-        this.#passTyping(element, property, edits);
+        const passed = this.#passTyping(element, property, edits);
+        if (passed !== undefined) shown[property] = passed;
       }
     }
     applyOperation(this.#confirmed, operation);
+    const all = layers.length > 0 || waiting.length > 0 ? shown : (operation.splice ?? shown);
+    this.observer?.other(operation, all, (property) => this.#hides(element, property));
   }
 
-  /** Moves pending typing past somebody else's, layer by layer: theirs stands earlier in the order. */
-  #passTyping(element: string, property: string, edits: readonly SpliceEdit[]): void {
+  /** Whether something pending overwrites a property. */
+  #hides(element: string, property: string): boolean {
+    return (
+      inFlightOf(this.#inFlight, element).some(({ effect }) => overwrites(effect, property)) ||
+      this.#unsent.operationsOf(element).some((operation) => overwrites(operation, property))
+    );
+  }
+
+  /**
+   * Moves pending typing past somebody else's, layer by layer: theirs stands earlier in the order.
+   * @returns theirs on top of all that is pending; undefined where something pending overwrites the text.
+   */
+  #passTyping(
+    element: string,
+    property: string,
+    edits: readonly SpliceEdit[],
+  ): readonly SpliceEdit[] | undefined {
     let theirs = edits;
     for (const layer of inFlightOf(this.#inFlight, element)) {
-      if (overwrites(layer.effect, property)) return;
+      if (overwrites(layer.effect, property)) return undefined;
       const mine = layer.effect.splice?.[property];
       if (mine === undefined) continue;
       const pair = moveSplicePair(mine, theirs);
       layer.effect = { ...layer.effect, splice: { ...layer.effect.splice, [property]: pair.mine } };
       theirs = pair.theirs;
     }
-    if (this.#unsent.operationsOf(element).some((operation) => overwrites(operation, property))) return;
-    this.#unsent.moveTyping(element, property, (mine) => moveSplicePair(mine, theirs).mine);
+    if (this.#unsent.operationsOf(element).some((operation) => overwrites(operation, property)))
+      return undefined;
+    this.#unsent.moveTyping(element, property, (mine) => {
+      const pair = moveSplicePair(mine, theirs);
+      theirs = pair.theirs;
+      return pair.mine;
+    });
+    return theirs;
   }
 
   /** Changes what is below the unsent changes of some elements, and moves their typing along. */
