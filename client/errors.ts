@@ -77,3 +77,8 @@ export class AlreadyResolvedError extends RequestError {
     this.conflict = conflict;
   }
 }
+
+/** Whatever was thrown, as an error. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -36,6 +36,17 @@ export type {
 export type { VersionConflictAnswer } from "./outbox.ts";
 export type { Presence, PresenceEvent } from "./presence.ts";
 export type { ClientSocket, CreateWebSocket } from "./socket.ts";
+export { indexedDbStorage } from "./storage/indexed-db.ts";
+export { memoryStorage } from "./storage/memory.ts";
+export type {
+  Release,
+  ReplicaStorage,
+  StoredChange,
+  StoredEntry,
+  StoredHead,
+  StoredReplica,
+  StoredSubmit,
+} from "./storage/storage.ts";
 export type { Timers } from "./timers.ts";
 export type { ChangeOptions, PropertiesToSet, Transaction } from "./transaction.ts";
 export type { UndoOptions, UndoState } from "./undo-history.ts";

@@ -4,7 +4,8 @@ import type { Properties } from "../shared/document/json.ts";
 import type { Operation } from "../shared/document/operation.ts";
 import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shared/protocol/messages.ts";
 import type { ConnectionState } from "./connection.ts";
-import { ChangeError, ConnectionClosedError } from "./errors.ts";
+import { type ClaimedReplica, Durability } from "./durability.ts";
+import { asError, ChangeError, ConnectionClosedError } from "./errors.ts";
 import { Emitter, type Listener, type Unsubscribe } from "./events.ts";
 import type { Locks } from "./locks.ts";
 import type { ChangeEvent, DocumentEvents, OpenDocumentOptions, TransactOptions } from "./options.ts";
@@ -12,6 +13,7 @@ import type { Presence } from "./presence.ts";
 import { Replica } from "./replica.ts";
 import { Replication } from "./replication.ts";
 import { systemTimers } from "./timers.ts";
+import { TokenSource } from "./token.ts";
 import { OpenTransaction, type Transaction } from "./transaction.ts";
 import { UndoHistory } from "./undo-history.ts";
 
@@ -23,7 +25,11 @@ export function openDocument(options: OpenDocumentOptions): DocumentReplica {
 /** See `openDocument`. */
 export class DocumentReplica {
   readonly documentId: string;
-  readonly clientId: string;
+  /**
+   * Resolves when it is known whether a stored document is here: true, then it can be read and changed before there is
+   * a connection. False at once without `storage`.
+   */
+  readonly offlineReady: Promise<boolean>;
   /** Resolves when everything has arrived for the first time; rejects with `ConnectionClosedError` if that never happens. */
   readonly ready: Promise<void>;
   readonly #events = new Emitter<DocumentEvents>();
@@ -31,15 +37,18 @@ export class DocumentReplica {
   readonly #replica: Replica;
   readonly #replication: Replication;
   readonly #history: UndoHistory;
+  readonly #durability: Durability | undefined;
+  readonly #clientId: string;
   readonly #restoreSelection: ((saved: unknown) => void) | undefined;
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
   readonly #settleReady: { resolve: () => void; reject: (error: Error) => void };
   #pumpScheduled = false;
   #progress = { version: 0, pendingCount: 0 };
 
-  constructor(options: OpenDocumentOptions) {
+  /** Applications call `openDocument`. @param claimed a stored replica to continue as. */
+  constructor(options: OpenDocumentOptions, claimed?: ClaimedReplica & { readonly user: string }) {
     this.documentId = options.documentId;
-    this.clientId = options.clientId ?? uuidv7();
+    this.#clientId = options.clientId ?? uuidv7();
     this.#newId = options.newId ?? uuidv7;
     this.#replica = new Replica(this.#newId);
     const timers = options.timers ?? systemTimers();
@@ -57,18 +66,86 @@ export class DocumentReplica {
     this.ready = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
     this.ready.catch(() => {}); // Whoever does not wait for it hears of it by `status`.
     this.#settleReady = settle;
+    const { storage } = options;
+    if (storage !== undefined) {
+      this.#durability = new Durability({
+        storage,
+        documentId: options.documentId,
+        replica: this.#replica,
+        timers,
+        clientId: this.#clientId,
+        fixed: options.clientId !== undefined,
+        newClientId: uuidv7,
+        session: () => {
+          const { user, role, document } = this.#replication;
+          return {
+            ...(user === undefined ? {} : { user }),
+            ...(role === undefined ? {} : { role }),
+            ...(document === undefined ? {} : { document }),
+          };
+        },
+        onError: (error) => this.#events.emit("error", asError(error)),
+        openOrphan: (orphan) => this.#openOrphan(options, orphan),
+      });
+    }
+    const source = new TokenSource(options);
     this.#replication = new Replication({
       document: options,
+      token: () => source.next(),
       clientId: () => this.clientId,
       replica: this.#replica,
       events: this.#events,
       hooks: {
         changed: (elements, origin) => this.#changed(elements, origin),
-        live: () => this.#settleReady.resolve(),
+        admits: (userId) => this.#durability?.admits(userId) ?? true,
+        live: ({ user }) => {
+          this.#durability?.live(user.id);
+          this.#settleReady.resolve();
+        },
+        store: () => this.#durability?.store(),
         closed: (error) => this.#closed(error),
       },
     });
+    if (this.#durability === undefined) {
+      this.offlineReady = Promise.resolve(false);
+      this.#replication.start();
+    } else if (claimed !== undefined) {
+      this.offlineReady = Promise.resolve(true);
+      this.#replication.restored(this.#durability.continue(claimed.user, claimed));
+      this.#replication.start();
+    } else {
+      this.offlineReady = this.#openStored(options, source, this.#durability);
+    }
+  }
+
+  async #openStored(
+    options: OpenDocumentOptions,
+    source: TokenSource,
+    durability: Durability,
+  ): Promise<boolean> {
+    const head = await durability.open(options.user ?? (await source.user()));
+    if (this.connection.state === "closed") return false;
+    if (head !== undefined) {
+      this.#replication.restored(head);
+      this.#changed(new Set(this.elements.keys()), "reset");
+    }
     this.#replication.start();
+    return head !== undefined;
+  }
+
+  /** Sends what a dead replica of the same user left, as that replica. */
+  #openOrphan(options: OpenDocumentOptions, claimed: ClaimedReplica): DocumentReplica {
+    const { presence: _presence, undo: _undo, ...rest } = options;
+    const user = this.user?.id ?? "";
+    const orphan = new DocumentReplica({ ...rest, clientId: claimed.clientId }, { ...claimed, user });
+    orphan.on("reject", (event) => this.#events.emit("reject", event));
+    orphan.on("error", (error) => this.#events.emit("error", error));
+    return orphan;
+  }
+
+  /** This replica's id. With `storage` it is known for sure when `offlineReady` has resolved. */
+  get clientId(): string {
+    return this.#durability?.clientId ?? this.#clientId;
   }
 
   /** Where the connection stands, for people to see. */
@@ -108,7 +185,7 @@ export class DocumentReplica {
 
   /** Who the server believes this is; undefined before it was said. */
   get user(): UserProfile | undefined {
-    return this.#replication.welcome?.user;
+    return this.#replication.user;
   }
 
   get role(): Role | undefined {
@@ -224,8 +301,8 @@ export class DocumentReplica {
 
   #mayChange(): void {
     if (this.connection.state === "closed") throw new ConnectionClosedError("the document is closed");
-    if (!this.#replication.synced)
-      throw new Error("the document has not arrived yet: await its `ready` first");
+    if (!this.#replication.hasDocument)
+      throw new Error("the document has not arrived yet: await its `ready` (or `offlineReady`) first");
     if (this.role === "viewer") throw new ChangeError("forbidden", "a viewer may not change the document");
     if (this.documentMetadata?.state !== "active")
       throw new ChangeError("not_active", "the document is not active");
@@ -239,9 +316,13 @@ export class DocumentReplica {
     await new Promise<void>((resolve, reject) => this.#waiting.add({ resolve, reject }));
   }
 
-  /** Ends the session. What is not acknowledged by then is lost: `await whenSettled()` first. Safe to repeat. */
+  /**
+   * Ends the session. What is not acknowledged by then is lost, unless there is a `storage`: `await whenSettled()` first.
+   * Safe to repeat.
+   */
   async close(): Promise<void> {
     await this.#replication.close();
+    await this.#durability?.close();
     this.#events.clear();
   }
 
@@ -253,6 +334,7 @@ export class DocumentReplica {
 
   #changed(elements: ReadonlySet<string>, origin: ChangeEvent["origin"]): void {
     this.#history.settle(elements);
+    this.#durability?.changed(origin === "local" ? "local" : "remote");
     if (elements.size > 0) this.#events.emit("change", { elements: [...elements], origin });
     const { version, pendingCount } = this;
     if (version === this.#progress.version && pendingCount === this.#progress.pendingCount) return;

@@ -13,6 +13,7 @@ import type { LockLostEvent } from "./locks.ts";
 import type { VersionConflictAnswer } from "./outbox.ts";
 import type { PresenceEvent } from "./presence.ts";
 import type { CreateWebSocket } from "./socket.ts";
+import type { ReplicaStorage } from "./storage/storage.ts";
 import type { Timers } from "./timers.ts";
 import type { UndoOptions, UndoState } from "./undo-history.ts";
 
@@ -27,6 +28,16 @@ export interface OpenDocumentOptions {
   readonly getToken?: () => string | Promise<string>;
   /** This replica's id, 1–255 characters; default: a new one. Never used by two live replicas at once. */
   readonly clientId?: string;
+  /**
+   * Where the document and what is not acknowledged outlive this page or process. The replica then continues as a stored
+   * one, under its client id, when no live one has it.
+   */
+  readonly storage?: ReplicaStorage;
+  /**
+   * With `storage`: whose replicas. Default: the token's `sub`. Name it where `getToken` cannot answer offline, to see and
+   * edit the document nevertheless.
+   */
+  readonly user?: string;
   /** Shown to others when the token carries no name or colour. */
   readonly profile?: { readonly name?: string; readonly color?: string };
   /** What others see of this session at first. */

@@ -15,7 +15,15 @@ import { type Elements, jsonEqual, type Properties } from "../shared/document/js
 import type { Operation, SequencedOperation, SpliceEdit } from "../shared/document/operation.ts";
 import { moveSplicePair } from "../shared/document/splice.ts";
 import { fitOperation, overwrites } from "./fold.ts";
-import { dropTyping, type InFlightSubmit, inFlightOf, inFlightSubmit, moveTypingPast } from "./in-flight.ts";
+import {
+  dropTyping,
+  type InFlightSubmit,
+  inFlightOf,
+  inFlightSubmit,
+  moveTypingPast,
+  restoredSubmit,
+} from "./in-flight.ts";
+import type { StoredChange, StoredHead, StoredReplica } from "./storage/storage.ts";
 import { type SubmitBounds, UnsentChanges } from "./unsent.ts";
 
 /** A state as the server sent it, whole. */
@@ -67,6 +75,9 @@ export class Replica {
   /** Attempts of what collects in `unsent` after a refusal. */
   #attempt = 0;
   observer: ReplicaObserver | undefined;
+  /** Confirmed elements that changed since `store`, when somebody stores. */
+  readonly #unstored = new Set<string>();
+  #storesAll = true;
 
   /** @param newId makes ids for operations that this replica composes. */
   constructor(newId: () => string) {
@@ -149,6 +160,7 @@ export class Replica {
       this.#version = operation.version;
       this.#operationId = operation.id;
       touched.add(operation.element);
+      if (!this.#storesAll) this.#unstored.add(operation.element);
     }
     this.#settleIfDone();
     return this.#refresh(touched);
@@ -218,6 +230,8 @@ export class Replica {
   ): ReadonlySet<string> {
     const elements = new Set([...this.#confirmed.keys(), ...snapshot.elements.keys(), ...this.#view.keys()]);
     this.#unsent.pinAll(this.#version);
+    this.#storesAll = true;
+    this.#unstored.clear();
     const changed = this.#replaceBelow(elements, () => {
       const before = this.#confirmed;
       this.#confirmed = new Map(snapshot.elements);
@@ -261,6 +275,56 @@ export class Replica {
     }
     dropped.push(...this.#unsent.rebaseAll(this.#version, (element) => this.#below(element)));
     return { changed: this.#refresh(elements), dropped };
+  }
+
+  /**
+   * What has changed since the last call, to be stored.
+   * @param whole everything.
+   */
+  store(whole: boolean): StoredChange {
+    const all = whole || this.#storesAll;
+    const elements = all
+      ? new Map<string, Properties | null>(this.#confirmed)
+      : new Map([...this.#unstored].map((element) => [element, this.#confirmed.get(element) ?? null]));
+    this.#storesAll = false;
+    this.#unstored.clear();
+    const submit = this.#inFlight;
+    const head: StoredHead = {
+      version: this.#version,
+      ...(this.#operationId === undefined ? {} : { operationId: this.#operationId }),
+      ...(submit === undefined
+        ? {}
+        : {
+            inFlight: {
+              base: submit.base,
+              operations: submit.operations,
+              left: [...submit.left.values()].map(({ effect }) => effect),
+              attempt: submit.attempt,
+            },
+          }),
+      unsent: this.#unsent.store(),
+    };
+    return { head, elements, whole: all };
+  }
+
+  /**
+   * What was stored, into a replica that has nothing yet.
+   * @param pending with what was not acknowledged; otherwise only what was confirmed.
+   * @returns the elements in view.
+   */
+  restore({ head, elements }: StoredReplica, pending: boolean): ReadonlySet<string> {
+    this.#confirmed = new Map(elements);
+    this.#version = head.version;
+    this.#operationId = head.operationId;
+    const touched = new Set(elements.keys());
+    if (pending) {
+      if (head.inFlight !== undefined) this.#inFlight = restoredSubmit(head.inFlight);
+      this.#settleIfDone();
+      this.#unsent.restore(head.unsent);
+      for (const { element } of head.inFlight?.operations ?? []) touched.add(element);
+      for (const { element } of head.unsent) touched.add(element);
+    }
+    return this.#refresh(touched);
   }
 
   /** One's own operation, as sequenced. Where the server rewrote it otherwise than foreseen, typing on top is moved. */

@@ -3,10 +3,17 @@
  * owns none of their rules. The replica keeps the state, the connection its sockets, the outbox what is sent, `Sync` the
  * way to `live`, the requests what is asked for.
  */
-import type { DocumentMetadata, Hello, Role, ServerMessage, Welcome } from "../shared/protocol/messages.ts";
+import type {
+  DocumentMetadata,
+  Hello,
+  Role,
+  ServerMessage,
+  UserProfile,
+  Welcome,
+} from "../shared/protocol/messages.ts";
 import { defaultBackoff } from "./backoff.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
-import { ConnectionClosedError } from "./errors.ts";
+import { asError, ConnectionClosedError } from "./errors.ts";
 import type { Emitter } from "./events.ts";
 import { Locks } from "./locks.ts";
 import type { ChangeEvent, DocumentEvents, OpenDocumentOptions } from "./options.ts";
@@ -15,6 +22,7 @@ import { Presence } from "./presence.ts";
 import { GapError, type Rebased, type Replica } from "./replica.ts";
 import { Requests } from "./requests.ts";
 import { createHostWebSocket, documentAddress } from "./socket.ts";
+import type { StoredHead } from "./storage/storage.ts";
 import { Sync } from "./sync.ts";
 import { systemTimers } from "./timers.ts";
 
@@ -22,8 +30,12 @@ import { systemTimers } from "./timers.ts";
 export interface ReplicationHooks {
   /** Elements whose view changed, or only what is confirmed of them. */
   changed(elements: ReadonlySet<string>, origin: ChangeEvent["origin"]): void;
+  /** Before anything of a session is used: whether it may go on as this user. */
+  admits(userId: string): boolean;
   /** Everything up to the present version is here. */
-  live(): void;
+  live(welcome: Welcome): void;
+  /** See `OutboxOptions.store`. */
+  store(): Promise<void> | undefined;
   closed(error: ConnectionClosedError): void;
 }
 
@@ -44,7 +56,9 @@ export class Replication {
   #document: DocumentMetadata | undefined;
   #role: Role | undefined;
   #latencyMs: number | undefined;
+  #user: UserProfile | undefined;
   #synced = false;
+  #restored = false;
   /** What came did not continue what is here, twice in a row: the next `hello` asks for everything. */
   #forgetSince = false;
   /** The last `hello` said where this replica is. */
@@ -54,12 +68,14 @@ export class Replication {
 
   constructor(options: {
     readonly document: OpenDocumentOptions;
+    /** Asked before each attempt to connect. */
+    readonly token: () => string | undefined | Promise<string | undefined>;
     readonly clientId: () => string;
     readonly replica: Replica;
     readonly events: Emitter<DocumentEvents>;
     readonly hooks: ReplicationHooks;
   }) {
-    const { url, documentId, token, getToken } = options.document;
+    const { url, documentId, getToken } = options.document;
     const timers = options.document.timers ?? systemTimers();
     const random = options.document.random ?? Math.random;
     const { events } = options;
@@ -75,7 +91,7 @@ export class Replication {
     this.#connection = new Connection(
       {
         urls: [first, ...others],
-        token: getToken ?? (() => token),
+        token: options.token,
         tokenRenewable: getToken !== undefined,
         createWebSocket: this.#options.createWebSocket ?? createHostWebSocket,
         timers,
@@ -120,12 +136,23 @@ export class Replication {
         const answer = this.#options.onVersionConflict ?? "rebase";
         return typeof answer === "function" ? answer(reject) : answer;
       },
+      store: () => this.#hooks.store(),
       onDropped: (cause, outcome) => this.#dropped(cause, outcome),
       onChanged: (elements) => this.#hooks.changed(elements, "remote"),
     });
     this.#stopListening = onOnline(() => {
       if (this.connection.state === "reconnecting") this.#connection.reconnect("online again");
     });
+  }
+
+  /** The replica was restored: what the server said last time holds until it says otherwise. */
+  restored({ user, role, document }: StoredHead): void {
+    this.#restored = true;
+    this.#user = user;
+    this.#role = role;
+    this.#document = document;
+    if (document !== undefined) this.#events.emit("document", document);
+    if (role !== undefined) this.#events.emit("role", role);
   }
 
   /** Begins to connect. Call it once. */
@@ -142,6 +169,10 @@ export class Replication {
     return this.#welcome;
   }
 
+  get user(): UserProfile | undefined {
+    return this.#user;
+  }
+
   get document(): DocumentMetadata | undefined {
     return this.#document;
   }
@@ -154,9 +185,9 @@ export class Replication {
     return this.#latencyMs;
   }
 
-  /** Everything has arrived once. */
-  get synced(): boolean {
-    return this.#synced;
+  /** Everything has arrived once, now or in a session whose replica was stored. */
+  get hasDocument(): boolean {
+    return this.#synced || this.#restored;
   }
 
   /** Ends the session for good. Safe to repeat. */
@@ -169,7 +200,7 @@ export class Replication {
     const { profile } = this.#options;
     const { version, operationId, inFlight } = this.#replica;
     const pending = inFlight?.operations[0]?.id;
-    const resume = this.#synced && !this.#forgetSince;
+    const resume = this.hasDocument && !this.#forgetSince;
     this.#resumes = resume;
     return {
       type: "hello",
@@ -251,8 +282,15 @@ export class Replication {
   }
 
   #welcomed(welcome: Welcome): void {
+    if (!this.#hooks.admits(welcome.user.id)) {
+      const message = `the changes that are stored here are not by ${welcome.user.id}`;
+      this.#events.emit("error", new Error(message));
+      void this.#connection.close(message);
+      return;
+    }
     const roleBefore = this.#role;
     this.#welcome = welcome;
+    this.#user = welcome.user;
     this.#role = welcome.role;
     this.#document = welcome.document;
     this.#rebaseOwed ||= welcome.rebase === true || !this.#resumes;
@@ -279,7 +317,7 @@ export class Replication {
     this.#connection.setLive();
     this.#requests.connected();
     this.locks.connected();
-    this.#hooks.live();
+    this.#hooks.live(this.#welcome);
     const cause = {
       code: "base_too_old",
       message: "does not fit the state after the reconnect",
@@ -311,10 +349,6 @@ export class Replication {
     this.#hooks.changed(outcome.changed, origin);
     this.#events.emit("reject", event);
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** In browsers: the network is back, so there is no reason to wait for the next attempt. */

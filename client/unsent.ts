@@ -15,6 +15,7 @@ import type { Operation, SequencedOperation, SpliceEdit } from "../shared/docume
 import { differenceSplice, moveSplice } from "../shared/document/splice.ts";
 import { utf8Bytes } from "../shared/document/utf8.ts";
 import { fitOperation, foldOperation, isEmpty, overwrites, splitTyping, withSplice, writes } from "./fold.ts";
+import type { StoredEntry } from "./storage/storage.ts";
 
 interface Entry {
   operations: readonly Operation[];
@@ -222,6 +223,23 @@ export class UnsentChanges {
     }
     for (const operation of kept) this.add(operation, version, below !== undefined);
     return dropped;
+  }
+
+  /** Everything, to be stored. */
+  store(): StoredEntry[] {
+    return [...this.#entries].map(([element, { operations, typing, low, high }]) => ({
+      element,
+      operations,
+      ...(typing === undefined ? {} : { typing }),
+      low,
+      ...(high === undefined ? {} : { high }),
+    }));
+  }
+
+  /** What was stored, into an empty one. */
+  restore(entries: readonly StoredEntry[]): void {
+    for (const { element, operations, typing, low, high } of entries)
+      this.#put(element, { operations, typing, low, high, counted: 0 });
   }
 
   /** Forgets an element's changes. */

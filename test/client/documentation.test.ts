@@ -14,6 +14,7 @@ test("[docs/sdk] its examples run, one after the other, against a server", async
     const program = blocks
       .join("\n")
       .replace('import { openDocument } from "aetherflow-statesync/client";', "const { openDocument } = sdk;")
+      .replace(/import \{ memoryStorage \} from .*/, "const { memoryStorage } = sdk;")
       .replace("http://127.0.0.1:9002", instance.url)
       .replace(
         "await board.close();",
@@ -33,8 +34,8 @@ test("[docs/sdk] its examples run, one after the other, against a server", async
       colour: "red",
       seen: true,
     });
-    // What is made in one task is folded: the creation, then what came of undo and redo.
-    expect(version).toBe(2);
+    // What is made in one task is folded: the creation, one more while offline, then what came of undo and redo.
+    expect(version).toBe(3);
   } finally {
     log.mockRestore();
     await instance.close();

@@ -65,6 +65,8 @@ export class ModelServer {
   readonly #random: SeededRandom;
   readonly #policy: "lww" | "strict";
   readonly locks = new ModelLocks();
+  /** The server dies at that point of a submit when it returns true; the caller cuts every connection. */
+  dies: ((point: "before commit" | "committed" | "notified") => boolean) | undefined;
   faults: ModelFaults;
 
   constructor(random: SeededRandom, policy: "lww" | "strict", faults: ModelFaults) {
@@ -299,12 +301,15 @@ export class ModelServer {
         at,
       }),
     );
+    if (this.dies?.("before commit") === true) return;
     this.#ends.add(this.version + ops.length);
     commitDraft(draft, { firstVersion: this.version + 1, at });
     for (const operation of ops) this.#record(operation);
+    if (this.dies?.("committed") === true) return;
     if (unavailable) reject("unavailable", "stored");
     else session.nextSeq += 1;
     this.#broadcast(ops);
+    this.dies?.("notified");
   }
 
   #broadcast(ops: readonly SequencedOperation[]): void {
