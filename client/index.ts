@@ -7,12 +7,14 @@ export type {
   DocumentMetadata,
   LockInfo,
   PresenceState,
+  ResolveChoice,
   Role,
   SessionInfo,
   SessionLimits,
   UserProfile,
 } from "../shared/protocol/messages.ts";
 export type { BackoffOptions } from "./backoff.ts";
+export type { Conflicts, ResolveOptions } from "./conflicts.ts";
 export type { ConnectionState } from "./connection.ts";
 export {
   AlreadyResolvedError,

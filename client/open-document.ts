@@ -3,6 +3,7 @@ import { uuidv7 } from "uuidv7";
 import type { Properties } from "../shared/document/json.ts";
 import type { Operation } from "../shared/document/operation.ts";
 import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shared/protocol/messages.ts";
+import type { Conflicts } from "./conflicts.ts";
 import type { ConnectionState } from "./connection.ts";
 import { type ClaimedReplica, Durability } from "./durability.ts";
 import { asError, ChangeError, ConnectionClosedError } from "./errors.ts";
@@ -161,6 +162,11 @@ export class DocumentReplica {
   /** Who has reserved what, and this replica's own reservations. */
   get locks(): Locks {
     return this.#replication.locks;
+  }
+
+  /** The conflicts that wait for a decision. */
+  get conflicts(): Conflicts {
+    return this.#replication.conflicts;
   }
 
   /** The elements by id as their user sees them: confirmed by the server, with the pending changes on top. Read only. */

@@ -1,4 +1,4 @@
-import type { Operation } from "../shared/document/operation.ts";
+import type { Operation, SequencedOperation } from "../shared/document/operation.ts";
 import type {
   ConflictInfo,
   DocumentMetadata,
@@ -99,7 +99,14 @@ export interface DocumentEvents {
   readonly status: ConnectionState;
   readonly presence: PresenceEvent;
   readonly reject: RejectEvent;
+  /** A record was made, or joined by further operations. */
   readonly conflict: ConflictInfo;
+  /** Somebody settled a record. */
+  readonly resolved: ConflictInfo;
+  /** `conflicts.unresolved` is another. */
+  readonly conflicts: readonly ConflictInfo[];
+  /** Changes of this replica are held back (policy `manual`): acknowledged, without effect, gone from the view. */
+  readonly heldBack: { readonly operations: readonly SequencedOperation[] };
   /** Every active lock: `locks.list` is another. */
   readonly locks: readonly LockInfo[];
   /** A lock that this replica kept has ended. */

@@ -76,6 +76,7 @@ export class Replica {
   #attempt = 0;
   observer: ReplicaObserver | undefined;
   /** Confirmed elements that changed since `store`, when somebody stores. */
+  #heldBack: SequencedOperation[] = [];
   readonly #unstored = new Set<string>();
   #storesAll = true;
 
@@ -164,6 +165,13 @@ export class Replica {
     }
     this.#settleIfDone();
     return this.#refresh(touched);
+  }
+
+  /** This replica's operations that were held back since the last call: acknowledged, and without effect. */
+  takeHeldBack(): readonly SequencedOperation[] {
+    const operations = this.#heldBack;
+    this.#heldBack = [];
+    return operations;
   }
 
   /** `ack`: everything of the submit in flight is in the log, and what is confirmed here reaches that far. */
@@ -335,6 +343,7 @@ export class Replica {
     const wanted = typing ? this.#compute(element) : undefined;
     this.#inFlight?.left.delete(operation.id);
     if (operation.status === "applied") applyOperation(this.#confirmed, operation);
+    else if (operation.status === "conflict") this.#heldBack.push(operation);
     if (!typing) return;
     const below = { before, after: this.#below(element) };
     this.#unsent.rebaseTyping(element, below, operation.version - 1, wanted);

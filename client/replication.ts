@@ -12,6 +12,7 @@ import type {
   Welcome,
 } from "../shared/protocol/messages.ts";
 import { defaultBackoff } from "./backoff.ts";
+import { Conflicts } from "./conflicts.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { asError, ConnectionClosedError } from "./errors.ts";
 import type { Emitter } from "./events.ts";
@@ -42,6 +43,7 @@ export interface ReplicationHooks {
 export class Replication {
   readonly presence: Presence;
   readonly locks: Locks;
+  readonly conflicts: Conflicts;
   readonly outbox: Outbox;
   readonly #options: OpenDocumentOptions;
   readonly #clientId: () => string;
@@ -125,6 +127,11 @@ export class Replication {
       self: () => ({ userId: this.#welcome?.user.id, clientId: this.#clientId() }),
       onChange: (locks) => events.emit("locks", locks),
       onLost: (event) => events.emit("lockLost", event),
+    });
+    this.conflicts = new Conflicts({
+      requests: this.#requests,
+      self: () => ({ userId: this.#user?.id, version: this.#replica.version }),
+      onChange: (unresolved) => events.emit("conflicts", unresolved),
     });
     this.outbox = new Outbox({
       replica: this.#replica,
@@ -238,6 +245,7 @@ export class Replication {
           this.#finishSync();
         } else {
           this.#hooks.changed(this.#replica.receive(message.ops), "remote");
+          this.#tellHeldBack();
           this.outbox.pump();
         }
         return;
@@ -251,6 +259,7 @@ export class Replication {
         this.presence.receive(message);
         return;
       case "conflict":
+        this.conflicts.made(message.conflict);
         this.#events.emit("conflict", message.conflict);
         return;
       case "locks":
@@ -272,6 +281,9 @@ export class Replication {
         this.#events.emit("error", new Error(`${message.code}: ${message.message}`));
         return;
       case "resolved":
+        this.conflicts.resolved(message.conflict);
+        this.#events.emit("resolved", message.conflict);
+        return;
       case "pong":
       case "bye":
         return;
@@ -325,6 +337,13 @@ export class Replication {
     } as const;
     if (outcome.dropped.length > 0) this.#dropped(cause, outcome, "reset");
     else this.#hooks.changed(outcome.changed, outcome.replaced ? "reset" : "remote");
+    this.#tellHeldBack();
+  }
+
+  /** One's own operations that came back without effect, and wait for a decision. */
+  #tellHeldBack(): void {
+    const operations = this.#replica.takeHeldBack();
+    if (operations.length > 0) this.#events.emit("heldBack", { operations });
   }
 
   #connectionChanged(state: ConnectionState): void {

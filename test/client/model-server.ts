@@ -4,7 +4,7 @@
  */
 import { commitDraft, Draft, decide } from "../../shared/document/decide.ts";
 import type { Json, Properties } from "../../shared/document/json.ts";
-import type { SequencedOperation } from "../../shared/document/operation.ts";
+import type { Operation, SequencedOperation } from "../../shared/document/operation.ts";
 import { readOperation } from "../../shared/document/operation.ts";
 import { applySequenced, createState, type DocumentState } from "../../shared/document/state.ts";
 import type {
@@ -12,6 +12,7 @@ import type {
   DocumentMetadata,
   Hello,
   Reject,
+  ResolveCommand,
   ServerMessage,
   SessionLimits,
   Submit,
@@ -65,6 +66,10 @@ export class ModelServer {
   readonly #random: SeededRandom;
   readonly #policy: "lww" | "strict";
   readonly locks = new ModelLocks();
+  /** What a test makes of `resolve`. */
+  resolve: ((session: ModelSession, command: ResolveCommand) => void) | undefined;
+  /** Operations that a test holds back: the id of the record. */
+  holdsBack: ((operation: Operation) => string | undefined) | undefined;
   /** The server dies at that point of a submit when it returns true; the caller cuts every connection. */
   dies: ((point: "before commit" | "committed" | "notified") => boolean) | undefined;
   faults: ModelFaults;
@@ -143,6 +148,8 @@ export class ModelServer {
         return;
       }
       case "resolve":
+        this.resolve?.(session, message);
+        return;
       case "presence":
       case "auth":
         return;
@@ -152,10 +159,11 @@ export class ModelServer {
   /** `locks` to everybody. */
   tellLocks(): void {
     const state = this.locks.state;
-    this.#tell({ type: "locks", ...state });
+    this.tell({ type: "locks", ...state });
   }
 
-  #tell(message: ServerMessage): void {
+  /** To everybody. */
+  tell(message: ServerMessage): void {
     for (const session of this.#sessions) if (session.greeted) session.send(message);
   }
 
@@ -273,6 +281,28 @@ export class ModelServer {
     while (submit.ops.some(({ id }, index) => this.#abandoned.get(id) === this.version + 1 + index)) {
       this.#broadcast([this.#appendOther()]);
     }
+    const held = submit.ops.map((operation) => this.holdsBack?.(operation));
+    if (held.some((conflict) => conflict !== undefined)) {
+      session.nextSeq += 1;
+      const made = submit.ops.map((operation, index): SequencedOperation => {
+        const conflict = held[index];
+        const version = this.version + 1;
+        const place = { version, base: submit.base, at, session: session.id };
+        const by = { user: session.user, client: session.client };
+        const sequenced: SequencedOperation = {
+          ...operation,
+          ...place,
+          ...by,
+          status: conflict === undefined ? "applied" : "conflict",
+          ...(conflict === undefined ? {} : { conflict }),
+        };
+        this.#append(sequenced);
+        return sequenced;
+      });
+      this.#ends.add(this.version);
+      this.#broadcast(made);
+      return;
+    }
     const draft = new Draft(this.#state);
     const author = { user: session.user, client: session.client };
     const decision = decide(draft, {
@@ -316,7 +346,7 @@ export class ModelServer {
     const middle = this.#random.between(0, ops.length);
     for (const frame of [ops.slice(0, middle), ops.slice(middle)]) {
       if (frame.length === 0) continue;
-      this.#tell({ type: "ops", ops: frame });
+      this.tell({ type: "ops", ops: frame });
     }
   }
 
