@@ -35,8 +35,9 @@ export type {
   RejectEvent,
   TransactOptions,
 } from "./options.ts";
+export type { PresenceEvent } from "./others.ts";
 export type { VersionConflictAnswer } from "./outbox.ts";
-export type { Presence, PresenceEvent } from "./presence.ts";
+export type { Presence } from "./presence.ts";
 export type { ClientSocket, CreateWebSocket } from "./socket.ts";
 export { indexedDbStorage } from "./storage/indexed-db.ts";
 export { memoryStorage } from "./storage/memory.ts";

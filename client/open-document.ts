@@ -92,7 +92,7 @@ export class DocumentReplica {
     const source = new TokenSource(options);
     this.#replication = new Replication({
       document: options,
-      token: () => source.next(),
+      tokens: source,
       clientId: () => this.clientId,
       replica: this.#replica,
       events: this.#events,

@@ -10,8 +10,8 @@ import type {
 import type { BackoffOptions } from "./backoff.ts";
 import type { ConnectionState } from "./connection.ts";
 import type { LockLostEvent } from "./locks.ts";
+import type { PresenceEvent } from "./others.ts";
 import type { VersionConflictAnswer } from "./outbox.ts";
-import type { PresenceEvent } from "./presence.ts";
 import type { CreateWebSocket } from "./socket.ts";
 import type { ReplicaStorage } from "./storage/storage.ts";
 import type { Timers } from "./timers.ts";
@@ -24,7 +24,7 @@ export interface OpenDocumentOptions {
   readonly documentId: string;
   /** A JWT. Neither this nor `getToken`: anonymous, for public documents. */
   readonly token?: string;
-  /** Asked for a fresh JWT before each connection. */
+  /** Asked for a fresh JWT before each connection, and in a session at four fifths of a token's life. */
   readonly getToken?: () => string | Promise<string>;
   /** This replica's id, 1–255 characters; default: a new one. Never used by two live replicas at once. */
   readonly clientId?: string;

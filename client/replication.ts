@@ -26,6 +26,8 @@ import { createHostWebSocket, documentAddress } from "./socket.ts";
 import type { StoredHead } from "./storage/storage.ts";
 import { Sync } from "./sync.ts";
 import { systemTimers } from "./timers.ts";
+import type { TokenSource } from "./token.ts";
+import { TokenRefresh } from "./token-refresh.ts";
 
 /** What the document above wants to know, beside its events. */
 export interface ReplicationHooks {
@@ -52,6 +54,7 @@ export class Replication {
   readonly #replica: Replica;
   readonly #connection: Connection;
   readonly #requests: Requests;
+  readonly #tokenRefresh: TokenRefresh;
   readonly #stopListening: () => void;
   #sync: Sync | undefined;
   #welcome: Welcome | undefined;
@@ -70,14 +73,13 @@ export class Replication {
 
   constructor(options: {
     readonly document: OpenDocumentOptions;
-    /** Asked before each attempt to connect. */
-    readonly token: () => string | undefined | Promise<string | undefined>;
+    readonly tokens: TokenSource;
     readonly clientId: () => string;
     readonly replica: Replica;
     readonly events: Emitter<DocumentEvents>;
     readonly hooks: ReplicationHooks;
   }) {
-    const { url, documentId, getToken } = options.document;
+    const { url, documentId } = options.document;
     const timers = options.document.timers ?? systemTimers();
     const random = options.document.random ?? Math.random;
     const { events } = options;
@@ -93,8 +95,8 @@ export class Replication {
     this.#connection = new Connection(
       {
         urls: [first, ...others],
-        token: options.token,
-        tokenRenewable: getToken !== undefined,
+        token: () => options.tokens.next(),
+        tokenRenewable: options.tokens.renewable,
         createWebSocket: this.#options.createWebSocket ?? createHostWebSocket,
         timers,
         random,
@@ -121,6 +123,14 @@ export class Replication {
       onChange: (event) => events.emit("presence", event),
     });
     this.#requests = new Requests({ send, timers, random });
+    this.#tokenRefresh = new TokenRefresh({
+      source: options.tokens,
+      requests: this.#requests,
+      timers,
+      random,
+      reconnect: (reason) => this.#connection.reconnect(reason),
+      onError: (error) => events.emit("error", error),
+    });
     this.locks = new Locks({
       requests: this.#requests,
       timers,
@@ -328,6 +338,7 @@ export class Replication {
     this.outbox.connected(this.#welcome.limits);
     this.#connection.setLive();
     this.#requests.connected();
+    this.#tokenRefresh.connected(this.#welcome.serverTime);
     this.locks.connected();
     this.#hooks.live(this.#welcome);
     const cause = {
@@ -351,11 +362,13 @@ export class Replication {
       this.#sync = undefined;
       this.outbox.disconnected();
       this.#requests.disconnected();
+      this.#tokenRefresh.stop();
       this.presence.pause();
     }
     if (state.state === "closed") {
       this.#stopListening();
       this.locks.close();
+      this.presence.close();
       this.#requests.close(state.reason);
       this.#hooks.closed(new ConnectionClosedError(state.reason, state.code));
     }

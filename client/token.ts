@@ -25,8 +25,12 @@ export function readToken(token: string | undefined): TokenClaims {
 
 /** Where tokens come from: the application's `getToken`, or the one `token` that it gave. */
 export class TokenSource {
+  /** Asking again may bring another token. */
+  readonly renewable: boolean;
   readonly #get: () => string | undefined | Promise<string | undefined>;
-  #early: { readonly token: string | undefined } | undefined;
+  /** The token that was given out last. */
+  #current: string | undefined;
+  #early = false;
 
   constructor({
     token,
@@ -35,21 +39,34 @@ export class TokenSource {
     readonly token?: string;
     readonly getToken?: () => string | Promise<string>;
   }) {
+    this.renewable = getToken !== undefined;
     this.#get = getToken ?? (() => token);
   }
 
+  get current(): string | undefined {
+    return this.#current;
+  }
+
   /** A token for the next connection. */
-  next(): string | undefined | Promise<string | undefined> {
-    const early = this.#early;
-    this.#early = undefined;
-    return early === undefined ? this.#get() : early.token;
+  async next(): Promise<string | undefined> {
+    if (this.#early) {
+      this.#early = false;
+      return this.#current;
+    }
+    return this.fresh();
+  }
+
+  /** A token that was asked for just now. */
+  async fresh(): Promise<string | undefined> {
+    this.#current = await this.#get();
+    return this.#current;
   }
 
   /** Who the next connection will be; undefined when that cannot be known now. `anonymous`: without a token. */
   async user(): Promise<string | undefined> {
     try {
-      const token = await this.#get();
-      this.#early = { token };
+      const token = await this.fresh();
+      this.#early = true;
       return token === undefined ? "anonymous" : readToken(token).sub;
     } catch {
       return undefined;

@@ -8,6 +8,7 @@ import type { Operation, SequencedOperation } from "../../shared/document/operat
 import { readOperation } from "../../shared/document/operation.ts";
 import { applySequenced, createState, type DocumentState } from "../../shared/document/state.ts";
 import type {
+  Auth,
   ClientMessage,
   DocumentMetadata,
   Hello,
@@ -66,6 +67,8 @@ export class ModelServer {
   readonly #random: SeededRandom;
   readonly #policy: "lww" | "strict";
   readonly locks = new ModelLocks();
+  /** What a test makes of `auth`. */
+  auth: ((session: ModelSession, command: Auth) => void) | undefined;
   /** What a test makes of `resolve`. */
   resolve: ((session: ModelSession, command: ResolveCommand) => void) | undefined;
   /** Operations that a test holds back: the id of the record. */
@@ -150,8 +153,10 @@ export class ModelServer {
       case "resolve":
         this.resolve?.(session, message);
         return;
-      case "presence":
       case "auth":
+        this.auth?.(session, message);
+        return;
+      case "presence":
         return;
     }
   }
