@@ -52,4 +52,5 @@ export type {
 } from "./storage/storage.ts";
 export type { Timers } from "./timers.ts";
 export type { ChangeOptions, PropertiesToSet, Transaction } from "./transaction.ts";
+export type { ChangesOf, ItemsOf, NamesOf, RemovableNamesOf } from "./typed.ts";
 export type { UndoOptions, UndoState } from "./undo-history.ts";

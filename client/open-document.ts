@@ -18,13 +18,20 @@ import { TokenSource } from "./token.ts";
 import { OpenTransaction, type Transaction } from "./transaction.ts";
 import { UndoHistory } from "./undo-history.ts";
 
-/** Opens a document and begins to connect; `await document.ready` before the first change. */
-export function openDocument(options: OpenDocumentOptions): DocumentReplica {
-  return new DocumentReplica(options);
+/**
+ * Opens a document and begins to connect; `await document.ready` before the first change.
+ *
+ * `Element` is the shape of its elements, as their applications agree on it; a union where there are several. Nothing
+ * checks what others write.
+ */
+export function openDocument<Element extends object = Properties>(
+  options: OpenDocumentOptions,
+): DocumentReplica<Element> {
+  return new DocumentReplica<Element>(options);
 }
 
 /** See `openDocument`. */
-export class DocumentReplica {
+export class DocumentReplica<Element extends object = Properties> {
   readonly documentId: string;
   /**
    * Resolves when it is known whether a stored document is here: true, then it can be read and changed before there is
@@ -135,10 +142,10 @@ export class DocumentReplica {
   }
 
   /** Sends what a dead replica of the same user left, as that replica. */
-  #openOrphan(options: OpenDocumentOptions, claimed: ClaimedReplica): DocumentReplica {
+  #openOrphan(options: OpenDocumentOptions, claimed: ClaimedReplica): DocumentReplica<object> {
     const { presence: _presence, undo: _undo, ...rest } = options;
     const user = this.user?.id ?? "";
-    const orphan = new DocumentReplica({ ...rest, clientId: claimed.clientId }, { ...claimed, user });
+    const orphan = new DocumentReplica<object>({ ...rest, clientId: claimed.clientId }, { ...claimed, user });
     orphan.on("reject", (event) => this.#events.emit("reject", event));
     orphan.on("error", (error) => this.#events.emit("error", error));
     return orphan;
@@ -170,13 +177,13 @@ export class DocumentReplica {
   }
 
   /** The elements by id as their user sees them: confirmed by the server, with the pending changes on top. Read only. */
-  get elements(): ReadonlyMap<string, Properties> {
-    return this.#replica.view;
+  get elements(): ReadonlyMap<string, Element> {
+    return this.#replica.view as ReadonlyMap<string, object> as ReadonlyMap<string, Element>;
   }
 
   /** The elements at `version`, without the pending changes: the same on every replica at that version. Read only. */
-  get confirmedElements(): ReadonlyMap<string, Properties> {
-    return this.#replica.confirmed;
+  get confirmedElements(): ReadonlyMap<string, Element> {
+    return this.#replica.confirmed as ReadonlyMap<string, object> as ReadonlyMap<string, Element>;
   }
 
   /** The version that has arrived here. */
@@ -223,8 +230,8 @@ export class DocumentReplica {
   }
 
   /** An element as its user sees it. */
-  get(element: string): Properties | undefined {
-    return this.#replica.view.get(element);
+  get(element: string): Element | undefined {
+    return this.elements.get(element);
   }
 
   /** Subscribes to an event. */
@@ -238,12 +245,15 @@ export class DocumentReplica {
    * @returns what the function returns.
    * @throws ChangeError where a change does not fit, or may not be made (viewers, archived documents).
    */
-  transact<Result>(change: (transaction: Transaction) => Result, options: TransactOptions = {}): Result {
+  transact<Result>(
+    change: (transaction: Transaction<Element>) => Result,
+    options: TransactOptions = {},
+  ): Result {
     this.#mayChange();
     const transaction = new OpenTransaction(this.#replica.view, this.#newId);
     let result: Result;
     try {
-      result = change(transaction);
+      result = change(transaction as Transaction<object> as Transaction<Element>);
     } finally {
       transaction.end();
     }
