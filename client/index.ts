@@ -38,6 +38,18 @@ export type {
 export type { PresenceEvent } from "./others.ts";
 export type { VersionConflictAnswer } from "./outbox.ts";
 export type { Presence } from "./presence.ts";
+export {
+  type Blame,
+  type ContentAt,
+  type DocumentRest,
+  documentRest,
+  type EditResult,
+  type NamedVersion,
+  type Page,
+  type PageOptions,
+  RestError,
+  type RestOptions,
+} from "./rest.ts";
 export type { ClientSocket, CreateWebSocket } from "./socket.ts";
 export { indexedDbStorage } from "./storage/indexed-db.ts";
 export { memoryStorage } from "./storage/memory.ts";
