@@ -25,7 +25,8 @@ module.exports = {
       name: "no-development-packages",
       severity: "error",
       from: { path: "^(server|shared|client|drizzle)/" },
-      to: { dependencyTypes: ["npm-dev"] },
+      // React is an optional peer, and a development dependency for the tests.
+      to: { dependencyTypes: ["npm-dev"], pathNot: "node_modules/(@types/)?react/" },
     },
     {
       name: "document-model-is-pure",
