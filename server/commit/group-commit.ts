@@ -2,12 +2,8 @@
  * Group commit. While a round trip is in flight, batches of all rooms collect; the next call carries them together.
  * Under light load nobody waits: a batch leaves at the end of the event-loop turn in which it came.
  *
- * A call takes the free rows only (`free`). A row is mostly held by another instance's call, for some milliseconds: the
- * documents that answered `busy` go again together, in a call that waits a moment (`together`), and for a second after
- * that such a document goes there straight away. So two instances that write to the same documents take turns; when
- * they only asked again, most calls found rows that the other held, and the slower one got 7 % of the operations. Where
- * a row is not free within that moment, the documents of the call ask once more, and who is `busy` still goes by itself
- * and waits there (`alone`): a row held for a second delays one document, and not the hundred that shared its call.
+ * A call takes the free rows only. A document whose row somebody else holds (`busy`) goes again by itself and
+ * waits there, so that one held row delays one document and not the hundred that shared its call.
  *
  * A failed call may have been stored: it is repeated with the same operation ids, which the store recognises
  * (`repeat`), until `retryForMs` is over; then the outcome is `unknown`, which is neither an acknowledgement
@@ -18,7 +14,7 @@
  * one call would break `Store.commit`'s contract).
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { CommitResult, CommitWait, DocumentBatch, Store } from "../store/store.ts";
+import type { CommitResult, DocumentBatch, Store } from "../store/store.ts";
 import { StoreRefused, StoreUnavailable } from "../store/store.ts";
 
 export type CommitOutcome =
@@ -47,24 +43,25 @@ export interface GroupCommit {
 }
 
 interface Entry {
-  /** Its row was held by somebody else for longer than a moment. */
-  waited: boolean;
+  /** How often its row was held by somebody else. */
+  busy: number;
   readonly batch: DocumentBatch;
   readonly resolve: (outcome: CommitOutcome) => void;
 }
 
 const firstRetryMs = 25;
 const maxRetryMs = 500;
+/**
+ * A row is mostly held by another instance's call, for a millisecond or two: it is tried again with everybody else's
+ * before it goes alone. Going alone at once left the slower of two instances with 7 % of the operations.
+ */
+const busyTries = 4;
 /** Documents that wait for their row at the same time, a connection each. */
-const aloneFlights = 4;
-/** How long a document is taken to be somebody else's, too, after its row was held. */
-const contendedForMs = 1_000;
-/** Documents that are remembered so; a bound for memory alone. */
-const maxContended = 10_000;
+const waitingFlights = 4;
 
-/** Calls of one kind. */
+/** Calls of one kind: those that take what is free, and those of a single document that wait for its row. */
 interface Lane {
-  readonly wait: CommitWait;
+  readonly wait: boolean;
   readonly flights: number;
   readonly maxOperations: number;
   queue: Entry[];
@@ -75,12 +72,8 @@ interface Lane {
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { store, retryForMs, random, onCommit } = options;
   const free: Lane = lane(false, options.flights, options.maxBatchOperations);
-  // Apart from those: who waits must not take a place from documents that are free. One at a time, so that it collects.
-  const together: Lane = lane("briefly", 1, options.maxBatchOperations);
-  const alone: Lane = lane(true, aloneFlights, 0);
-  const lanes = [free, together, alone];
-  /** Documents whose rows were held lately, and until when they are taken to be. */
-  const contended = new Map<string, number>();
+  // Apart from the shared calls: who waits for a stranger must not take a place from documents that are free.
+  const waiting: Lane = lane(true, waitingFlights, 0);
   let idle: (() => void) | undefined;
 
   function enqueue(to: Lane, entry: Entry): void {
@@ -111,29 +104,29 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   function fly(on: Lane, entries: readonly Entry[]): void {
     on.inFlight += 1;
-    void run(entries, on).finally(() => {
+    void run(entries, on.wait).finally(() => {
       on.inFlight -= 1;
       schedule(on);
       if (isIdle()) idle?.();
     });
   }
 
-  async function run(entries: readonly Entry[], on: Lane): Promise<void> {
+  async function run(entries: readonly Entry[], wait: boolean): Promise<void> {
     const batches = entries.map((entry) => entry.batch);
     const deadline = performance.now() + retryForMs;
     for (let attempt = 0; ; attempt += 1) {
       const startedAt = performance.now();
       try {
-        const results = await store.commit(batches, { wait: on.wait });
+        const results = await store.commit(batches, { wait });
         onCommit?.({
           seconds: (performance.now() - startedAt) / 1000,
           operations: batches.reduce((sum, batch) => sum + batch.operations.length, 0),
           documents: batches.length,
         });
-        settle(entries, results, on);
+        settle(entries, results);
         return;
       } catch (cause) {
-        if (cause instanceof StoreRefused) return refuse(entries, on, cause);
+        if (cause instanceof StoreRefused) return refuse(entries, wait, cause);
         const pause = Math.min(maxRetryMs, firstRetryMs * 2 ** attempt) * (0.5 + random());
         if (!(cause instanceof StoreUnavailable) || performance.now() + pause >= deadline) {
           for (const entry of entries) entry.resolve({ outcome: "unknown", cause });
@@ -144,49 +137,33 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     }
   }
 
-  function settle(entries: readonly Entry[], results: readonly CommitResult[], on: Lane): void {
+  function settle(entries: readonly Entry[], results: readonly CommitResult[]): void {
     entries.forEach((entry, index) => {
       const result = results[index];
       if (result === undefined) {
         entry.resolve({ outcome: "unknown", cause: new Error("the store answered for too few documents") });
       } else if (result.outcome === "busy") {
-        enqueue(afterBusy(entry, on), entry);
+        entry.busy += 1;
+        enqueue(entry.busy < busyTries ? free : waiting, entry);
       } else entry.resolve(result);
     });
   }
 
-  /** Where a document goes whose row was held. */
-  function afterBusy(entry: Entry, on: Lane): Lane {
-    if (contended.size >= maxContended) contended.clear();
-    contended.set(entry.batch.docId, performance.now() + contendedForMs);
-    if (on === free) return entry.waited ? alone : together;
-    entry.waited = true;
-    return free;
-  }
-
-  function firstLane({ docId }: DocumentBatch): Lane {
-    const until = contended.get(docId);
-    if (until === undefined) return free;
-    if (until > performance.now()) return together;
-    contended.delete(docId);
-    return free;
-  }
-
-  async function refuse(entries: readonly Entry[], on: Lane, cause: StoreRefused): Promise<void> {
+  async function refuse(entries: readonly Entry[], wait: boolean, cause: StoreRefused): Promise<void> {
     const [only] = entries;
     if (entries.length === 1 && only !== undefined) {
       only.resolve({ outcome: "refused", cause });
       return;
     }
     const half = Math.ceil(entries.length / 2);
-    await run(entries.slice(0, half), on);
-    await run(entries.slice(half), on);
+    await run(entries.slice(0, half), wait);
+    await run(entries.slice(half), wait);
   }
 
-  const isIdle = () => lanes.every((each) => each.inFlight === 0 && each.queue.length === 0);
+  const isIdle = () => [free, waiting].every((each) => each.inFlight === 0 && each.queue.length === 0);
 
   return {
-    commit: (batch) => new Promise((resolve) => enqueue(firstLane(batch), { batch, resolve, waited: false })),
+    commit: (batch) => new Promise((resolve) => enqueue(free, { batch, resolve, busy: 0 })),
     async close() {
       if (isIdle()) return;
       await new Promise<void>((resolve) => {
@@ -196,6 +173,6 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   };
 }
 
-function lane(wait: CommitWait, flights: number, maxOperations: number): Lane {
+function lane(wait: boolean, flights: number, maxOperations: number): Lane {
   return { wait, flights, maxOperations, queue: [], inFlight: 0, scheduled: false };
 }

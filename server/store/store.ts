@@ -658,9 +658,6 @@ export interface SessionStore {
   refreshActiveUsers(docIds: readonly string[]): Promise<string[]>;
 }
 
-/** Whether a commit waits for rows that somebody else holds. */
-export type CommitWait = boolean | "briefly";
-
 // ---- the whole -------------------------------------------------------------------------------------------
 
 export interface StoreStats {
@@ -695,9 +692,9 @@ export interface Store {
   /**
    * One round trip for many documents (each at most once), results in their order; each document's batch happens
    * whole or not at all. Without `wait`, rows that others hold answer `busy` at once; with it, the call waits
-   * for them, for a bounded time. `briefly`: for a moment, and when one row is not free by then, all answer `busy`.
+   * for them, for a bounded time.
    */
-  commit(batches: readonly DocumentBatch[], options: { readonly wait: CommitWait }): Promise<CommitResult[]>;
+  commit(batches: readonly DocumentBatch[], options: { readonly wait: boolean }): Promise<CommitResult[]>;
   /** A secret that all instances share: `make()` decides its first value. */
   secret(name: string, make: () => string): Promise<string>;
   stats(): Promise<StoreStats>;

@@ -10,10 +10,8 @@
  * the function's settings the same takes ten times as long once there are 1,000,000 operations.
  */
 import { rfc3339 } from "../../../drizzle/columns.ts";
-import { sqlstateOf } from "../../database/sqlstate.ts";
 import type {
   CommitResult,
-  CommitWait,
   ConflictResolve,
   ConflictWrite,
   DocumentBatch,
@@ -23,7 +21,6 @@ import type {
   Origin,
   StoredOperation,
 } from "../store.ts";
-import { StoreUnavailable } from "../store.ts";
 import { int4Array, int8Array, textArray, utf8Array, uuidArray } from "./arrays.ts";
 import { type Database, promptMs } from "./database.ts";
 import { type LockJson, lockFromJson } from "./locks.ts";
@@ -50,27 +47,13 @@ const parameterTypes = [
   ...["text[]", "text[]", "uuid[]", "text[]", "text[]", "text[]", "text[]", "integer[]"],
   ...["integer[]", "jsonb", "jsonb"],
 ];
-/**
- * With what it committed for webhooks, where there are any: `$3` are the documents, `$7` the offsets. The lock timeout
- * is set for this statement; that the function is given what `set_config` returned keeps the two in this order.
- */
+/** With what it committed for webhooks, where there are any: `$3` are the documents, `$7` the offsets. */
 const statement = {
   name: "commit_batch_v1",
   text: `SELECT c.*, CASE WHEN EXISTS (SELECT FROM webhooks)
       THEN emit_commit_v1($3::uuid[], $7::integer[], c.o_firsts) END AS o_emitted
-    FROM (SELECT set_config('lock_timeout', $${parameterTypes.length + 1}::text, true) AS set OFFSET 0) t,
-      LATERAL commit_batch_v1($1::boolean AND t.set <> '', ${parameterTypes
-        .slice(1)
-        .map((type, i) => `$${i + 2}::${type}`)
-        .join(", ")}) c`,
+    FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")}) c`,
 };
-
-/** Rows are mostly held by another instance's commit, for a few milliseconds. */
-const brieflyMs = 60;
-/** One document that waits for its row. */
-const waitMs = 3_000;
-/** SQLSTATE: the lock was not available in time. */
-const lockNotAvailable = "55P03";
 
 /** The columns of a missed operation, in the order of `commit_batch_v1`. */
 const missedColumns = [
@@ -121,7 +104,7 @@ const nothingMissed: Missed = { operations: [], complete: true };
 export async function commit(
   database: Database,
   batches: readonly DocumentBatch[],
-  options: { readonly wait: CommitWait },
+  options: { readonly wait: boolean },
   isRecorded: (sessionId: string) => boolean,
 ): Promise<CommitResult[]> {
   if (batches.length === 0) return [];
@@ -129,21 +112,14 @@ export async function commit(
   order.sort((a, b) => (a.batch.docId < b.batch.docId ? -1 : 1));
   // A batch of 20,000 takes a second or more: one millisecond an operation is twenty times what was measured.
   const operations = batches.reduce((sum, batch) => sum + batch.operations.length, 0);
-  const { wait } = options;
-  const values = encode(
-    order.map((entry) => entry.batch),
-    wait !== false,
-    isRecorded,
+  const rows = await database.rows<Row>(
+    { ...statement, answerWithinMs: promptMs + operations },
+    encode(
+      order.map((entry) => entry.batch),
+      options.wait,
+      isRecorded,
+    ),
   );
-  values.push(`${wait === "briefly" ? brieflyMs : waitMs}ms`);
-  let rows: Row[];
-  try {
-    rows = await database.rows<Row>({ ...statement, answerWithinMs: promptMs + operations }, values);
-  } catch (error) {
-    if (wait !== "briefly" || !(error instanceof StoreUnavailable)) throw error;
-    if (sqlstateOf(error.cause) !== lockNotAvailable) throw error;
-    return batches.map(() => ({ outcome: "busy" }));
-  }
   const row = rows[0];
   if (row === undefined) throw new Error("commit_batch_v1 returned nothing");
   return decode(row, order);

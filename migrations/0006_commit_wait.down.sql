@@ -1,1 +1,0 @@
-ALTER FUNCTION "commit_batch_v1"(boolean, integer, uuid[], bigint[], uuid[], bigint[], integer[], integer[], uuid[], text[], text[], bigint[], bytea[], integer[], text[], uuid[], text[], text[], text[], uuid[], text[], text[], text[], text[], integer[], integer[], jsonb, jsonb) SET lock_timeout = '3s';
