@@ -144,13 +144,17 @@ class PartWriter {
 /** The memory that {@link encodeMemory} wrote. Throws when the parts are not its. */
 export function decodeMemory(parts: Iterable<string>): DocumentMemory {
   let memory: DocumentMemory | undefined;
-  for (const text of parts) {
-    const part = JSON.parse(text) as Part;
-    if (part.format !== 1) throw new Error(`write memory of unknown format ${String(part.format)}`);
-    memory ??= createMemory(part.since);
-    readPart(memory, part);
-  }
+  for (const text of parts) memory = decodeMemoryPart(memory, text);
   if (memory === undefined) throw new Error("write memory without parts");
+  return memory;
+}
+
+/** One part more of {@link encodeMemory}'s, in order, for whom all at once would take too long; the first makes the memory. */
+export function decodeMemoryPart(before: DocumentMemory | undefined, text: string): DocumentMemory {
+  const part = JSON.parse(text) as Part;
+  if (part.format !== 1) throw new Error(`write memory of unknown format ${String(part.format)}`);
+  const memory = before ?? createMemory(part.since);
+  readPart(memory, part);
   return memory;
 }
 
