@@ -75,7 +75,8 @@ export async function* verifyAll(
     }
     if (rows.length < 1000) break;
   }
-  for (const table of ["operations", "archived_operations", "snapshot_parts"]) yield* orphansOf(pool, table);
+  for (const table of ["operations", "archived_operations", "snapshot_parts", "archive_parts"])
+    yield* orphansOf(pool, table);
 }
 
 /** Rows of documents that are not there, by hopping from document to document through the primary key. */

@@ -66,6 +66,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
         conflicts: new Map(),
         locks: new Map(),
         snapshots: new Map(),
+        named: new Map(),
       });
       return { outcome: "created", document: { ...record } };
     },
@@ -128,7 +129,11 @@ export function createDocuments(state: MemoryState): DocumentStore {
         const document = documents.get(docId);
         if (document === undefined) return [];
         return [
-          { head: headOf(document), known: (ids ?? []).flatMap((id) => knownOperation(document, id) ?? []) },
+          {
+            head: headOf(document),
+            known: (ids ?? []).flatMap((id) => knownOperation(document, id) ?? []),
+            retainedFrom: document.retainedFrom,
+          },
         ];
       });
     },

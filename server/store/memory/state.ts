@@ -7,6 +7,7 @@ import type {
   DocumentRecord,
   Head,
   LockRecord,
+  NamedVersion,
   SessionRecord,
   Snapshot,
   StoredOperation,
@@ -36,6 +37,8 @@ export interface MemoryDocument {
   readonly conflicts: Map<string, MemoryConflict>;
   readonly locks: Map<string, MemoryLock>;
   readonly snapshots: Map<number, Snapshot>;
+  /** By name. */
+  readonly named: Map<string, NamedVersion>;
 }
 
 export interface MemoryState {

@@ -15,6 +15,7 @@ import { createOperations } from "./operations.ts";
 import { createSessions } from "./sessions.ts";
 import { createSnapshots } from "./snapshots.ts";
 import { readDocumentStats, readStats } from "./stats.ts";
+import { createVersions } from "./versions.ts";
 
 export interface PostgresStoreOptions {
   readonly pool: DatabasePool;
@@ -44,6 +45,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     conflicts: createConflicts(database),
     locks: createLocks(database, newId),
     snapshots: createSnapshots(database, newId),
+    versions: createVersions(database),
     sessions,
     commit: (batches, commitOptions) => commit(database, batches, commitOptions, sessions.isRecorded),
 
