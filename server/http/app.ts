@@ -12,6 +12,7 @@ import { contentRoutes } from "./content.ts";
 import { devTokenRoutes } from "./dev-token.ts";
 import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
+import { historyRoutes } from "./history.ts";
 import { operationRoutes } from "./operations.ts";
 import { invalid } from "./problem.ts";
 import type { App } from "./route.ts";
@@ -32,6 +33,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
     trustProxy: config.server.trustProxy,
     bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
+    // The name of a version, each character as the escapes of four bytes.
+    routerOptions: { maxParamLength: 255 * 12 },
     // Names that reach a prototype are found, and named, by the checks of what they stand in.
     onProtoPoisoning: "ignore",
     onConstructorPoisoning: "ignore",
@@ -91,6 +94,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       documentRoutes(v1, services);
       contentRoutes(v1, services);
       operationRoutes(v1, services);
+      historyRoutes(v1, services);
       sessionRoutes(v1, services);
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);

@@ -4,13 +4,15 @@ import type { Config } from "../config.ts";
 import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { DocumentEdits } from "../room/edits.ts";
+import type { HistoryEdits } from "../room/history-edits.ts";
 import type { Store } from "../store/store.ts";
 
 /** What the routes work with. */
 export interface HttpServices {
   readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics">;
-  readonly store: Pick<Store, "documents" | "operations" | "stats">;
+  readonly store: Pick<Store, "documents" | "operations" | "versions" | "stats">;
   readonly edits: DocumentEdits;
+  readonly history: HistoryEdits;
   readonly tokens: Tokens;
   readonly metrics: Metrics;
   readonly log: Logger;

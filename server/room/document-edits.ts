@@ -1,69 +1,22 @@
 /** Edits without a socket, over the same rooms, rules, log and fan-out as those of sessions. */
-import type { Properties } from "../../shared/document/json.ts";
-import { jsonEqual } from "../../shared/document/json.ts";
-import type { Operation } from "../../shared/document/operation.ts";
 import type { SessionInfo } from "../../shared/protocol/messages.ts";
-import type { DocumentEdits, EditRequest, EditResult } from "./edits.ts";
+import type { DocumentEdits, EditResult } from "./edits.ts";
 import type { RoomRegistry } from "./registry.ts";
-import type { Room } from "./room.ts";
+import { replacement } from "./replacement.ts";
 import type { RoomServices } from "./services.ts";
-import type { Submission } from "./submission.ts";
+import { submitEdit } from "./submit-edit.ts";
 
 const gone: EditResult = { ok: false, code: "not_found", message: "no such document" };
 
 export function createDocumentEdits(registry: RoomRegistry, services: RoomServices): DocumentEdits {
   const { store, newId } = services;
 
-  /** The commit itself records the request's session, by which the log is looked up by user. */
-  function submit(
-    room: Room,
-    { origin, authorise }: EditRequest,
-    submission: Pick<Submission, "ops" | "base" | "onConflict" | "exactly">,
-  ): Promise<EditResult> {
-    return new Promise((resolve) => {
-      room.submit({
-        ...submission,
-        origin,
-        authorise,
-        channel: {},
-        answer(answer) {
-          switch (answer.outcome) {
-            case "sequenced":
-            case "duplicate": {
-              const { versions } = answer;
-              const statuses =
-                answer.outcome === "sequenced" ? answer.statuses : versions.map(() => "applied" as const);
-              resolve({
-                ok: true,
-                version: versions.reduce((newest, version) => Math.max(newest, version), 0),
-                versions,
-                statuses,
-                duplicate: answer.outcome === "duplicate",
-              });
-              return;
-            }
-            case "refused":
-              resolve({ ok: false, ...answer.refusal, version: answer.version });
-              return;
-            case "unavailable":
-              resolve({
-                ok: false,
-                code: "unavailable",
-                message: "the database did not answer",
-                version: answer.version,
-              });
-          }
-        },
-      });
-    });
-  }
-
   return {
     async submit(docId, request) {
       const room = await registry.open(docId);
       if (room === undefined) return gone;
       const { base, ops, onConflict } = request;
-      return submit(room, request, { ops, base, ...(onConflict === undefined ? {} : { onConflict }) });
+      return submitEdit(room, request, { ops, base, ...(onConflict === undefined ? {} : { onConflict }) });
     },
 
     async replaceContent(docId, request) {
@@ -78,7 +31,7 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       }
       const ops = replacement(room.state.elements, request.elements, newId);
       if (ops.length === 0) return { ok: true, version, versions: [], statuses: [], duplicate: false };
-      return submit(room, request, { ops, base: version, exactly: version });
+      return submitEdit(room, request, { ops, base: version, exactly: version });
     },
 
     async content(docId) {
@@ -106,37 +59,4 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       );
     },
   };
-}
-
-/** The operations that turn one content into another: deletions first, so that limits of size hold on the way. */
-function replacement(
-  current: ReadonlyMap<string, Properties>,
-  wanted: ReadonlyMap<string, Properties>,
-  newId: () => string,
-): Operation[] {
-  const ops: Operation[] = [];
-  for (const element of current.keys()) {
-    if (!wanted.has(element)) ops.push({ id: newId(), type: "delete", element });
-  }
-  for (const [element, properties] of wanted) {
-    const before = current.get(element);
-    if (before === undefined) {
-      ops.push({ id: newId(), type: "create", element, props: properties });
-      continue;
-    }
-    const set = Object.entries(properties).filter(([name, value]) => {
-      const old = before[name];
-      return old === undefined || !jsonEqual(old, value);
-    });
-    const unset = Object.keys(before).filter((name) => properties[name] === undefined);
-    if (set.length === 0 && unset.length === 0) continue;
-    ops.push({
-      id: newId(),
-      type: "update",
-      element,
-      ...(set.length === 0 ? {} : { set: Object.fromEntries(set) }),
-      ...(unset.length === 0 ? {} : { unset }),
-    });
-  }
-  return ops;
 }

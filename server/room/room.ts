@@ -34,6 +34,7 @@ import type { CloseReason, Member } from "./member.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
 import { restoreState } from "./restore.ts";
+import { forgetInTurns } from "./retention.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
@@ -146,6 +147,17 @@ export class Room implements SubmitRoom, SnapshotSource {
   get members(): number {
     return this.#presence.size;
   }
+  /** The lowest version in the live log, as far as this room has heard. */
+  get retainedFrom(): number {
+    return this.#retainedFrom;
+  }
+
+  /** The operations after a version; undefined where they are not at hand any more. */
+  operationsAfter(version: number): SequencedOperation[] | undefined {
+    return this.#tail
+      .after(version, this.#state.version)
+      ?.map(({ text }) => JSON.parse(text) as SequencedOperation);
+  }
 
   hasRecent(operationId: string): boolean {
     return this.#tail.has(operationId);
@@ -249,6 +261,13 @@ export class Room implements SubmitRoom, SnapshotSource {
     }
   }
 
+  /** The log before this version was archived, as the database says. */
+  retain(from: number): void {
+    if (from <= this.#retainedFrom || this.#ended) return;
+    this.#retainedFrom = from;
+    forgetInTurns(this.#state.memory, from);
+  }
+
   reachBack(from: number): void {
     // The memory was cut; what is older than it can only be judged as too old a base.
     this.#retainedFrom = Math.max(this.#retainedFrom, from);
@@ -350,6 +369,7 @@ export class Room implements SubmitRoom, SnapshotSource {
   async #reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
     const answer = await this.#services.heads.read(this.docId, ids);
     if (answer === undefined) this.end("missing");
+    else this.retain(answer.retainedFrom);
     while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
       await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
     }

@@ -15,7 +15,8 @@
  */
 import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
 import type { Decision, Draft } from "../../shared/document/decide.ts";
-import type { OperationStatus } from "../../shared/document/operation.ts";
+import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
@@ -29,6 +30,7 @@ export interface SubmitRoom {
   readonly document: DocumentRecord;
   readonly version: number;
   readonly operationId: string | null;
+  readonly state: DocumentState;
   readonly revision: number;
   /** False while something must be read before anything may be decided. */
   readonly ready: boolean;
@@ -104,6 +106,8 @@ export class SubmitQueue {
   add(submission: Submission): void {
     const entry: Entry = {
       submission,
+      ops: submission.ops,
+      stored: false,
       arrivedAt: this.#options.nowMs(),
       asked: false,
       answered: false,
@@ -116,12 +120,16 @@ export class SubmitQueue {
       this.#unavailable(entry);
       return;
     }
-    submission.ops.forEach(({ id }, at) => {
+    this.#await(entry);
+    this.#sweep ??= setInterval(() => this.#expire(), 500);
+    this.pump();
+  }
+
+  #await(entry: Entry): void {
+    entry.ops.forEach(({ id }, at) => {
       // A copy of a submit that is still on its way (a client that reconnected): the later one is told `duplicate`.
       if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
     });
-    this.#sweep ??= setInterval(() => this.#expire(), 500);
-    this.pump();
   }
 
   /** Decides and proposes what can be, at the end of the event-loop turn, so that its frames share a batch. */
@@ -175,7 +183,10 @@ export class SubmitQueue {
       if (entry.answered) continue;
       const { ops, channel } = entry.submission;
       const full = operations > 0 && (operations + ops.length > maxBatchOperations || this.#oneByOne > 0);
-      if (full || held.has(channel) || ops.some((operation) => ids.has(operation.id))) {
+      // What is made of the whole state goes alone: others of its batch would come between them.
+      const apart = decided.length > 0 && [entry, decided[0]?.entry].some(isOfWholeState);
+      const waits = full || apart || entry.stored || held.has(channel);
+      if (waits || ops.some((operation) => ids.has(operation.id))) {
         held.add(channel);
         kept.push(entry);
         continue;
@@ -186,8 +197,8 @@ export class SubmitQueue {
         kept.push(entry);
       } else if (decision !== "answered") {
         decided.push({ entry, decision });
-        operations += ops.length;
-        for (const operation of ops) ids.add(operation.id);
+        operations += entry.ops.length;
+        for (const operation of entry.ops) ids.add(operation.id);
       }
     }
     this.#queue = kept;
@@ -215,7 +226,16 @@ export class SubmitQueue {
     const refusal =
       submission.limited ?? submission.authorise(room.document) ?? mismatch(submission, room.version);
     if (refusal !== undefined) return this.#refuse(entry, refusal);
-    const decision = room.decide(draft, submission);
+    if (submission.compose !== undefined) {
+      const composed = submission.compose.operations(room.state);
+      if ("code" in composed) return this.#refuse(entry, composed);
+      this.#compose(entry, composed);
+      if (composed.length === 0) {
+        this.#answer(entry, { outcome: "sequenced", versions: [], statuses: [] });
+        return "answered";
+      }
+    }
+    const decision = room.decide(draft, { ...submission, ops: entry.ops });
     switch (decision.outcome) {
       case "accepted":
         return decision;
@@ -226,6 +246,16 @@ export class SubmitQueue {
         // On top of operations that are not committed yet: true only once they are.
         return decision.tentative ? "wait" : this.#refuse(entry, decision);
     }
+  }
+
+  /** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
+  #compose(entry: Entry, ops: readonly Operation[]): void {
+    for (const { id } of entry.ops) this.#awaited.delete(id);
+    entry.ops = ops;
+    entry.versions = ops.map(() => 0);
+    entry.statuses = ops.map(() => "applied");
+    entry.missing = ops.length;
+    this.#await(entry);
   }
 
   #refuse(entry: Entry, refusal: Refusal): "answered" | "wait" {
@@ -308,7 +338,7 @@ export class SubmitQueue {
       expectedVersion: room.version,
       expectedId: room.operationId,
       metadataVersion: room.document.metadataVersion,
-      ...(decided.some(({ entry }) => entry.submission.exactly !== undefined) ? { exact: true } : {}),
+      ...(decided.some(({ entry }) => isExact(entry.submission)) ? { exact: true } : {}),
       operations: decided.flatMap((each) => encode(each, records.byOperation)),
       ...(records.writes.length === 0 ? {} : { conflicts: records.writes }),
     };
@@ -328,6 +358,7 @@ export class SubmitQueue {
     switch (outcome.outcome) {
       case "committed":
         room.committed(proposal, outcome);
+        for (const entry of entries) entry.stored = entry.submission.compose !== undefined;
         // Where the room has to read the log first, the rest is answered as it appears there.
         this.#putBack(entries.filter((entry) => !entry.answered));
         return;
@@ -379,7 +410,8 @@ export class SubmitQueue {
 
   /** The database held the document's row when it said so: that is confirmation enough. */
   #refuseLocked(entry: Entry, { lock, head }: CommitOutcome & { outcome: "locked" }): boolean {
-    const { origin, ops } = entry.submission;
+    const { ops } = entry;
+    const { origin } = entry.submission;
     if (lock.user === origin.user && lock.client === (origin.lockClient ?? origin.client)) return false;
     if (lock.element !== null && !ops.some((operation) => operation.element === lock.element)) return false;
     const message = lock.element === null ? "document is already locked" : "element is already locked";
@@ -438,11 +470,19 @@ export class SubmitQueue {
   #answer(entry: Entry, answer: SubmitAnswer): void {
     if (entry.answered) return;
     entry.answered = true;
-    for (const { id } of entry.submission.ops) {
+    for (const { id } of entry.ops) {
       if (this.#awaited.get(id)?.entry === entry) this.#awaited.delete(id);
     }
     entry.submission.answer(answer);
   }
+}
+
+function isOfWholeState(entry: Entry | undefined): boolean {
+  return entry?.submission.compose !== undefined || entry?.submission.exactly !== undefined;
+}
+
+function isExact({ exactly, compose }: Submission): boolean {
+  return exactly !== undefined || compose?.exact === true;
 }
 
 function mismatch(submission: Submission, version: number): Refusal | undefined {

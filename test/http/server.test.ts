@@ -224,6 +224,7 @@ describe("with parts that fail", () => {
       config,
       store: { ...store, documents: { ...store.documents, get: fails } },
       edits,
+      history: { contentAt: fails, restore: fails, revert: fails, blame: fails },
       tokens: createTokens({ auth: config.auth, store, makeSecret: () => "x", now: Date.now }),
       metrics,
       log: createLog({ level: "silent" }),
