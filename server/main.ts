@@ -23,6 +23,10 @@ const commands: { readonly [name: string]: { readonly summary: string; load(): P
     summary: "checks stored data",
     load: async () => (await import("./commands/verify.ts")).verifyCommand,
   },
+  archive: {
+    summary: "moves old operations out of the live tables",
+    load: async () => (await import("./commands/archive.ts")).archiveCommand,
+  },
   doctor: {
     summary: "checks machine, configuration and database",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,
