@@ -50,11 +50,16 @@ export function verifyDocument(pool: DatabasePool, docId: string): Promise<Findi
   return pool.withClient(async (client) => {
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     try {
-      return (await new DocumentCheck(client, docId).run()).slice(0, maxFindings);
+      return await checkDocument(client, docId);
     } finally {
       await client.query("ROLLBACK");
     }
   });
+}
+
+/** The same in a transaction of the caller's. */
+export async function checkDocument(client: pg.PoolClient, docId: string): Promise<Finding[]> {
+  return (await new DocumentCheck(client, docId).run()).slice(0, maxFindings);
 }
 
 /** Checks every document and what belongs to none. `onDocument` is called before each, for progress. */
