@@ -48,7 +48,15 @@ async function run(args: string[]): Promise<number> {
       process.stderr.write(`aetherflow export: there is no document ${docId}\n`);
       return 1;
     }
-    await pipeline(Readable.from(joined(first.value, texts)), process.stdout, { end: false });
+    try {
+      await pipeline(Readable.from(joined(first.value, texts)), process.stdout, { end: false });
+    } catch (error) {
+      // Whoever reads has enough, or has no room: what is there is no whole document.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "EPIPE" && code !== "ENOSPC" && code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+      process.stderr.write(`aetherflow export: the output ended before the document did (${code})\n`);
+      return 1;
+    }
     if (shows) process.stderr.write("\r\u001b[K");
     return 0;
   });

@@ -10,7 +10,7 @@ import { verifyDocument } from "../../server/store/verify.ts";
 import { caller, jwtAuth } from "../http/setup.ts";
 import { startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { buildCommands, command } from "./run-command.ts";
+import { buildCommands, command, start } from "./run-command.ts";
 
 /** Where documents come from, and where they go. */
 let source: TestDatabase;
@@ -215,6 +215,15 @@ describe("export and import", () => {
     expect(await command(["import", "x", "--as", "y"])).toMatchObject({ code: 2 });
     expect(await run(source, "export", uuidv7())).toMatchObject({ code: 1, out: "" });
     expect(await run(source, "import", path.join(folder, "absent.json"))).toMatchObject({ code: 1, out: "" });
+  });
+
+  test("[history-8] a reader that has enough: exit 1 in words", async () => {
+    const docId = await document(false);
+    const { child, ended } = start(["export", docId], { DATABASE_URL: source.url });
+    child.stdout?.destroy();
+    const { code, err } = await ended;
+    expect(code).toBe(1);
+    expect(err).toMatch(/^aetherflow export: the output ended before the document did \(EPIPE\)\n$/);
   });
 
   test("[history-8] a large object is read item by item, however it is cut into pieces", async () => {
