@@ -8,7 +8,8 @@ import { type ElementMemory, propertyMemory } from "../../shared/document/elemen
 import type { Properties } from "../../shared/document/json.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
 
-const elementsPerPart = 500;
+/** Encoded in one turn of the event loop, some 2 ms. */
+const elementsPerPart = 200;
 
 /**
  * The inside of a JSON object, element id → property → last write, in parts; the state of the moment of the call. What
