@@ -49,6 +49,8 @@ export interface SubmitRoom {
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void;
   /** Operations that others committed. */
   missed(missed: Missed): void;
+  /** The proposal that was in flight is answered, whatever the answer. */
+  settled(): void;
   /** The database is ahead (or in another history): read what is missing, then call `pump`. */
   follow(answer: HeadAnswer["head"]): void;
   /** The memory does not reach back to a base: read the log from there, then call `pump`. */
@@ -109,6 +111,11 @@ export class SubmitQueue {
 
   constructor(options: SubmitQueueOptions) {
     this.#options = options;
+  }
+
+  /** Whether a proposal waits for its answer. */
+  get inFlight(): boolean {
+    return this.#inFlight;
   }
 
   get idle(): boolean {
@@ -420,6 +427,7 @@ export class SubmitQueue {
     this.#flying = [];
     if (this.#oneByOne > 0) this.#oneByOne -= 1;
     this.#settle(proposal, outcome);
+    room.settled();
     this.pump();
   }
 
