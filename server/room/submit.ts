@@ -15,11 +15,12 @@
  */
 import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
 import type { DecidedOperation, Decision, Draft } from "../../shared/document/decide.ts";
-import type { Author, Operation, OperationStatus } from "../../shared/document/operation.ts";
+import type { Author, OperationStatus } from "../../shared/document/operation.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
+import { Awaited, entryOf } from "./awaited.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { lockedRefusal } from "./lock-info.ts";
 import type { RoomLocks } from "./locks.ts";
@@ -97,9 +98,7 @@ const maxAnswerMs = 9_000;
 export class SubmitQueue {
   readonly #options: SubmitQueueOptions;
   #queue: Entry[] = [];
-  /** By operation id: whose answer waits for it to appear in the log. */
-  readonly #awaited = new Map<string, { readonly entry: Entry; readonly at: number }>();
-  #complete: Entry[] = [];
+  readonly #awaited = new Awaited();
   #inFlight = false;
   /** What is proposed and not answered yet. */
   #flying: readonly Entry[] = [];
@@ -123,34 +122,17 @@ export class SubmitQueue {
   }
 
   add(submission: Submission): void {
-    const entry: Entry = {
-      submission,
-      ops: submission.ops,
-      stored: false,
-      arrivedAt: this.#options.nowMs(),
-      asked: false,
-      answered: false,
-      versions: new Array<number>(submission.ops.length).fill(0),
-      statuses: new Array<OperationStatus>(submission.ops.length).fill("applied"),
-      missing: submission.ops.length,
-    };
+    const entry = entryOf(submission, this.#options.nowMs());
     this.#queue.push(entry);
     if (this.#closed) {
       this.#unavailable(entry);
       return;
     }
-    this.#await(entry);
+    this.#awaited.add(entry);
     this.#sweep ??= setInterval(() => this.#expire(), 500);
     // Told as soon as the database says that it is no repeat, whatever is in flight.
     if (submission.limited !== undefined) this.#confirmed(entry);
     this.pump();
-  }
-
-  #await(entry: Entry): void {
-    entry.ops.forEach(({ id }, at) => {
-      // A copy of a submit that is still on its way (a client that reconnected): the later one is told `duplicate`.
-      if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
-    });
   }
 
   /** Decides and proposes what can be, at the end of the event-loop turn, so that its frames share a batch. */
@@ -165,25 +147,14 @@ export class SubmitQueue {
 
   /** An operation took its place in the log. */
   sequenced(operationId: string, version: number, status: OperationStatus, author: Author): void {
-    const awaited = this.#awaited.get(operationId);
-    if (awaited === undefined) return;
-    const { entry, at } = awaited;
-    const { user, client } = entry.submission.origin;
-    // Another author's by the same id: that is no answer to this one.
-    if (user !== author.user || client !== author.client) return;
-    this.#awaited.delete(operationId);
-    entry.versions[at] = version;
-    entry.statuses[at] = status;
-    entry.missing -= 1;
-    if (entry.missing === 0) this.#complete.push(entry);
+    this.#awaited.sequenced(operationId, version, status, author);
   }
 
   /** Answers the submits whose operations have all appeared; called after they were broadcast. */
   answerSequenced(): void {
-    for (const entry of this.#complete) {
+    for (const entry of this.#awaited.takeComplete()) {
       this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
     }
-    this.#complete = [];
   }
 
   /** Tells everybody that waits that nobody knows: the room ends. */
@@ -252,7 +223,7 @@ export class SubmitQueue {
     if (submission.compose !== undefined) {
       const composed = submission.compose.operations(room.state);
       if ("code" in composed) return this.#refuse(entry, composed);
-      this.#compose(entry, composed);
+      this.#awaited.compose(entry, composed);
       if (composed.length === 0) {
         this.#answer(entry, { outcome: "sequenced", versions: [], statuses: [] });
         return "answered";
@@ -281,16 +252,6 @@ export class SubmitQueue {
         // On top of operations that are not committed yet: true only once they are.
         return "tentative" in decision && decision.tentative ? "wait" : this.#refuse(entry, decision);
     }
-  }
-
-  /** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
-  #compose(entry: Entry, ops: readonly Operation[]): void {
-    for (const { id } of entry.ops) this.#awaited.delete(id);
-    entry.ops = ops;
-    entry.versions = ops.map(() => 0);
-    entry.statuses = ops.map(() => "applied");
-    entry.missing = ops.length;
-    this.#await(entry);
   }
 
   #refuse(entry: Entry, refusal: Refusal): "answered" | "wait" {
@@ -401,7 +362,7 @@ export class SubmitQueue {
     const operations = decided.flatMap((each) => encode(each, records.byOperation));
     for (const { entry, decision } of decided) {
       if (entry.submission.resolve !== undefined)
-        this.#compose(
+        this.#awaited.compose(
           entry,
           decision.operations.map(({ operation }) => operation),
         );
@@ -557,9 +518,7 @@ export class SubmitQueue {
   #answer(entry: Entry, answer: SubmitAnswer): void {
     if (entry.answered) return;
     entry.answered = true;
-    for (const { id } of entry.ops) {
-      if (this.#awaited.get(id)?.entry === entry) this.#awaited.delete(id);
-    }
+    this.#awaited.remove(entry);
     entry.submission.answer(answer);
   }
 }
