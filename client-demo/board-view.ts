@@ -1,7 +1,7 @@
 /** Draws the elements and keeps the drawing up to date: only what changed is touched, once an animation frame. */
 import type { DocumentReplica } from "../client/index.ts";
 import { type Item, labelOf, readItem } from "./item.ts";
-import { editBetween, mergeText, placeAfter } from "./merge-text.ts";
+import { editBetween, mergeText, placeAfter } from "./binding/merge-text.ts";
 import { byId } from "./page.ts";
 
 export interface BoardView {

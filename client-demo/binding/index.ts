@@ -1,0 +1,6 @@
+/** Excalidraw on the SDK: everything that a product takes from here. README.md says how. */
+export { type Binding, type BindingOptions, bindExcalidraw, initialElements } from "./bind.ts";
+export { elementChange, makeChange, type SceneChange } from "./difference.ts";
+export { type Board, type Editor, type SceneElement, toWire } from "./model.ts";
+export { toScene } from "./scene.ts";
+export { findTextField, type TextField } from "./text-field.ts";
