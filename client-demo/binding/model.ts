@@ -66,9 +66,10 @@ const sceneOnly: ReadonlySet<string> = new Set([
   "updated",
   "isDeleted",
   "boundElements",
-  "lastCommittedPoint",
   "status",
 ]);
+
+const roundedNames: ReadonlySet<string> = new Set(["points", "pressures", "lastCommittedPoint"]);
 
 /** Two decimals: a hundredth of a pixel. A stroke as drawn has fifteen, most of its bytes. */
 const round = (value: number): number => Math.round(value * 100) / 100;
@@ -79,7 +80,10 @@ export function toWire(element: SceneElement): Properties {
   for (const [name, value] of Object.entries(element)) {
     if (sceneOnly.has(name) || value === undefined) continue;
     if (name === "index" && value === null) continue;
-    const rounded = element.type === "freedraw" && (name === "points" || name === "pressures");
+    const freehand = element.type === "freedraw";
+    // Of a stroke it says that it is finished, which shows at its end; of a line nothing that lasts.
+    if (name === "lastCommittedPoint" && !freehand) continue;
+    const rounded = freehand && roundedNames.has(name);
     wire[name] = rounded ? roundAll(value) : copy(value);
   }
   return wire;

@@ -37,7 +37,7 @@ const kinds: ReadonlyMap<string, Fields> = new Map([
   ["embeddable", common],
   ["line", { ...common, ...line, endArrowhead: null }],
   ["arrow", { ...common, ...line, endArrowhead: "arrow", elbowed: false }],
-  ["freedraw", { ...common, points: [], pressures: [], simulatePressure: true }],
+  ["freedraw", { ...common, points: [], pressures: [], simulatePressure: true, lastCommittedPoint: null }],
   ["image", { ...common, fileId: null, scale: [1, 1], crop: null }],
   [
     "text",
@@ -82,7 +82,7 @@ export function toScene(
   }
   if (type === "text") completeText(fields, properties);
   if (type === "line" || type === "arrow") completeLine(fields);
-  if (type === "freedraw" || type === "line" || type === "arrow") fields.lastCommittedPoint = null;
+  if (type === "line" || type === "arrow") fields.lastCommittedPoint = null;
   if (type === "image") fields.status = "saved";
   // A wire-only property (`images.ts`), and those that belong to a scene.
   delete fields.asset;
@@ -110,6 +110,7 @@ export function indexOf(element: SceneElement): string | undefined {
 function fits(name: string, fallback: Json, value: Json): boolean {
   if (name === "points") return Array.isArray(value) && value.every(isPoint);
   if (name === "scale") return isPoint(value);
+  if (name === "lastCommittedPoint") return value === null || isPoint(value);
   if (typeof fallback === "number") return typeof value === "number" && Math.abs(value) < 1e7;
   // A null stands for an object or a text; an empty list for a list.
   if (fallback === null) return value === null || typeof value === "object" || typeof value === "string";
