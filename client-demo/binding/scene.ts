@@ -111,7 +111,9 @@ function fits(name: string, fallback: Json, value: Json): boolean {
   if (name === "points") return Array.isArray(value) && value.every(isPoint);
   if (name === "scale") return isPoint(value);
   if (name === "lastCommittedPoint") return value === null || isPoint(value);
-  if (typeof fallback === "number") return typeof value === "number" && Math.abs(value) < 1e7;
+  // Places further away than this the editor cannot show; a seed is any number.
+  if (typeof fallback === "number")
+    return typeof value === "number" && (name === "seed" || Math.abs(value) < 1e7);
   // A null stands for an object or a text; an empty list for a list.
   if (fallback === null) return value === null || typeof value === "object" || typeof value === "string";
   if (Array.isArray(fallback)) return Array.isArray(value);
