@@ -4,6 +4,7 @@ import { own, type Properties } from "../shared/document/json.ts";
 import type { Operation } from "../shared/document/operation.ts";
 import { differenceSplice, moveSplice } from "../shared/document/splice.ts";
 import { overwrites, withSplice } from "./fold.ts";
+import type { StoredSubmit } from "./storage/storage.ts";
 
 /** One operation of it that has not appeared in `ops` yet. */
 export interface InFlightOperation {
@@ -44,6 +45,19 @@ export function inFlightSubmit(
     else others.push(operation);
   }
   return { base, operations, texts, left, byElement, attempt };
+}
+
+/** A submit as it was stored: some of it may be acknowledged, and its typing moved. */
+export function restoredSubmit({ base, operations, left, attempt }: StoredSubmit): InFlightSubmit {
+  const texts = operations.map((operation) => JSON.stringify(operation));
+  const submit = inFlightSubmit(base, operations, texts, attempt);
+  const effects = new Map(left.map((effect) => [effect.id, effect]));
+  for (const [id, operation] of submit.left) {
+    const effect = effects.get(id);
+    if (effect === undefined) submit.left.delete(id);
+    else operation.effect = effect;
+  }
+  return submit;
 }
 
 /** What is left of it for one element, in order. */

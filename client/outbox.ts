@@ -12,6 +12,7 @@
 import type { Operation } from "../shared/document/operation.ts";
 import type { Ack, Reject, SessionLimits } from "../shared/protocol/messages.ts";
 import { type BackoffOptions, backoffDelayMs } from "./backoff.ts";
+import type { InFlightSubmit } from "./in-flight.ts";
 import { Pace } from "./pacing.ts";
 import type { Rebased, Replica } from "./replica.ts";
 import type { Timers } from "./timers.ts";
@@ -28,6 +29,8 @@ export interface OutboxOptions {
   readonly random: () => number;
   readonly onConflict: "reject" | undefined;
   readonly answerVersionConflict: (reject: Reject) => VersionConflictAnswer;
+  /** Resolves when the submit in flight outlives a reload; it is sent after that. Undefined: nothing is stored. */
+  readonly store: () => Promise<void> | undefined;
   /** Operations were dropped: refused by the server, or too large to be sent. */
   readonly onDropped: (cause: DropCause, outcome: Rebased) => void;
   /** The view changed without anything being dropped. */
@@ -61,6 +64,11 @@ export class Outbox {
   #seq = 0;
   /** By `seq`: the submit in flight and the one before. */
   readonly #frames = new Map<number, Frame>();
+  /** The submit that went under `#seq`. */
+  #sent: InFlightSubmit | undefined;
+  #stored: InFlightSubmit | undefined;
+  /** Grows with each connection, and each loss of one. */
+  #generation = 0;
   #retries = 0;
   #retryScheduled = false;
   #cancelRetry: () => void = () => {};
@@ -82,7 +90,9 @@ export class Outbox {
 
   /** There is no connection; nothing is sent until there is one. */
   disconnected(): void {
+    this.#generation += 1;
     this.#limits = undefined;
+    this.#sent = undefined;
     this.#seq = 0;
     this.#frames.clear();
     this.#retries = 0;
@@ -121,7 +131,9 @@ export class Outbox {
   /** `ack`: a repetition of what is in the log. */
   acknowledged(ack: Ack): void {
     this.#retries = 0;
-    if (ack.seq === this.#seq) this.#options.onChanged(this.#options.replica.acknowledge());
+    const { inFlight } = this.#options.replica;
+    if (ack.seq === this.#seq && inFlight === this.#sent)
+      this.#options.onChanged(this.#options.replica.acknowledge());
     else this.#frames.delete(ack.seq);
     this.pump();
   }
@@ -134,7 +146,7 @@ export class Outbox {
     }
     const { replica, onDropped, onChanged, answerVersionConflict } = this.#options;
     const submit = replica.inFlight;
-    if (reject.seq !== this.#seq || submit === undefined) return;
+    if (reject.seq !== this.#seq || submit === undefined || submit !== this.#sent) return;
     const anew =
       submit.attempt < maxAttempts &&
       (reject.code === "base_too_old" ||
@@ -151,10 +163,26 @@ export class Outbox {
   }
 
   #sendInFlight(): void {
-    const { replica, send, timers, onConflict } = this.#options;
+    const { replica, store } = this.#options;
     const submit = replica.inFlight;
     if (submit === undefined) return;
+    const storing = this.#stored === submit ? undefined : store();
+    if (storing === undefined) {
+      this.#transmit(submit);
+      return;
+    }
+    const generation = this.#generation;
+    void storing.then(() => {
+      this.#stored = submit;
+      // A copy that was sent on a lost connection may have appeared meanwhile, or this one is lost too.
+      if (generation === this.#generation && replica.inFlight === submit) this.#transmit(submit);
+    });
+  }
+
+  #transmit(submit: InFlightSubmit): void {
+    const { send, timers, onConflict } = this.#options;
     this.#seq += 1;
+    this.#sent = submit;
     this.#retries = 0;
     const strict = onConflict === undefined ? "" : `,"onConflict":"${onConflict}"`;
     const text = `{"type":"submit","seq":${this.#seq},"base":${submit.base},"ops":[${submit.texts.join(",")}]${strict}}`;

@@ -5,24 +5,17 @@ import type {
   SessionLimits,
   UserProfile,
 } from "../shared/protocol/messages.ts";
+import { Others, type PresenceEvent } from "./others.ts";
 import type { Timers } from "./timers.ts";
-
-/** Everybody else changed: who came, who left, whose state is another. Ids of sessions. */
-export interface PresenceEvent {
-  readonly joined: readonly string[];
-  readonly left: readonly string[];
-  readonly changed: readonly string[];
-}
 
 /** What is sent of one's own presence at most this often, unless the server allows less. */
 const maxPerSecond = 30;
 
 /** Who else is in the document, and one's own state, of which only the newest is sent. */
 export class Presence {
-  readonly #others = new Map<string, SessionInfo>();
+  readonly #others: Others;
   readonly #send: (text: string) => boolean;
   readonly #timers: Timers;
-  readonly #onChange: (event: PresenceEvent) => void;
   #state: PresenceState;
   #intervalMs = 1000 / maxPerSecond;
   #live = false;
@@ -39,12 +32,15 @@ export class Presence {
     this.#state = options.initial;
     this.#send = options.send;
     this.#timers = options.timers;
-    this.#onChange = options.onChange;
+    this.#others = new Others(options.timers, options.onChange);
   }
 
-  /** The other sessions by id, this replica's former ones left out. */
+  /**
+   * The other sessions by id, this replica's former ones left out. Of each author (user and client id) one: whoever
+   * reconnects is replaced in one event, not gone and back.
+   */
   get others(): ReadonlyMap<string, SessionInfo> {
-    return this.#others;
+    return this.#others.sessions;
   }
 
   /** What others see of this session; null: nothing. */
@@ -66,21 +62,14 @@ export class Presence {
     sessions: readonly SessionInfo[],
     limits: SessionLimits,
   ): void {
-    const before = new Set(this.#others.keys());
-    this.#others.clear();
-    for (const session of sessions) {
-      const own = session.clientId === self.clientId && session.user.id === self.user.id;
-      if (!own) this.#others.set(session.sessionId, session);
-    }
     const allowed =
       limits.presencePerSecond === 0 ? maxPerSecond : Math.min(maxPerSecond, limits.presencePerSecond);
     this.#intervalMs = 1000 / allowed;
     this.#live = true;
     this.#dirty = false;
-    const joined = [...this.#others.keys()].filter((id) => !before.has(id));
-    const changed = [...this.#others.keys()].filter((id) => before.has(id));
-    const left = [...before].filter((id) => !this.#others.has(id));
-    if (joined.length + changed.length + left.length > 0) this.#onChange({ joined, left, changed });
+    this.#others.replace(
+      sessions.filter((session) => session.clientId !== self.clientId || session.user.id !== self.user.id),
+    );
   }
 
   /** The connection is gone: the others stay as last seen until there is another. */
@@ -92,21 +81,13 @@ export class Presence {
 
   /** A frame about the others. */
   receive(message: PresenceBroadcast): void {
-    const joined: string[] = [];
-    const changed: string[] = [];
-    const left: string[] = [];
-    for (const session of message.joined ?? []) {
-      (this.#others.has(session.sessionId) ? changed : joined).push(session.sessionId);
-      this.#others.set(session.sessionId, session);
-    }
-    for (const [sessionId, presence] of Object.entries(message.states ?? {})) {
-      const session = this.#others.get(sessionId);
-      if (session === undefined) continue;
-      this.#others.set(sessionId, { ...session, presence });
-      changed.push(sessionId);
-    }
-    for (const sessionId of message.left ?? []) if (this.#others.delete(sessionId)) left.push(sessionId);
-    if (joined.length + changed.length + left.length > 0) this.#onChange({ joined, left, changed });
+    this.#others.change(message.joined ?? [], message.states ?? {}, message.left ?? []);
+  }
+
+  /** The document is closed: leaves no timer. */
+  close(): void {
+    this.pause();
+    this.#others.close();
   }
 
   #flush(): void {

@@ -15,7 +15,15 @@ import { type Elements, jsonEqual, type Properties } from "../shared/document/js
 import type { Operation, SequencedOperation, SpliceEdit } from "../shared/document/operation.ts";
 import { moveSplicePair } from "../shared/document/splice.ts";
 import { fitOperation, overwrites } from "./fold.ts";
-import { dropTyping, type InFlightSubmit, inFlightOf, inFlightSubmit, moveTypingPast } from "./in-flight.ts";
+import {
+  dropTyping,
+  type InFlightSubmit,
+  inFlightOf,
+  inFlightSubmit,
+  moveTypingPast,
+  restoredSubmit,
+} from "./in-flight.ts";
+import type { StoredChange, StoredHead, StoredReplica } from "./storage/storage.ts";
 import { type SubmitBounds, UnsentChanges } from "./unsent.ts";
 
 /** A state as the server sent it, whole. */
@@ -30,6 +38,22 @@ export interface ReplicaSnapshot {
 export interface Rebased {
   readonly changed: ReadonlySet<string>;
   readonly dropped: readonly Operation[];
+}
+
+/** Who wants to know what others do, beside the state that comes of it. */
+export interface ReplicaObserver {
+  /**
+   * Somebody else's operation is confirmed; the view follows later.
+   * @param splices its splices where they stand in the view, this replica's pending typing considered.
+   * @param hides whether a pending change of this replica overwrites what it wrote to a property.
+   */
+  other(
+    operation: SequencedOperation,
+    splices: { readonly [property: string]: readonly SpliceEdit[] },
+    hides: (property: string) => boolean,
+  ): void;
+  /** A whole state came instead of operations, and the view shows it. */
+  replaced(hides: (element: string, property: string) => boolean): void;
 }
 
 /** What came in does not continue what this replica has: it has to connect again. */
@@ -50,6 +74,11 @@ export class Replica {
   readonly #newId: () => string;
   /** Attempts of what collects in `unsent` after a refusal. */
   #attempt = 0;
+  observer: ReplicaObserver | undefined;
+  /** Confirmed elements that changed since `store`, when somebody stores. */
+  #heldBack: SequencedOperation[] = [];
+  readonly #unstored = new Set<string>();
+  #storesAll = true;
 
   /** @param newId makes ids for operations that this replica composes. */
   constructor(newId: () => string) {
@@ -132,9 +161,17 @@ export class Replica {
       this.#version = operation.version;
       this.#operationId = operation.id;
       touched.add(operation.element);
+      if (!this.#storesAll) this.#unstored.add(operation.element);
     }
     this.#settleIfDone();
     return this.#refresh(touched);
+  }
+
+  /** This replica's operations that were held back since the last call: acknowledged, and without effect. */
+  takeHeldBack(): readonly SequencedOperation[] {
+    const operations = this.#heldBack;
+    this.#heldBack = [];
+    return operations;
   }
 
   /** `ack`: everything of the submit in flight is in the log, and what is confirmed here reaches that far. */
@@ -201,7 +238,9 @@ export class Replica {
   ): ReadonlySet<string> {
     const elements = new Set([...this.#confirmed.keys(), ...snapshot.elements.keys(), ...this.#view.keys()]);
     this.#unsent.pinAll(this.#version);
-    return this.#replaceBelow(elements, () => {
+    this.#storesAll = true;
+    this.#unstored.clear();
+    const changed = this.#replaceBelow(elements, () => {
       const before = this.#confirmed;
       this.#confirmed = new Map(snapshot.elements);
       this.#confirmUpTo(snapshot.version, committed);
@@ -212,6 +251,8 @@ export class Replica {
       this.#version = snapshot.version;
       this.#operationId = snapshot.id;
     });
+    this.observer?.replaced((element, property) => this.#hides(element, property));
+    return changed;
   }
 
   /**
@@ -244,6 +285,56 @@ export class Replica {
     return { changed: this.#refresh(elements), dropped };
   }
 
+  /**
+   * What has changed since the last call, to be stored.
+   * @param whole everything.
+   */
+  store(whole: boolean): StoredChange {
+    const all = whole || this.#storesAll;
+    const elements = all
+      ? new Map<string, Properties | null>(this.#confirmed)
+      : new Map([...this.#unstored].map((element) => [element, this.#confirmed.get(element) ?? null]));
+    this.#storesAll = false;
+    this.#unstored.clear();
+    const submit = this.#inFlight;
+    const head: StoredHead = {
+      version: this.#version,
+      ...(this.#operationId === undefined ? {} : { operationId: this.#operationId }),
+      ...(submit === undefined
+        ? {}
+        : {
+            inFlight: {
+              base: submit.base,
+              operations: submit.operations,
+              left: [...submit.left.values()].map(({ effect }) => effect),
+              attempt: submit.attempt,
+            },
+          }),
+      unsent: this.#unsent.store(),
+    };
+    return { head, elements, whole: all };
+  }
+
+  /**
+   * What was stored, into a replica that has nothing yet.
+   * @param pending with what was not acknowledged; otherwise only what was confirmed.
+   * @returns the elements in view.
+   */
+  restore({ head, elements }: StoredReplica, pending: boolean): ReadonlySet<string> {
+    this.#confirmed = new Map(elements);
+    this.#version = head.version;
+    this.#operationId = head.operationId;
+    const touched = new Set(elements.keys());
+    if (pending) {
+      if (head.inFlight !== undefined) this.#inFlight = restoredSubmit(head.inFlight);
+      this.#settleIfDone();
+      this.#unsent.restore(head.unsent);
+      for (const { element } of head.inFlight?.operations ?? []) touched.add(element);
+      for (const { element } of head.unsent) touched.add(element);
+    }
+    return this.#refresh(touched);
+  }
+
   /** One's own operation, as sequenced. Where the server rewrote it otherwise than foreseen, typing on top is moved. */
   #confirmOwn(operation: SequencedOperation): void {
     const { element } = operation;
@@ -252,6 +343,7 @@ export class Replica {
     const wanted = typing ? this.#compute(element) : undefined;
     this.#inFlight?.left.delete(operation.id);
     if (operation.status === "applied") applyOperation(this.#confirmed, operation);
+    else if (operation.status === "conflict") this.#heldBack.push(operation);
     if (!typing) return;
     const below = { before, after: this.#below(element) };
     this.#unsent.rebaseTyping(element, below, operation.version - 1, wanted);
@@ -262,6 +354,7 @@ export class Replica {
     const { element } = operation;
     const layers = inFlightOf(this.#inFlight, element);
     const waiting = this.#unsent.operationsOf(element);
+    const shown: { [property: string]: readonly SpliceEdit[] } = {};
     if (layers.length > 0 || waiting.length > 0) {
       for (const layer of layers) {
         for (const property of Object.keys(layer.effect.splice ?? {})) {
@@ -271,25 +364,49 @@ export class Replica {
       // Several operations of one frame touch one element: the view is refreshed after the last, so it is computed.
       if (waiting.length > 0) this.#unsent.collide(operation, this.#compute(element));
       for (const [property, edits] of Object.entries(operation.splice ?? {})) {
-        this.#passTyping(element, property, edits);
+        const passed = this.#passTyping(element, property, edits);
+        if (passed !== undefined) shown[property] = passed;
       }
     }
     applyOperation(this.#confirmed, operation);
+    const all = layers.length > 0 || waiting.length > 0 ? shown : (operation.splice ?? shown);
+    this.observer?.other(operation, all, (property) => this.#hides(element, property));
   }
 
-  /** Moves pending typing past somebody else's, layer by layer: theirs stands earlier in the order. */
-  #passTyping(element: string, property: string, edits: readonly SpliceEdit[]): void {
+  /** Whether something pending overwrites a property. */
+  #hides(element: string, property: string): boolean {
+    return (
+      inFlightOf(this.#inFlight, element).some(({ effect }) => overwrites(effect, property)) ||
+      this.#unsent.operationsOf(element).some((operation) => overwrites(operation, property))
+    );
+  }
+
+  /**
+   * Moves pending typing past somebody else's, layer by layer: theirs stands earlier in the order.
+   * @returns theirs on top of all that is pending; undefined where something pending overwrites the text.
+   */
+  #passTyping(
+    element: string,
+    property: string,
+    edits: readonly SpliceEdit[],
+  ): readonly SpliceEdit[] | undefined {
     let theirs = edits;
     for (const layer of inFlightOf(this.#inFlight, element)) {
-      if (overwrites(layer.effect, property)) return;
+      if (overwrites(layer.effect, property)) return undefined;
       const mine = layer.effect.splice?.[property];
       if (mine === undefined) continue;
       const pair = moveSplicePair(mine, theirs);
       layer.effect = { ...layer.effect, splice: { ...layer.effect.splice, [property]: pair.mine } };
       theirs = pair.theirs;
     }
-    if (this.#unsent.operationsOf(element).some((operation) => overwrites(operation, property))) return;
-    this.#unsent.moveTyping(element, property, (mine) => moveSplicePair(mine, theirs).mine);
+    if (this.#unsent.operationsOf(element).some((operation) => overwrites(operation, property)))
+      return undefined;
+    this.#unsent.moveTyping(element, property, (mine) => {
+      const pair = moveSplicePair(mine, theirs);
+      theirs = pair.theirs;
+      return pair.mine;
+    });
+    return theirs;
   }
 
   /** Changes what is below the unsent changes of some elements, and moves their typing along. */

@@ -3,14 +3,15 @@ import { type Json, own, type Properties } from "../shared/document/json.ts";
 import { type Operation, type OperationType, readOperation } from "../shared/document/operation.ts";
 import { differenceSplice, spliceFits } from "../shared/document/splice.ts";
 import { ChangeError } from "./errors.ts";
+import type { ChangesOf, ItemsOf, NamesOf, RemovableNamesOf } from "./typed.ts";
 
 /** Properties by name, to write. */
 export type PropertiesToSet = { readonly [name: string]: Json };
 
 /** What may go with a change. */
-export interface ChangeOptions {
+export interface ChangeOptions<Element extends object = Properties> {
   /** Properties to remove. */
-  readonly unset?: readonly string[];
+  readonly unset?: readonly RemovableNamesOf<Element>[];
   /** Application data kept with the operation in the log, at most 4 KiB of JSON. */
   readonly extra?: { readonly [key: string]: Json };
 }
@@ -19,27 +20,42 @@ export interface ChangeOptions {
  * Changes that are made together. Each is checked against what its author sees, the changes before it included, and a
  * `ChangeError` is thrown where it does not fit. Values are copied: changing an object afterwards changes nothing here.
  */
-export interface Transaction {
+export interface Transaction<Element extends object = Properties> {
   /** An element as it is within this transaction. */
-  get(element: string): Properties | undefined;
+  get(element: string): Element | undefined;
   /** Makes an element that does not exist. */
-  create(element: string, properties?: PropertiesToSet, options?: Pick<ChangeOptions, "extra">): void;
+  create(
+    element: string,
+    ...rest: Record<never, never> extends Element
+      ? [properties?: Element, options?: Pick<ChangeOptions, "extra">]
+      : [properties: Element, options?: Pick<ChangeOptions, "extra">]
+  ): void;
   /** Writes and removes properties. */
-  update(element: string, set: PropertiesToSet, options?: ChangeOptions): void;
+  update(element: string, set: ChangesOf<Element>, options?: ChangeOptions<Element>): void;
   /** As `update`; the log says `move`. */
-  move(element: string, set: PropertiesToSet, options?: ChangeOptions): void;
+  move(element: string, set: ChangesOf<Element>, options?: ChangeOptions<Element>): void;
   /** As `update`; the log says `resize`. */
-  resize(element: string, set: PropertiesToSet, options?: ChangeOptions): void;
+  resize(element: string, set: ChangesOf<Element>, options?: ChangeOptions<Element>): void;
   /** As `update`; the log says `style`. */
-  style(element: string, set: PropertiesToSet, options?: ChangeOptions): void;
+  style(element: string, set: ChangesOf<Element>, options?: ChangeOptions<Element>): void;
   /** As `update`; the log says `text`. Replaces texts whole: `splice` and `edit` keep what others type meanwhile. */
-  text(element: string, set: PropertiesToSet, options?: ChangeOptions): void;
+  text(element: string, set: ChangesOf<Element>, options?: ChangeOptions<Element>): void;
   /** Adds items at the end of an array property, which is made when absent. */
-  append(element: string, property: string, items: readonly Json[]): void;
+  append<Name extends NamesOf<Element, readonly unknown[]>>(
+    element: string,
+    property: Name,
+    items: readonly ItemsOf<Element, Name>[],
+  ): void;
   /** Edits a text property: deletes `deleteCount` UTF-16 code units at `position`, and inserts there. */
-  splice(element: string, property: string, position: number, deleteCount: number, insert: string): void;
+  splice(
+    element: string,
+    property: NamesOf<Element, string>,
+    position: number,
+    deleteCount: number,
+    insert: string,
+  ): void;
   /** Makes a text property what a text field holds now, by the smallest edit. */
-  edit(element: string, property: string, text: string): void;
+  edit(element: string, property: NamesOf<Element, string>, text: string): void;
   /** Removes an element. */
   delete(element: string, options?: Pick<ChangeOptions, "extra">): void;
 }

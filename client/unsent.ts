@@ -15,6 +15,7 @@ import type { Operation, SequencedOperation, SpliceEdit } from "../shared/docume
 import { differenceSplice, moveSplice } from "../shared/document/splice.ts";
 import { utf8Bytes } from "../shared/document/utf8.ts";
 import { fitOperation, foldOperation, isEmpty, overwrites, splitTyping, withSplice, writes } from "./fold.ts";
+import type { StoredEntry } from "./storage/storage.ts";
 
 interface Entry {
   operations: readonly Operation[];
@@ -224,10 +225,26 @@ export class UnsentChanges {
     return dropped;
   }
 
+  /** Everything, to be stored. */
+  store(): StoredEntry[] {
+    return [...this.#entries].map(([element, { operations, typing, low, high }]) => ({
+      element,
+      operations,
+      ...(typing === undefined ? {} : { typing }),
+      low,
+      ...(high === undefined ? {} : { high }),
+    }));
+  }
+
+  /** What was stored, into an empty one. */
+  restore(entries: readonly StoredEntry[]): void {
+    for (const { element, operations, typing, low, high } of entries)
+      this.#put(element, { operations, typing, low, high, counted: 0 });
+  }
+
   /** Forgets an element's changes. */
   drop(element: string): readonly Operation[] {
     const dropped = this.operationsOf(element);
-    if (element === process.env.DBGE) console.log("DROP", JSON.stringify(this.#entries.get(element)));
     this.#size -= this.#entries.get(element)?.counted ?? 0;
     this.#entries.delete(element);
     return dropped;
@@ -319,16 +336,6 @@ export class UnsentChanges {
   }
 
   #put(element: string, entry: Entry): void {
-    if (element === process.env.DBGE)
-      console.log(
-        "PUT",
-        new Error().stack
-          ?.split("\n")
-          .slice(2, 6)
-          .map((l) => l.trim().split(" ")[1])
-          .join(" < "),
-        JSON.stringify(entry),
-      );
     // Typing that was moved past a deletion of its text may have nothing left to do.
     entry.operations = entry.operations.filter((operation) => !isEmpty(operation));
     if (entry.typing !== undefined && isEmpty(entry.typing)) entry.typing = undefined;

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { index, integer, pgTable, text, uuid, varchar } from "drizzle-orm/pg-core";
+import { bigint, index, integer, pgTable, text, uniqueIndex, uuid, varchar } from "drizzle-orm/pg-core";
 import { instant } from "./columns.ts";
 import { documents } from "./documents.ts";
 
@@ -19,6 +19,10 @@ export const webhooks = pgTable(
     createdAt: instant("created_at").notNull().default(sql`clock_timestamp()`),
     /** Set when deliveries failed for too long: nothing more is sent until it is changed. */
     disabledAt: instant("disabled_at"),
+    /** The first failure since the last delivery that arrived. */
+    failingSince: instant("failing_since"),
+    /** What the last failure was, for its owner to read. */
+    lastError: text("last_error"),
   },
   (table) => [
     index("webhooks_owner_idx").on(table.owner, table.createdAt, table.id),
@@ -26,25 +30,34 @@ export const webhooks = pgTable(
   ],
 );
 
-/** What is still to be delivered; written in the transaction of what it tells, deleted when it arrived. */
+/**
+ * What is still to be delivered; written in the transaction of what it tells, deleted when it arrived. The rows of one
+ * webhook and document are a lane: delivered one after the other, the lowest `seq` first.
+ */
 export const outbox = pgTable(
   "outbox",
   {
-    /** Version 7: in the order of writing. */
+    /** The event's id, by which a receiver knows a repeat. */
     id: uuid("id").primaryKey(),
-    webhookId: uuid("webhook_id")
-      .notNull()
-      .references(() => webhooks.id, { onDelete: "cascade" }),
+    /** Within a lane in the order of the transactions: they hold the document's row while they write. */
+    seq: bigint("seq", { mode: "number" }).generatedAlwaysAsIdentity().notNull(),
+    /** No foreign key: deleting a webhook must not make a commit fail. Rows without one are swept. */
+    webhookId: uuid("webhook_id").notNull(),
     docId: uuid("doc_id").notNull(),
     event: varchar("event", { length: 50 }).notNull(),
-    /** JSON text. */
+    /** JSON text of what is not read at the delivery. */
     body: text("body").notNull(),
+    /** Versions of an `operations` event, which grows until it is first tried. */
+    fromVersion: bigint("from_version", { mode: "number" }),
+    toVersion: bigint("to_version", { mode: "number" }),
+    /** What a `conflicts` event is about: one that was not tried yet tells its later states too. */
+    ref: uuid("ref"),
     createdAt: instant("created_at").notNull().default(sql`clock_timestamp()`),
     attempts: integer("attempts").notNull().default(0),
     nextAttemptAt: instant("next_attempt_at").notNull().default(sql`clock_timestamp()`),
   },
   (table) => [
-    index("outbox_next_attempt_idx").on(table.nextAttemptAt, table.id),
-    index("outbox_webhook_id_idx").on(table.webhookId),
+    uniqueIndex("outbox_lane_idx").on(table.webhookId, table.docId, table.seq),
+    uniqueIndex("outbox_ref_idx").on(table.webhookId, table.docId, table.ref).where(sql`attempts = 0`),
   ],
 );

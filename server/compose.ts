@@ -1,6 +1,7 @@
 /** Builds one instance of the server from its parts; the only file that sees them all. */
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { nanoid } from "nanoid";
 import { uuidv7 } from "uuidv7";
 import { createConcurrencyLimit, createRateLimit } from "./access/rate.ts";
@@ -17,12 +18,17 @@ import { createMetrics } from "./observability/metrics.ts";
 import { startAntiEntropy } from "./room/anti-entropy.ts";
 import { createDocumentEdits } from "./room/document-edits.ts";
 import { createHeadReader } from "./room/head-reader.ts";
+import { createLockSweep } from "./room/lock-sweep.ts";
 import { RoomRegistry } from "./room/registry.ts";
 import type { RoomServices } from "./room/services.ts";
 import { createSessionRows } from "./room/session-rows.ts";
+import { encodeSequenced } from "./room/wire.ts";
 import { createSessionHost, type SessionHost } from "./session/host.ts";
+import { createReleases } from "./session/releases.ts";
 import { createMemoryStore } from "./store/memory/store.ts";
 import { createPostgresStore } from "./store/postgres/store.ts";
+import { urlProblem } from "./webhooks/address.ts";
+import { startWebhookWorker } from "./webhooks/worker.ts";
 
 export interface InstanceParts {
   /** The database's connection string, asked for each connection; undefined with `store.type: memory`. */
@@ -44,6 +50,9 @@ export interface Instance {
 const channel = "aetherflow_v1";
 /** A submit is answered within 10 s; what fails is repeated for this long before nobody knows. */
 const commitRetryMs = 4_000;
+/** Probers give up after a few seconds, and then nobody reads the reason. */
+const readinessWithinMs = 2_000;
+const databaseAway = "the database does not answer";
 
 export async function startInstance(config: Config, parts: InstanceParts): Promise<Instance> {
   const { databaseUrl } = parts;
@@ -73,13 +82,15 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   const sessionRows = createSessionRows({ store, log });
 
   let publisher: Publisher | undefined;
+  const publish: RoomServices["publish"] = (news) => publisher?.publish(news);
   const roomServices: RoomServices = {
     instanceId,
     store,
     heads: createHeadReader(store),
     groupCommit,
+    lockSweep: createLockSweep({ store, publish }),
     sessionRows,
-    publish: (news) => publisher?.publish(news),
+    publish,
     metrics,
     log,
     config,
@@ -134,6 +145,25 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     });
   }
 
+  const webhookAddresses = {
+    allowPrivate: config.webhooks.allowPrivateAddresses,
+    allowLoopback: config.auth.mode === "dev",
+  };
+  const webhooks =
+    store.webhooks === undefined
+      ? undefined
+      : startWebhookWorker({
+          webhooks: store.webhooks,
+          store,
+          encodeOperation: (operation) => encodeSequenced(operation).text,
+          rules: webhookAddresses,
+          config,
+          metrics,
+          log,
+          random,
+          nowMs,
+        });
+
   const http = await createHttp({
     config,
     store,
@@ -141,9 +171,11 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     tokens,
     metrics,
     log,
-    readiness: () => notReady(pool, store, listener),
+    readiness: inTime(() => notReady(pool, store, listener)),
     newId: uuidv7,
     nowMs,
+    webhookUrlProblem: (url) => urlProblem(url, webhookAddresses),
+    makeSecret: () => `whsec_${randomBytes(32).toString("base64url")}`,
     ...(parts.demoDir === undefined ? {} : { demoDir: parts.demoDir }),
   });
   sessions = createSessionHost({
@@ -155,6 +187,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
       instanceId,
       registry,
       sessionRows,
+      releases: createReleases(log),
       tokens,
       config,
       metrics,
@@ -173,11 +206,28 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   const host = sessions;
   const measuring = setInterval(() => metrics.sendBufferBytes.set(host.waitingBytes()), 1_000);
 
-  async function close(): Promise<void> {
+  let closed: Promise<void> | undefined;
+  function close(): Promise<void> {
+    closed ??= closeInTime();
+    return closed;
+  }
+
+  /** What still waits for a frozen database then ends by its own timeouts. */
+  async function closeInTime(): Promise<void> {
+    const stop = new AbortController();
+    const late = delay(config.server.drainMs, undefined, { signal: stop.signal }).then(
+      () => log.warn("the database did not let everything end in time"),
+      () => undefined,
+    );
+    await Promise.race([end(), late]).finally(() => stop.abort());
+  }
+
+  async function end(): Promise<void> {
     // In the order of the flow: nothing new comes in, what is in flight is answered, then what it used goes.
     clearInterval(measuring);
     await host.close(config.server.drainMs / 2);
     await http.close();
+    await webhooks?.close();
     await antiEntropy.close();
     await registry.close();
     await groupCommit.close();
@@ -188,7 +238,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     await listener?.close();
     await publisher?.close();
     await store.close();
-    await pool?.end();
+    await pool?.close();
     metrics.close();
   }
 
@@ -208,6 +258,22 @@ function openPool(config: Config, url: () => string, log: Logger): DatabasePool 
   return createPool({ url, max: maxOpenConns, minIdle: maxIdleConns, log });
 }
 
+/**
+ * One check at a time, answered in time: while the network is frozen, probers ask again and again, and each question
+ * would take a connection of its own.
+ */
+function inTime(check: () => Promise<string | undefined>): () => Promise<string | undefined> {
+  let running: Promise<string | undefined> | undefined;
+  return async () => {
+    running ??= check().finally(() => {
+      running = undefined;
+    });
+    const stop = new AbortController();
+    const late = delay(readinessWithinMs, databaseAway, { signal: stop.signal }).catch(() => undefined);
+    return await Promise.race([running, late]).finally(() => stop.abort());
+  };
+}
+
 /** Why this instance cannot serve; undefined when it can. */
 async function notReady(
   pool: DatabasePool | undefined,
@@ -221,7 +287,7 @@ async function notReady(
       if (pending.length > 0) return `migrations are pending: ${pending.join(", ")}`;
     }
   } catch {
-    return "the database does not answer";
+    return databaseAway;
   }
   if (listener !== undefined && !listener.listening) return "not listening to other instances";
   return undefined;

@@ -5,7 +5,6 @@
 import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import type { z } from "zod";
-import { supportedConflictPolicies } from "../shared/protocol/messages.ts";
 import { configSchema, jwksAlgorithms, type ParsedConfig } from "./config/schema.ts";
 import { ConfigError, type Environment, type Flags, type Layers, readSources } from "./config/sources.ts";
 
@@ -25,6 +24,7 @@ export type SnapshotsConfig = ParsedConfig["snapshots"];
 export type RetentionConfig = ParsedConfig["retention"];
 export type FanoutConfig = ParsedConfig["fanout"];
 export type CommitConfig = ParsedConfig["commit"];
+export type WebhooksConfig = ParsedConfig["webhooks"];
 export type LogConfig = ParsedConfig["log"];
 export type MetricsConfig = ParsedConfig["metrics"];
 
@@ -58,6 +58,7 @@ export interface Config {
   readonly retention: RetentionConfig;
   readonly fanout: FanoutConfig;
   readonly commit: CommitConfig;
+  readonly webhooks: WebhooksConfig;
   readonly log: LogConfig;
   readonly metrics: MetricsConfig;
 }
@@ -73,11 +74,6 @@ export function loadConfig({ flags, env }: { flags: Flags; env: Environment }): 
   const { auth, ...sections } = parsed.data;
   const problems: string[] = [];
   const says = (key: string) => nameOf(key, layers);
-  if (!sections.manager.autoResolveConflicts && !supportedConflictPolicies.includes("manual")) {
-    problems.push(
-      `${says("manager.autoResolveConflicts")}: false needs the conflict policy manual, which this version does not have yet`,
-    );
-  }
   if (sections.presence.leaseMs < 2 * sections.presence.heartbeatMs) {
     problems.push(
       `${says("presence.leaseMs")}: expected at least twice presence.heartbeatMs (${sections.presence.heartbeatMs})`,

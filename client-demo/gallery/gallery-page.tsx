@@ -20,7 +20,6 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
   const [cursor, setCursor] = useState<string | null>(null);
   const [round, setRound] = useState(0);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `round` asks again.
   useEffect(() => {
     let left = false;
     const timer = setTimeout(

@@ -81,7 +81,6 @@ function Shape({ element }: { readonly element: Drawn }) {
       return (
         <text fill={strokeColor} fontSize={fontSize} fontFamily="sans-serif">
           {text.split("\n").map((line, at) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a line of a text is its place.
             <tspan key={at} x={0} y={(at + 0.8) * fontSize * 1.25}>
               {line}
             </tspan>

@@ -33,10 +33,13 @@ const server = z.strictObject({
   port: integer(9002, 0, 65_535, "Port to listen on; 0 picks a free one."),
   instances: integer(1, 1, 64, "Server processes that share the port."),
   demo: flag(true, "Serve the demo client at `/`."),
+  docs: flag(true, "Serve the description of REST as a page at `/docs`."),
   migrate: flag(true, "Bring the database schema up to date at start."),
-  trustProxy: flag(
-    false,
-    "Take the client's address from `X-Forwarded-For`; only behind a proxy that sets it.",
+  trustedProxies: integer(
+    0,
+    0,
+    10,
+    "How many proxies stand before the server, each adding an address to `X-Forwarded-For`: the client's is that many from its end.",
   ),
   drainMs: integer(10_000, 100, 300_000, "Longest time that a shutdown may take."),
 });
@@ -71,7 +74,7 @@ const manager = z
     cleanupInterval: duration("5m", "1s", "1d", "How often what ended (locks, leases, sessions) is swept."),
     autoResolveConflicts: flag(
       true,
-      "New documents get the conflict policy `lww`. `false` (policy `manual`) is not available yet.",
+      "New documents get the conflict policy `lww`; `false`: `manual`, where collisions wait for somebody to choose.",
     ),
   })
   .transform(({ lockTimeout, cleanupInterval, ...rest }) => ({
@@ -120,7 +123,9 @@ const limits = z.strictObject({
   maxSendBufferBytes: limit(8 * MiB, "Bytes that wait for one slow reader before it is closed with 4413."),
   locksPerAuthor: limit(1_000, "Active locks of one author in one document."),
   maxAssetBytes: limit(10 * MiB, "Largest asset."),
+  maxAssetsBytesPerDocument: limit(KiB * MiB, "All assets of one document together."),
   maxBodyBytes: limit(64 * MiB, "Largest body of PUT content and of document creation."),
+  webhooksPerUser: limit(20, "Webhooks of one user."),
 });
 
 const sockets = z.strictObject({
@@ -164,6 +169,30 @@ const commit = z.strictObject({
   flights: integer(3, 1, 32, "Calls to the database that may be under way at once."),
 });
 
+const webhooks = z
+  .strictObject({
+    allowPrivateAddresses: flag(
+      false,
+      "Call webhooks at addresses that are not public, too. In development mode loopback is allowed anyway.",
+    ),
+    timeout: duration("10s", "100ms", "1m", "Longest time that a receiver may take."),
+    retryFor: duration(
+      "1d",
+      "1s",
+      "30d",
+      "How long a delivery is tried again; then the webhook is disabled.",
+    ),
+    firstRetryMs: integer(
+      1_000,
+      10,
+      3_600_000,
+      "Wait before the second attempt; it doubles each time, up to an hour.",
+    ),
+    pollMs: integer(500, 20, 60_000, "How often an idle instance looks for events to deliver."),
+    concurrency: integer(64, 1, 1_000, "Calls of webhooks that one instance has under way at once."),
+  })
+  .transform(({ timeout, retryFor, ...rest }) => ({ timeoutMs: timeout, retryForMs: retryFor, ...rest }));
+
 const log = z.strictObject({
   level: choice(
     ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
@@ -188,6 +217,7 @@ export const configSchema = z.strictObject({
   retention: retention.prefault({}),
   fanout: fanout.prefault({}),
   commit: commit.prefault({}),
+  webhooks: webhooks.prefault({}),
   log: log.prefault({}),
   metrics: metrics.prefault({}),
 });

@@ -9,7 +9,7 @@
 import pg from "pg";
 import { StoreUnavailable } from "../store/store.ts";
 import { type Log, silentLog } from "./log.ts";
-import { asStoreError, needsNewConnection } from "./sqlstate.ts";
+import { asStoreError, isSilence, needsNewConnection } from "./sqlstate.ts";
 import { valueTypes } from "./values.ts";
 
 export interface PoolOptions {
@@ -76,9 +76,11 @@ export class DatabasePool extends pg.Pool {
 
   /**
    * Runs one statement on any connection. An outage is a `StoreUnavailable`, and whether the statement happened is
-   * then unknown; other errors are the driver's `DatabaseError`.
+   * then unknown; other errors are the driver's `DatabaseError`. `query_timeout`: instead of the pool's, for this one.
    */
-  run<R extends pg.QueryResultRow>(query: pg.QueryConfig<unknown[]>): Promise<pg.QueryResult<R>> {
+  run<R extends pg.QueryResultRow>(
+    query: pg.QueryConfig<unknown[]> & { readonly query_timeout?: number },
+  ): Promise<pg.QueryResult<R>> {
     return this.withClient((client) => client.query<R, unknown[]>(query));
   }
 
@@ -100,7 +102,21 @@ export class DatabasePool extends pg.Pool {
       client.off("error", onError);
       const inTransaction = client.getTransactionStatus() !== "I";
       client.release(broken !== undefined || inTransaction || needsNewConnection(error));
+      if (isSilence(error)) this.#closeIdle();
       throw asStoreError(error);
+    }
+  }
+
+  /**
+   * Where one connection is silent, those that idle beside it mostly are too, and each would cost its next borrower a
+   * whole timeout. Making new ones costs milliseconds.
+   */
+  #closeIdle(): void {
+    for (let count = this.idleCount; count > 0; count -= 1) {
+      super.connect().then(
+        (client) => client.release(true),
+        () => undefined,
+      );
     }
   }
 

@@ -76,6 +76,11 @@ export function isConnectionLoss(error: unknown): boolean {
   return driverTexts.some((text) => error.message.startsWith(text));
 }
 
+/** True when nothing came back in time: the connection may be one of many that a firewall forgot. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Query read timeout");
+}
+
 /** True when a connection must not be used again after this error. */
 export function needsNewConnection(error: unknown): boolean {
   return retryMeaning(error)?.retry === "fresh";

@@ -4,14 +4,19 @@ import helmet from "@fastify/helmet";
 import fastifyStatic from "@fastify/static";
 import swagger from "@fastify/swagger";
 import { fastify } from "fastify";
-import { jsonSchemaTransform, type ZodTypeProvider } from "fastify-type-provider-zod";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import { createRateLimit } from "../access/rate.ts";
+import { assetRoutes } from "./assets.ts";
 import { identifyCallers } from "./caller.ts";
+import { conflictRoutes } from "./conflicts.ts";
 import { contentRoutes } from "./content.ts";
 import { devTokenRoutes } from "./dev-token.ts";
+import { docsPage } from "./docs-page.ts";
 import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
+import { lockRoutes } from "./locks.ts";
+import { openApi } from "./openapi.ts";
 import { operationRoutes } from "./operations.ts";
 import { invalid } from "./problem.ts";
 import type { App } from "./route.ts";
@@ -19,6 +24,7 @@ import type { HttpServices } from "./services.ts";
 import { sessionRoutes } from "./sessions.ts";
 import { statsRoutes } from "./stats.ts";
 import { statusRoutes } from "./status.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export type { HttpServices } from "./services.ts";
 
@@ -29,7 +35,7 @@ export type { HttpServices } from "./services.ts";
 export async function createHttp(services: HttpServices): Promise<App> {
   const { config, metrics, log } = services;
   const app = fastify({
-    trustProxy: config.server.trustProxy,
+    trustProxy: (_address, hop) => hop < config.server.trustedProxies,
     bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
     // Names that reach a prototype are found, and named, by the checks of what they stand in.
@@ -68,15 +74,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
     exposedHeaders: ["etag", "location", "retry-after"],
     maxAge: 600,
   });
-  await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: { title: "AetherFlow StateSync", version: "1", description: "The REST side of the server." },
-      components: { securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
-      security: [{ token: [] }, {}],
-    },
-    transform: jsonSchemaTransform,
-  });
+  await app.register(swagger, openApi);
+  if (config.server.docs) await app.register(docsPage);
 
   await app.register(async (root) => statusRoutes(root.withTypeProvider<ZodTypeProvider>(), services));
   await app.register(
@@ -91,7 +90,11 @@ export async function createHttp(services: HttpServices): Promise<App> {
       documentRoutes(v1, services);
       contentRoutes(v1, services);
       operationRoutes(v1, services);
+      lockRoutes(v1, services);
+      conflictRoutes(v1, services);
       sessionRoutes(v1, services);
+      await v1.register(async (scope) => assetRoutes(scope.withTypeProvider<ZodTypeProvider>(), services));
+      if (services.store.webhooks !== undefined) webhookRoutes(v1, services, services.store.webhooks);
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);
       v1.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>

@@ -41,7 +41,7 @@ export function contentRoutes(app: App, services: HttpServices): void {
   app.put(
     "/documents/:docId/content",
     {
-      config: { needsToken: true },
+      config: { needsToken: true, bodyLimitKey: "maxBodyBytes" },
       bodyLimit: config.limits.maxBodyBytes || Number.MAX_SAFE_INTEGER,
       schema: {
         summary: "Replace the whole content, as one batch of operations",

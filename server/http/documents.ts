@@ -38,7 +38,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
   app.post(
     "/documents",
     {
-      config: { needsToken: true },
+      config: { needsToken: true, bodyLimitKey: "maxBodyBytes" },
       bodyLimit,
       schema: {
         summary: "Create a document",
@@ -52,7 +52,14 @@ export function documentRoutes(app: App, services: HttpServices): void {
       const { elements, id = newId(), ...fields } = request.body;
       const problem = elements === undefined ? undefined : elementsProblem(elements);
       if (problem !== undefined) throw invalidElements(problem);
-      const created = await store.documents.create({ ...present(fields), id, createdBy: caller.userId });
+      // `autoResolveConflicts: false`: people choose, unless the creator says otherwise.
+      const policy = config.manager.autoResolveConflicts ? "lww" : "manual";
+      const created = await store.documents.create({
+        conflictPolicy: policy,
+        ...present(fields),
+        id,
+        createdBy: caller.userId,
+      });
       if (created.outcome === "taken")
         throw new Problem({ code: "taken", detail: "a document with this id exists" });
       let { document } = created;
@@ -162,7 +169,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
     {
       config: { needsToken: true },
       schema: {
-        summary: "Delete a document (owners); `purge` removes it for good",
+        summary: "Delete a document (owners), with purge=true for good",
         tags: ["documents"],
         params,
         headers: ifMatchHeader,
@@ -205,7 +212,7 @@ export function documentRoutes(app: App, services: HttpServices): void {
       if (Object.keys(fields).length === 0) return { document };
       const result = await store.documents.update(docId, fields, caller.userId, metadataVersion);
       if (result.outcome === "updated") {
-        edits.documentChanged(docId);
+        await edits.metadataChanged(document, result.document);
         return result;
       }
       // `mismatch`: somebody was faster. Without a precondition that is nothing the caller asked about.

@@ -4,6 +4,13 @@ import { describeError, type Logger } from "../observability/log.ts";
 import { StoreRefused, StoreUnavailable } from "../store/store.ts";
 import { notFound, Problem, type ProblemParts, problemAnswer } from "./problem.ts";
 
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** The key under `limits` that bounds the body; `maxMessageBytes` when absent. */
+    bodyLimitKey?: "maxBodyBytes" | "maxAssetBytes";
+  }
+}
+
 /** Sends a problem document. */
 export function sendProblem(reply: FastifyReply, parts: ProblemParts): FastifyReply {
   const { status, headers, body } = problemAnswer(parts);
@@ -14,10 +21,9 @@ export function sendProblem(reply: FastifyReply, parts: ProblemParts): FastifyRe
 export function handleErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const found = problemOf(error);
-    const bodyLimit =
-      request.routeOptions.bodyLimit === app.initialConfig.bodyLimit ? "maxMessageBytes" : "maxBodyBytes";
+    const limit = request.routeOptions.config.bodyLimitKey ?? "maxMessageBytes";
     const tooLarge = error.code === "FST_ERR_CTP_BODY_TOO_LARGE";
-    const parts = tooLarge ? { ...found, details: { limit: bodyLimit } } : found;
+    const parts = tooLarge ? { ...found, details: { limit } } : found;
     if (parts.code === "internal" || parts.code === "unavailable") {
       const fields = { method: request.method, route: request.routeOptions.url, err: describeError(error) };
       if (parts.code === "internal") log.error(fields, "request failed");
@@ -41,7 +47,11 @@ export function problemOf(
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return { code: "too_large", detail: "the body is too large" };
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
-      return { code: "invalid", status: 415, detail: "the body must be application/json" };
+      return {
+        code: "invalid",
+        status: 415,
+        detail: "the body's Content-Type is not one that is taken here",
+      };
     case "FST_ERR_CTP_EMPTY_JSON_BODY":
     case "FST_ERR_CTP_INVALID_JSON_BODY":
     case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":

@@ -1,6 +1,6 @@
 /** The log of a document: read by filters, and written to by servers, scripts and agents. */
 import { z } from "zod";
-import { type Operation, readOperation } from "../../shared/document/operation.ts";
+import { readOperations } from "../../shared/protocol/read.ts";
 import { encodeSequenced } from "../room/wire.ts";
 import type { OperationFilter } from "../store/store.ts";
 import { callerOf, documentFor, editRefusal, originOf } from "./caller.ts";
@@ -69,39 +69,18 @@ export function operationRoutes(app: App, services: HttpServices): void {
       const docId = docIdOf(request.params, caller);
       const { base, onConflict, clientId } = request.body;
       await documentFor(services, docId, caller);
-      const ops = readOperations(request.body.ops, config.limits.maxOpsPerSubmit);
+      const read = readOperations(request.body.ops, config.limits.maxOpsPerSubmit);
+      if (!read.ok) throw new Problem({ code: read.code, detail: read.message, details: read.details });
       const result = await edits.submit(docId, {
         origin: originOf(request, caller, newId(), clientId, false),
         authorise: (document) => editRefusal(document, caller),
-        ops,
+        ops: read.ops,
         ...(base === undefined ? {} : { base }),
         ...(onConflict === undefined ? {} : { onConflict }),
       });
       return reply.send(editAnswer(result));
     },
   );
-}
-
-function readOperations(values: readonly unknown[], maxOps: number): Operation[] {
-  if (maxOps > 0 && values.length > maxOps) {
-    const details = { limit: "maxOpsPerSubmit", path: "ops" };
-    throw new Problem({ code: "too_large", detail: `at most ${maxOps} operations at once`, details });
-  }
-  const ids = new Set<string>();
-  return values.map((value, index) => {
-    const reading = readOperation(value);
-    const path = `ops.${index}${reading.ok || reading.path === "" ? "" : `.${reading.path}`}`;
-    if (!reading.ok) {
-      const details = { path, ...(reading.limit === undefined ? {} : { limit: reading.limit }) };
-      throw new Problem({ code: reading.code, detail: `${path}: ${reading.message}`, details });
-    }
-    if (ids.has(reading.operation.id)) {
-      const details = { path: `${path}.id` };
-      throw new Problem({ code: "invalid_operation", detail: `${path}.id: twice in one submit`, details });
-    }
-    ids.add(reading.operation.id);
-    return reading.operation;
-  });
 }
 
 function filterOf(docId: string, query: z.output<typeof listOperationsSchema>): OperationFilter {

@@ -10,11 +10,8 @@ import {
   type Properties,
 } from "../../shared/document/json.ts";
 import { operationStatuses, operationTypes } from "../../shared/document/operation.ts";
-import {
-  conflictPolicies,
-  documentTypes,
-  supportedConflictPolicies,
-} from "../../shared/protocol/messages.ts";
+import { conflictPolicies, documentTypes } from "../../shared/protocol/messages.ts";
+import { lockElementSchema, ttlMsSchema } from "../../shared/protocol/read.ts";
 import { userIdSchema } from "../access/tokens.ts";
 
 const storable = (schema: z.ZodString) => schema.refine(isText, "contains \\u0000 or a lone surrogate");
@@ -33,10 +30,6 @@ const maxDescription = 10_000;
 const maxPropertiesBytes = 64 * 1024;
 
 const people = z.array(userIdSchema).max(maxPeople);
-
-const policySchema = z.enum(conflictPolicies).refine((policy) => supportedConflictPolicies.includes(policy), {
-  error: `this version has only the policies ${supportedConflictPolicies.join(" and ")}`,
-});
 
 // Own checks instead of `z.record`, which drops a `__proto__` in silence where it must be refused.
 const propertiesSchema = z
@@ -65,7 +58,7 @@ const permissions = {
   editors: people,
   viewers: people,
   public: z.boolean(),
-  conflictPolicy: policySchema,
+  conflictPolicy: z.enum(conflictPolicies),
 };
 
 /** `{[element id]: properties}`; only its outline is checked here, `elementsProblem` checks the whole. */
@@ -77,19 +70,23 @@ export const elementsSchema = z
     description: "Element id → properties.",
   });
 
-export const createDocumentSchema = z.object({
-  id: docIdSchema.optional(),
-  name: metadata.name,
-  type: metadata.type.default("whiteboard"),
-  description: metadata.description.optional(),
-  tags: metadata.tags.optional(),
-  properties: metadata.properties.optional(),
-  editors: permissions.editors.optional(),
-  viewers: permissions.viewers.optional(),
-  public: permissions.public.optional(),
-  conflictPolicy: permissions.conflictPolicy.optional(),
-  elements: elementsSchema.optional(),
-});
+export const createDocumentSchema = z
+  .object({
+    id: docIdSchema.optional(),
+    name: metadata.name,
+    type: metadata.type.default("whiteboard"),
+    description: metadata.description.optional(),
+    tags: metadata.tags.optional(),
+    properties: metadata.properties.optional(),
+    editors: permissions.editors.optional(),
+    viewers: permissions.viewers.optional(),
+    public: permissions.public.optional(),
+    conflictPolicy: permissions.conflictPolicy.optional(),
+    elements: elementsSchema.optional(),
+  })
+  .meta({
+    examples: [{ name: "Plan", editors: ["bob"], elements: { note: { x: 10, y: 20, text: "hello" } } }],
+  });
 
 /** Fields that only an owner may change. */
 export const ownerFields = ["state", "owner", "editors", "viewers", "public", "conflictPolicy"] as const;
@@ -101,7 +98,8 @@ export const patchDocumentSchema = z
     owner: userIdSchema,
     state: z.enum(["active", "archived"]),
   })
-  .partial();
+  .partial()
+  .meta({ examples: [{ name: "New name", viewers: ["carol"] }] });
 
 const limit = z.coerce.number().int().min(1).max(200).default(50).meta({ description: "1–200." });
 const cursor = z
@@ -153,19 +151,44 @@ export const listOperationsSchema = z.object({
   order: z.enum(["asc", "desc"]).default("asc"),
 });
 
-export const postOperationsSchema = z.object({
-  base: versionSchema.optional(),
-  ops: z.array(z.unknown()).min(1),
-  onConflict: z.literal("reject").optional(),
-  clientId: clientIdSchema.optional(),
+export const postOperationsSchema = z
+  .object({
+    base: versionSchema.optional(),
+    ops: z.array(z.unknown()).min(1),
+    onConflict: z.literal("reject").optional(),
+    clientId: clientIdSchema.optional(),
+  })
+  .meta({
+    examples: [
+      {
+        ops: [
+          {
+            id: "0198c0de-0000-7000-8000-00000000000a",
+            type: "update",
+            element: "note",
+            set: { text: "hello" },
+          },
+        ],
+      },
+    ],
+  });
+
+export const putContentSchema = z
+  .object({ elements: elementsSchema, clientId: clientIdSchema.optional() })
+  .meta({ examples: [{ elements: { note: { x: 10, y: 20, text: "hello" } } }] });
+
+export const postLockSchema = z.object({
+  clientId: clientIdSchema,
+  element: lockElementSchema.optional().meta({ description: "Absent or null: the whole document." }),
+  ttlMs: ttlMsSchema.optional().meta({ description: "Default: the configured `lockTimeout`." }),
 });
 
-export const putContentSchema = z.object({ elements: elementsSchema, clientId: clientIdSchema.optional() });
-
-export const devTokenSchema = z.object({
-  user: userIdSchema,
-  name: storable(z.string().max(255)).optional(),
-});
+export const devTokenSchema = z
+  .object({
+    user: userIdSchema,
+    name: storable(z.string().max(255)).optional(),
+  })
+  .meta({ examples: [{ user: "ada", name: "Ada" }] });
 
 /** Where elements are not acceptable, and why; undefined when they are. */
 export function elementsProblem(elements: {
@@ -187,10 +210,16 @@ export function elementsProblem(elements: {
   return undefined;
 }
 
+/** Raw bytes; only described, never checked. */
+export const binarySchema = z.unknown().meta({ type: "string", format: "binary" });
+
+/** An answer without a body. */
+export const emptySchema = z.null().meta({ description: "Done." });
+
 // ---- answers (for the OpenAPI document) --------------------------------------------------------------------
 
 const roleSchema = z.enum(["owner", "editor", "viewer"]);
-const dateTime = z.iso.datetime();
+const dateTime = z.string().meta({ format: "date-time", examples: ["2026-01-31T12:00:00.000Z"] });
 
 export const documentSchema = z
   .object({
@@ -210,7 +239,10 @@ export const documentSchema = z
     conflictPolicy: z.enum(conflictPolicies),
     metadataVersion: versionSchema,
   })
-  .meta({ description: "A document's metadata; `editors` and `viewers` for owners and editors only." });
+  .meta({
+    id: "Document",
+    description: "A document's metadata; `editors` and `viewers` for owners and editors only.",
+  });
 
 export const operationSchema = z
   .looseObject({
@@ -227,24 +259,69 @@ export const operationSchema = z
     conflict: z.string().optional(),
   })
   .meta({
+    id: "SequencedOperation",
     description: "A sequenced operation, with those of `props set unset append splice extra` that it has.",
   });
 
-export const sessionSchema = z.object({
-  sessionId: z.string(),
-  clientId: z.string(),
-  user: z.object({ id: z.string(), name: z.string().optional(), color: z.string().optional() }),
-  role: roleSchema,
-  presence: z.record(z.string(), z.unknown()).nullable(),
-  joinedAt: dateTime,
-});
+export const conflictSchema = z
+  .object({
+    id: docIdSchema,
+    element: z.string(),
+    properties: z.array(z.string()).meta({ description: "Empty: the whole element." }),
+    operations: z.array(z.string()).meta({ description: "Ids, the newest 100." }),
+    resolution: z.enum(["lww", "merge", "manual"]),
+    createdAt: dateTime,
+    resolvedAt: dateTime.nullable(),
+    resolvedBy: z.string().nullable(),
+    description: z.string(),
+  })
+  .meta({ description: "A conflict record; unresolved: `resolvedAt` and `resolvedBy` are null." });
 
-export const editResultSchema = z.object({
-  version: versionSchema,
-  versions: z.array(versionSchema),
-  statuses: z.array(z.enum(operationStatuses)),
-  duplicate: z.boolean(),
-});
+export const conflictWithOperationsSchema = conflictSchema
+  .extend({ operations: z.array(operationSchema) })
+  .meta({ description: "A conflict record with its operations, in order." });
+
+export const sessionSchema = z
+  .object({
+    sessionId: z.string(),
+    clientId: z.string(),
+    user: z.object({ id: z.string(), name: z.string().optional(), color: z.string().optional() }),
+    role: roleSchema,
+    presence: z.record(z.string(), z.unknown()).nullable(),
+    joinedAt: dateTime,
+  })
+  .meta({ id: "Session", description: "A live session; `presence` is what its client last said." });
+
+export const lockSchema = z
+  .object({
+    id: z.string().meta({ format: "uuid" }),
+    element: z.string().nullable(),
+    sessionId: z.string(),
+    clientId: z.string(),
+    user: z.object({ id: z.string(), name: z.string().optional() }),
+    acquiredAt: dateTime,
+    expiresAt: dateTime,
+    expiresInMs: z.int().min(0),
+    token: z.int().min(1),
+    version: versionSchema,
+  })
+  .meta({
+    id: "Lock",
+    description:
+      "A lease on an element, or (`element` null) on the document. `token` is a fencing token that grows with every acquisition; `version` is the document's at the grant.",
+  });
+
+export const editResultSchema = z
+  .object({
+    version: versionSchema,
+    versions: z.array(versionSchema),
+    statuses: z.array(z.enum(operationStatuses)),
+    duplicate: z.boolean(),
+  })
+  .meta({
+    id: "EditResult",
+    description: "Where the operations stand now. `duplicate`: they were in the log already.",
+  });
 
 export const contentSchema = z.object({ version: versionSchema, elements: elementsSchema });
 
@@ -270,7 +347,19 @@ export const problemSchema = z
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
     version: versionSchema.optional(),
   })
-  .meta({ description: "A problem document (RFC 9457)." });
+  .meta({
+    id: "Problem",
+    description: "A problem document (RFC 9457).",
+    examples: [
+      {
+        type: "urn:aetherflow:problem:forbidden",
+        title: "Not allowed",
+        status: 403,
+        detail: "this needs the role editor",
+        code: "forbidden",
+      },
+    ],
+  });
 
 /** A page of something. */
 export const pageOf = <T extends z.ZodType>(item: T) =>

@@ -8,8 +8,8 @@ import type { Store } from "../store/store.ts";
 
 /** What the routes work with. */
 export interface HttpServices {
-  readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics">;
-  readonly store: Pick<Store, "documents" | "operations" | "stats">;
+  readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics" | "manager">;
+  readonly store: Pick<Store, "conflicts" | "documents" | "operations" | "assets" | "webhooks" | "stats">;
   readonly edits: DocumentEdits;
   readonly tokens: Tokens;
   readonly metrics: Metrics;
@@ -19,6 +19,10 @@ export interface HttpServices {
   readonly newId: () => string;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
+  /** Why a URL cannot be a webhook's; undefined when it can. */
+  readonly webhookUrlProblem: (url: string) => string | undefined;
+  /** A new secret of at least 256 bits. */
+  readonly makeSecret: () => string;
   /** Folder of the built demo client; absent: no demo. */
   readonly demoDir?: string;
 }

@@ -35,6 +35,12 @@ export interface Metrics {
   readonly catchUps: Counter;
   /** REST requests by route and status. */
   readonly requestSeconds: Histogram<"method" | "route" | "status">;
+  /** Deliveries of webhooks by what became of them. */
+  readonly webhookDeliveries: Counter<"outcome">;
+  /** Duration of one call of a webhook. */
+  readonly webhookSeconds: Histogram;
+  /** Events of webhooks that wait, over all instances. */
+  readonly webhooksWaiting: Gauge;
   /** Stops what measures in the background. */
   close(): void;
 }
@@ -87,6 +93,14 @@ export function createMetrics(): Metrics {
       buckets: secondsBuckets,
       registers,
     }),
+    webhookDeliveries: new Counter({
+      name: "aetherflow_webhook_deliveries_total",
+      help: "Calls of webhooks by outcome: delivered, failed, dropped (its owner may not know), disabled.",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    webhookSeconds: histogram("webhook_seconds", "Duration of one call of a webhook.", secondsBuckets),
+    webhooksWaiting: gauge("webhooks_waiting", "Events of webhooks that wait, over all instances."),
     close() {
       loop.disable();
     },

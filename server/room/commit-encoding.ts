@@ -10,14 +10,14 @@ export function encodeForCommit(
   records: ReadonlyMap<string, string>,
 ): CommitOperation[] {
   const { origin } = entry.submission;
-  return decision.operations.map(({ operation, base }) => {
-    const conflict = records.get(operation.id);
+  return decision.operations.map(({ operation, base, outcome }) => {
+    const conflict = decision.resolution?.resolve.conflictId ?? records.get(operation.id);
     return {
       id: operation.id,
       type: operation.type,
       element: operation.element,
       base,
-      status: "applied",
+      status: outcome === "held" ? "conflict" : "applied",
       data: encodeEffect(operation),
       origin,
       ...(conflict === undefined ? {} : { conflict }),
@@ -33,7 +33,23 @@ export function encodeCommitted(
   version: number,
   at: string,
 ): WireOperation {
-  const { origin, conflict = null, extra = null, ...row } = operation;
+  // Field by field: copying the rest of an object cost a tenth of the server's time.
+  const { id, type, element, base, status, conflict = null, data, extra = null, origin } = operation;
   const { user, client, session } = origin;
-  return encodeSequenced({ ...row, docId, version, conflict, extra, user, client, session, at });
+  return encodeSequenced({
+    docId,
+    version,
+    id,
+    type,
+    element,
+    base,
+    status,
+    conflict,
+    session,
+    user,
+    client,
+    at,
+    data,
+    extra,
+  });
 }

@@ -1,8 +1,12 @@
 /**
- * The conflict records of a document that may still be joined, and their news to the members.
+ * The conflict records of a document that may still be joined, what is held back in them, and their news to the
+ * members.
  *
  * A record that another instance made is read before anything further is decided (`ready`): otherwise the next
- * collision of the same two people would make a second record beside it.
+ * collision of the same two people would make a second record beside it. One that another instance resolved, or made
+ * of what a resolver had not seen, comes with no operation of its own: when the document's revision has grown,
+ * `lookAgain` reads what is unresolved now. `resolved` is told after the room has reached where the database stood
+ * then, so that it comes after the operations of the choice.
  */
 import {
   type ConflictWrite,
@@ -10,9 +14,11 @@ import {
   recordConflicts,
 } from "../../shared/document/conflict-record.ts";
 import type { ConflictInfo } from "../../shared/protocol/messages.ts";
-import type { ConflictRecord } from "../store/store.ts";
+import type { ConflictRecord, ConflictResolve, LoadedDocument, Store } from "../store/store.ts";
+import { HeldBack } from "./held-back.ts";
 import { Repeatable } from "./repeatable.ts";
 import type { DecidedEntry } from "./submit.ts";
+import { decodeSequenced } from "./wire.ts";
 
 /** At most one frame a record and second. */
 const frameEveryMs = 1_000;
@@ -24,7 +30,12 @@ const maxShownOperations = 100;
 export interface RoomConflictsOptions {
   readonly newId: () => string;
   readonly nowMs: () => number;
-  readonly read: (ids: readonly string[]) => Promise<readonly ConflictRecord[]>;
+  readonly docId: string;
+  readonly store: Pick<Store, "conflicts" | "operations">;
+  /** The room's version. */
+  readonly version: () => number;
+  /** Resolves when the room stands where the database stands now; undefined: it has ended. */
+  readonly reach: () => Promise<unknown>;
   readonly broadcast: (text: string) => void;
   /** Called when what was waited for is there. */
   readonly onReady: () => void;
@@ -32,6 +43,8 @@ export interface RoomConflictsOptions {
 
 export class RoomConflicts {
   readonly #options: RoomConflictsOptions;
+  readonly heldBack = new HeldBack();
+  /** By id: those of the last seconds, and all that are unresolved. */
   readonly #recent = new Map<string, ConflictRecord>();
   readonly #unread = new Set<string>();
   readonly #changed = new Set<string>();
@@ -41,10 +54,20 @@ export class RoomConflicts {
   readonly #reading: Repeatable;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(recent: readonly ConflictRecord[], options: RoomConflictsOptions) {
+  constructor(
+    { recentConflicts, heldBack, now }: Pick<LoadedDocument, "recentConflicts" | "heldBack" | "now">,
+    options: RoomConflictsOptions,
+  ) {
     this.#options = options;
-    for (const record of recent) this.#recent.set(record.id, record);
+    this.clock(now);
+    for (const record of recentConflicts) this.#recent.set(record.id, record);
+    for (const row of heldBack) this.heldBack.add(decodeSequenced(row));
     this.#reading = new Repeatable(() => this.#read());
+  }
+
+  /** A record that is unresolved, or was lately. */
+  get(id: string): ConflictRecord | undefined {
+    return this.#recent.get(id);
   }
 
   get ready(): boolean {
@@ -62,6 +85,8 @@ export class RoomConflicts {
     writes: ConflictWrite[];
     byOperation: ReadonlyMap<string, string>;
   } {
+    const [moved] = decided.flatMap(({ decision }) => decision.resolution?.moved ?? []);
+    if (moved !== undefined) return { writes: [moved], byOperation: new Map() };
     if (
       !decided.some(({ decision }) => decision.operations.some(({ collisions }) => collisions.length > 0))
     ) {
@@ -70,7 +95,8 @@ export class RoomConflicts {
     const now = this.#now();
     const recent: RecentConflict[] = [];
     for (const [id, record] of this.#recent) {
-      if (Date.parse(record.lastAt) < now - joinWithinMs) this.#recent.delete(id);
+      if (record.resolvedAt !== null && Date.parse(record.lastAt) < now - joinWithinMs)
+        this.#recent.delete(id);
       else recent.push(record);
     }
     return recordConflicts({
@@ -80,29 +106,20 @@ export class RoomConflicts {
     });
   }
 
-  /** A proposal with these records is stored. */
-  committed(docId: string, writes: readonly ConflictWrite[], at: string): void {
+  /** A proposal that makes, joins and resolves these is stored. */
+  committed(
+    writes: readonly ConflictWrite[],
+    resolves: readonly (ConflictResolve & { readonly record: ConflictRecord })[],
+    at: string,
+  ): void {
+    for (const { record, resolvedBy, operations } of resolves) {
+      this.heldBack.resolve(operations);
+      this.#resolved({ ...(this.#recent.get(record.id) ?? record), resolvedBy, resolvedAt: at });
+    }
     for (const write of writes) {
-      const before = this.#recent.get(write.id);
-      const { id, element, resolution, resolvedBy, description, authors } = write;
-      const whole = write.properties.length === 0 || before?.properties.length === 0;
-      this.#recent.set(id, {
-        id,
-        docId,
-        element,
-        resolution,
-        resolvedBy,
-        description: before?.description ?? description,
-        authors: before?.authors ?? authors,
-        createdAt: before?.createdAt ?? at,
-        resolvedAt: before?.resolvedAt ?? (resolvedBy === null ? null : at),
-        lastAt: at,
-        properties: whole ? [] : [...new Set([...(before?.properties ?? []), ...write.properties])],
-        operations: [...new Set([...(before?.operations ?? []), ...write.operations])].slice(
-          -maxShownOperations,
-        ),
-      });
-      this.#tell(id);
+      this.#recent.set(write.id, written(write, this.#recent.get(write.id), this.#options.docId, at));
+      if (resolves.length > 0) this.heldBack.move(write.operations, write.id);
+      this.#tell(write.id);
     }
   }
 
@@ -112,23 +129,71 @@ export class RoomConflicts {
     if (this.#unread.size > 0) void this.#reading.start();
   }
 
+  /** The revision has grown by what the log does not say: records resolved, or made of what was moved. */
+  async lookAgain(): Promise<void> {
+    const { docId, store, version } = this.#options;
+    const unresolved = [...this.#recent.values()].filter(({ resolvedAt }) => resolvedAt === null);
+    if (unresolved.length === 0 && !this.heldBack.waits) return;
+    const stoodAt = version();
+    const waiting = await store.operations.pending(docId);
+    const ids = new Set(unresolved.map(({ id }) => id));
+    for (const { conflict } of waiting) if (conflict !== null) ids.add(conflict);
+    const records = await store.conflicts.getMany(docId, [...ids]);
+    this.heldBack.correct(waiting, stoodAt);
+    this.#readAgain(records);
+  }
+
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   async #read(): Promise<void> {
+    const { docId, store } = this.#options;
     const ids = [...this.#unread];
     try {
-      for (const record of await this.#options.read(ids)) {
-        this.#recent.set(record.id, record);
-        this.#tell(record.id);
-      }
+      this.#readAgain(await store.conflicts.getMany(docId, ids));
     } catch {
       // The database is away, and so is everything that could collide: the next to read it brings them, or nobody.
     }
     for (const id of ids) this.#unread.delete(id);
     this.#options.onReady();
+  }
+
+  #readAgain(records: readonly ConflictRecord[]): void {
+    const resolved: ConflictRecord[] = [];
+    for (const record of records) {
+      const before = this.#recent.get(record.id);
+      // One that this instance resolved meanwhile.
+      if (before !== undefined && before.resolvedAt !== null && record.resolvedAt === null) continue;
+      if (before?.resolvedAt === null && record.resolvedAt !== null) resolved.push(record);
+      else {
+        this.#recent.set(record.id, record);
+        if (before === undefined || hasGrown(before, record)) this.#tell(record.id);
+      }
+    }
+    if (resolved.length === 0) return;
+    // Not to be joined from now on; told when the operations of the choice are here.
+    for (const record of resolved) {
+      this.#recent.set(record.id, record);
+      this.#changed.delete(record.id);
+    }
+    void this.#tellResolved(resolved);
+  }
+
+  async #tellResolved(records: readonly ConflictRecord[]): Promise<void> {
+    try {
+      await this.#options.reach();
+    } catch {
+      // The database is away: what the room lacks comes when it is back.
+    }
+    for (const record of records) this.#resolved(record);
+  }
+
+  #resolved(record: ConflictRecord): void {
+    this.#recent.set(record.id, record);
+    this.#changed.delete(record.id);
+    this.#options.broadcast(JSON.stringify({ type: "resolved", conflict: conflictInfo(record) }));
   }
 
   #now(): number {
@@ -153,6 +218,37 @@ export class RoomConflicts {
     }
     this.#changed.clear();
   }
+}
+
+function hasGrown(before: ConflictRecord, after: ConflictRecord): boolean {
+  return before.lastAt !== after.lastAt || before.operations.at(-1) !== after.operations.at(-1);
+}
+
+/** A record after a write: made, or joined. */
+function written(
+  write: ConflictWrite,
+  before: ConflictRecord | undefined,
+  docId: string,
+  at: string,
+): ConflictRecord {
+  const { id, element, resolvedBy, description } = write;
+  const whole = write.properties.length === 0 || before?.properties.length === 0;
+  const merged = before?.resolution === "lww" && write.resolution === "merge";
+  const operations = [...new Set([...(before?.operations ?? []), ...write.operations])];
+  return {
+    id,
+    docId,
+    element,
+    resolution: merged ? "merge" : (before?.resolution ?? write.resolution),
+    resolvedBy,
+    description,
+    authors: before?.authors ?? write.authors,
+    createdAt: before?.createdAt ?? at,
+    resolvedAt: before?.resolvedAt ?? (resolvedBy === null ? null : at),
+    lastAt: at,
+    properties: whole ? [] : [...new Set([...(before?.properties ?? []), ...write.properties])],
+    operations: operations.slice(-maxShownOperations),
+  };
 }
 
 /** A record as the wire shows it. */

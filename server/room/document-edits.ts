@@ -1,15 +1,17 @@
 /** Edits without a socket, over the same rooms, rules, log and fan-out as those of sessions. */
 import type { Properties } from "../../shared/document/json.ts";
 import { jsonEqual } from "../../shared/document/json.ts";
-import type { Operation } from "../../shared/document/operation.ts";
+import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
 import type { SessionInfo } from "../../shared/protocol/messages.ts";
 import type { DocumentEdits, EditRequest, EditResult } from "./edits.ts";
+import { lockInfo } from "./lock-info.ts";
+import { endLostLocks, releaseLock, takeLock } from "./lock-requests.ts";
 import type { RoomRegistry } from "./registry.ts";
 import type { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
 import type { Submission } from "./submission.ts";
 
-const gone: EditResult = { ok: false, code: "not_found", message: "no such document" };
+const gone = { ok: false, code: "not_found", message: "no such document" } as const;
 
 export function createDocumentEdits(registry: RoomRegistry, services: RoomServices): DocumentEdits {
   const { store, newId } = services;
@@ -20,7 +22,7 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
     { origin, authorise }: EditRequest,
     submission: Pick<Submission, "ops" | "base" | "onConflict" | "exactly">,
   ): Promise<EditResult> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       room.submit({
         ...submission,
         origin,
@@ -29,19 +31,14 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
         answer(answer) {
           switch (answer.outcome) {
             case "sequenced":
-            case "duplicate": {
-              const { versions } = answer;
-              const statuses =
-                answer.outcome === "sequenced" ? answer.statuses : versions.map(() => "applied" as const);
-              resolve({
-                ok: true,
-                version: versions.reduce((newest, version) => Math.max(newest, version), 0),
-                versions,
-                statuses,
-                duplicate: answer.outcome === "duplicate",
-              });
+              resolve(stored(answer.versions, answer.statuses, false));
               return;
-            }
+            case "duplicate":
+              storedStatuses(room.docId, answer.versions).then(
+                (statuses) => resolve(stored(answer.versions, statuses, true)),
+                reject,
+              );
+              return;
             case "refused":
               resolve({ ok: false, ...answer.refusal, version: answer.version });
               return;
@@ -56,6 +53,21 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
         },
       });
     });
+  }
+
+  function changed(docId: string): void {
+    const room = registry.get(docId);
+    // A failure is the database's absence; anti-entropy comes back to it.
+    if (room !== undefined) void room.current().catch(() => undefined);
+    services.publish({ kind: "change", docId });
+  }
+
+  /** What became of operations that were in the log already. */
+  async function storedStatuses(docId: string, versions: readonly number[]): Promise<OperationStatus[]> {
+    const rows = await store.operations.byVersion(docId, Math.min(...versions), Math.max(...versions));
+    const byVersion = new Map(rows.map((row) => [row.version, row.status]));
+    // Archived ones are settled.
+    return versions.map((version) => byVersion.get(version) ?? "applied");
   }
 
   return {
@@ -81,6 +93,12 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       return submit(room, request, { ops, base: version, exactly: version });
     },
 
+    async resolve(docId, request) {
+      const room = await registry.open(docId);
+      if (room === undefined) return { ok: false, refusal: { code: gone.code, message: gone.message } };
+      return room.resolve(request);
+    },
+
     async content(docId) {
       const room = await registry.open(docId);
       if (room === undefined || !(await room.current())) return undefined;
@@ -88,11 +106,40 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       return { version, encoded: await parts };
     },
 
-    documentChanged(docId) {
-      const room = registry.get(docId);
-      // A failure is the database's absence; anti-entropy comes back to it.
-      if (room !== undefined) void room.current().catch(() => undefined);
-      services.publish({ kind: "change", docId });
+    documentChanged: changed,
+
+    async metadataChanged(before, after) {
+      changed(after.docId);
+      try {
+        if ((await endLostLocks(store, before, after)) > 0) changed(after.docId);
+      } catch (cause) {
+        // The change stands. Rooms where the document is open try it too; else the leases end by themselves.
+        services.log.warn(
+          { err: cause, docId: after.docId },
+          "could not end locks of who may not edit any more",
+        );
+      }
+    },
+
+    async locks(docId) {
+      const [{ locks }, sessions] = await Promise.all([
+        store.locks.list(docId),
+        store.sessions.live([docId]),
+      ]);
+      const names = new Map(
+        sessions.flatMap(({ user }) => (user.name === undefined ? [] : [[user.id, user.name] as const])),
+      );
+      return locks.map((lock) => lockInfo(lock, names));
+    },
+
+    async takeLock(docId, request) {
+      const room = await registry.open(docId);
+      return room === undefined ? gone : takeLock(room, request);
+    },
+
+    async releaseLock(docId, request) {
+      const room = await registry.open(docId);
+      return room === undefined ? gone : releaseLock(room, request);
     },
 
     async sessions(docId) {
@@ -106,6 +153,15 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       );
     },
   };
+}
+
+function stored(
+  versions: readonly number[],
+  statuses: readonly OperationStatus[],
+  duplicate: boolean,
+): EditResult {
+  const version = versions.reduce((newest, each) => Math.max(newest, each), 0);
+  return { ok: true, version, versions, statuses, duplicate };
 }
 
 /** The operations that turn one content into another: deletions first, so that limits of size hold on the way. */

@@ -1,8 +1,10 @@
 /** Edits and questions that come without a socket (REST, tools): the same rules, log and fan-out as for sessions. */
 import type { Properties } from "../../shared/document/json.ts";
 import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
-import type { SessionInfo } from "../../shared/protocol/messages.ts";
+import type { LockInfo, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { DocumentRecord, Origin } from "../store/store.ts";
+import type { LockAnswer, ReleaseRequest, TakeRequest } from "./lock-requests.ts";
+import type { ResolveRequest, ResolveResult } from "./resolving.ts";
 import type { Refusal } from "./submission.ts";
 
 export interface EditRequest {
@@ -55,10 +57,18 @@ export interface DocumentEdits {
   submit(docId: string, request: SubmitRequest): Promise<EditResult>;
   /** Replaces the whole content by one atomic batch. */
   replaceContent(docId: string, request: ReplaceRequest): Promise<EditResult>;
+  /** Resolves a conflict record; resolves when that is durably committed or refused. */
+  resolve(docId: string, request: ResolveRequest): Promise<ResolveResult>;
   /** The content at, or after, the version that was committed when this was called. Undefined: no such document. */
   content(docId: string): Promise<EncodedContent | undefined>;
-  /** Metadata, permissions or state changed, or the document is purged: tells the rooms of all instances. */
+  /** The document is new or purged: tells the rooms of all instances. */
   documentChanged(docId: string): void;
+  /** Metadata, permissions or state changed: tells the rooms, and ends the locks of who may not edit any more. */
+  metadataChanged(before: DocumentRecord, after: DocumentRecord): Promise<void>;
+  /** Active locks, the oldest first. */
+  locks(docId: string): Promise<LockInfo[]>;
+  takeLock(docId: string, request: TakeRequest): Promise<LockAnswer>;
+  releaseLock(docId: string, request: ReleaseRequest): Promise<LockAnswer>;
   /** Live sessions on all instances. */
   sessions(docId: string): Promise<SessionInfo[]>;
 }

@@ -1,6 +1,6 @@
 /** Where a joiner starts: from what it has, or from a snapshot. */
-import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
-import type { DocumentRecord, KnownOperation, LockRecord } from "../store/store.ts";
+import type { LocksState, PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
+import type { DocumentRecord, KnownOperation } from "../store/store.ts";
 import type { EncodedState } from "./encoded-state.ts";
 import type { Member } from "./member.ts";
 import type { Tail } from "./tail.ts";
@@ -28,7 +28,7 @@ export interface Joined extends Start {
   readonly document: DocumentRecord;
   readonly version: number;
   readonly sessions: readonly SessionInfo[];
-  readonly locks: { readonly revision: number; readonly locks: readonly LockRecord[] };
+  readonly locks: LocksState;
 }
 
 /** The ids that the database has to be asked for before {@link startOf}. */

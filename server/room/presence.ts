@@ -105,6 +105,16 @@ export class RoomPresence {
       .map(({ info, state }) => ({ ...info, presence: state }));
   }
 
+  /** Names of those whose sessions are known, by user id. */
+  names(): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const { info } of [...this.#members.values(), ...this.#remote.values()]) {
+      const { id, name } = info.user;
+      if (name !== undefined) names.set(id, name);
+    }
+    return names;
+  }
+
   /** Another instance's sessions joined, left or moved. */
   hear(news: PresenceNews, nowMs: number): void {
     for (const session of news.joined ?? []) this.#hearJoined(session, nowMs);

@@ -4,13 +4,13 @@
  * The same code applies what this instance committed and what others did: `#advance` is the only way in which the
  * state moves, always by the next versions, and each move is broadcast at once, one frame for all.
  *
- * What is missing is read: operations by `#catchUp`, metadata and locks by `#refresh`; each runs once at a time and
- * looks again when it was asked meanwhile. A room ends when nobody has been in it for a while, when its document is
+ * What is missing is read: operations by `#catchUp`, metadata by `#refresh`, locks by `locks.reading`; each runs once at
+ * a time and looks again when it was asked meanwhile. A room ends when nobody has been in it for a while, when its document is
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
  * are closed, come back with `since`, and the next room judges that.
  */
-import { commitDraft, type Decision, Draft, decide } from "../../shared/document/decide.ts";
-import type { SequencedOperation } from "../../shared/document/operation.ts";
+import { commitDraft, Draft, decide } from "../../shared/document/decide.ts";
+import type { Author, SequencedOperation } from "../../shared/document/operation.ts";
 import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { CommitOutcome } from "../commit/group-commit.ts";
@@ -21,7 +21,6 @@ import type {
   Head,
   HeadAnswer,
   LoadedDocument,
-  LockRecord,
   Missed,
   SessionRecord,
 } from "../store/store.ts";
@@ -30,26 +29,40 @@ import { RoomConflicts } from "./conflicts.ts";
 import { EncodedCache, type EncodedState } from "./encoded-state.ts";
 import { encodeFrame } from "./frame.ts";
 import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
+import { endLostLocks, type LockRoom } from "./lock-requests.ts";
+import { RoomLocks } from "./locks.ts";
 import type { CloseReason, Member } from "./member.ts";
+import { RoomPast } from "./past.ts";
 import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
+import { composeResolve } from "./resolve.ts";
+import { type ResolveRequest, type ResolveResult, resolveConflict } from "./resolving.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
-import { type DecidedEntry, type Proposal, SubmitQueue, type SubmitRoom } from "./submit.ts";
+import {
+  type DecidedEntry,
+  type Proposal,
+  type RoomDecision,
+  SubmitQueue,
+  type SubmitRoom,
+} from "./submit.ts";
 import { Tail } from "./tail.ts";
 import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "./wire.ts";
 
 /** Bytes of one read of the log. */
 const catchUpBytes = 1024 * 1024;
+/** When a read of the past failed. */
+const readAgainMs = 250;
 
 interface Advance {
   readonly operation: SequencedOperation;
   readonly wire: WireOperation;
 }
 
-export class Room implements SubmitRoom, SnapshotSource {
+export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly docId: string;
+  readonly locks: RoomLocks;
   readonly #services: RoomServices;
   readonly #log: Logger;
   readonly #state: DocumentState;
@@ -57,6 +70,7 @@ export class Room implements SubmitRoom, SnapshotSource {
   readonly #queue: SubmitQueue;
   readonly #presence: RoomPresence;
   readonly #conflicts: RoomConflicts;
+  readonly #past: RoomPast;
   readonly #encodings: EncodedCache;
   readonly #snapshots: SnapshotWriter;
   // Whoever started them: submits that waited for what they read are decided afterwards (`pump` comes a turn later,
@@ -65,8 +79,6 @@ export class Room implements SubmitRoom, SnapshotSource {
   readonly #refreshing = new Repeatable(() => this.#refresh().finally(() => this.#queue.pump()));
   readonly #onEnd: (room: Room) => void;
   #document: DocumentRecord;
-  #locks: readonly LockRecord[];
-  #revision: number;
   #retainedFrom: number;
   #ended = false;
   /** Joins and edits under way: the room must not be closed beneath them. */
@@ -86,8 +98,6 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.docId = document.docId;
     this.#log = services.log.child({ docId: document.docId });
     this.#document = document;
-    this.#locks = loaded.locks;
-    this.#revision = document.revision;
     this.#retainedFrom = loaded.retainedFrom;
     this.#state = state;
     this.#encodings = new EncodedCache(this.#state, this.#tail, services.config.limits.maxServerMessageBytes);
@@ -97,14 +107,40 @@ export class Room implements SubmitRoom, SnapshotSource {
       frameMs: services.config.presence.frameMs,
       publish: services.publish,
     });
-    this.#conflicts = new RoomConflicts(loaded.recentConflicts, {
+    this.locks = new RoomLocks(
+      { revision: document.revision, version: document.version, locks: loaded.locks },
+      {
+        docId: this.docId,
+        store: services.store.locks,
+        sweep: (docId) => services.lockSweep.sweep(docId),
+        version: () => this.#state.version,
+        onBehind: () => this.#lookUp(this.#catchingUp),
+        onGrown: () => this.#conflicts.lookAgain(),
+        onRead: () => this.#queue.pump(),
+        names: () => this.#presence.names(),
+        broadcast: (text) => this.#broadcast(text),
+        publish: () => services.publish({ kind: "change", docId: this.docId }),
+        onFailure: (cause) => this.#log.warn({ err: cause }, "could not read the locks"),
+        monotonicMs: () => performance.now(),
+      },
+    );
+    this.#conflicts = new RoomConflicts(loaded, {
+      docId: this.docId,
+      store: services.store,
       newId: services.newId,
       nowMs: services.nowMs,
-      read: (ids) => services.store.conflicts.getMany(this.docId, ids),
+      version: () => this.#state.version,
+      reach: () => this.#reach(),
       broadcast: (text) => this.#broadcast(text),
       onReady: () => this.#queue.pump(),
     });
-    this.#conflicts.clock(loaded.now);
+    this.#past = new RoomPast({
+      docId: this.docId,
+      store: services.store,
+      state: this.#state,
+      tail: this.#tail,
+      heldBack: this.#conflicts.heldBack,
+    });
     this.#snapshots = new SnapshotWriter({
       source: this,
       store: services.store,
@@ -122,7 +158,9 @@ export class Room implements SubmitRoom, SnapshotSource {
       onRefuse: (code) => services.metrics.rejects.inc({ code }),
     });
     for (const row of tail) {
-      applySequenced(this.#state, decodeSequenced(row));
+      const operation = decodeSequenced(row);
+      applySequenced(this.#state, operation);
+      this.#conflicts.heldBack.add(operation);
       this.#tail.push(encodeSequenced(row));
     }
     this.#snapshots.opened(snapshot?.version ?? 0);
@@ -138,9 +176,6 @@ export class Room implements SubmitRoom, SnapshotSource {
   }
   get operationId(): string | null {
     return this.#state.operationId;
-  }
-  get revision(): number {
-    return this.#revision;
   }
   get state(): DocumentState {
     return this.#state;
@@ -173,16 +208,26 @@ export class Room implements SubmitRoom, SnapshotSource {
     return new Draft(this.#state);
   }
 
-  decide(draft: Draft, submission: Submission): Decision {
-    const { maxElements, maxDocumentBytes } = this.#services.config.limits;
+  decide(draft: Draft, submission: Submission): RoomDecision {
+    const { limits } = this.#services.config;
+    const { resolve, origin } = submission;
+    if (resolve !== undefined) {
+      return composeResolve(draft, resolve, {
+        waiting: this.#conflicts.heldBack.ofRecord(resolve.record.id),
+        past: this.#past,
+        user: origin.user,
+        newId: this.#services.newId,
+        limits,
+      });
+    }
     return decide(draft, {
       ops: submission.ops,
       base: submission.base ?? this.#state.version,
-      author: submission.origin,
-      policy:
-        submission.onConflict === "reject" || this.#document.conflictPolicy === "strict" ? "strict" : "lww",
+      author: origin,
+      policy: submission.onConflict === "reject" ? "strict" : this.#document.conflictPolicy,
       retainedFrom: this.#retainedFrom,
-      limits: { maxElements, maxDocumentBytes },
+      limits,
+      past: this.#past,
     });
   }
 
@@ -193,6 +238,7 @@ export class Room implements SubmitRoom, SnapshotSource {
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void {
     const { firstVersion, at, missed } = outcome;
     const { operations, conflicts: writes = [] } = proposal.batch;
+    const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
     const lastVersion = firstVersion + operations.length - 1;
     this.#services.metrics.operations.inc(operations.length);
     this.missed(missed);
@@ -203,9 +249,12 @@ export class Room implements SubmitRoom, SnapshotSource {
       const wires = operations.map((operation, index) =>
         encodeCommitted(this.docId, operation, firstVersion + index, at),
       );
+      operations.forEach((operation, index) => {
+        if (operation.status === "conflict") this.#heldBack(wires[index]);
+      });
       this.#sequenced(
         wires,
-        operations.map((operation) => operation.status),
+        operations.map(({ status, origin }) => ({ status, user: origin.user, client: origin.client })),
       );
       this.#services.publish({
         kind: "operations",
@@ -220,13 +269,11 @@ export class Room implements SubmitRoom, SnapshotSource {
       this.#services.publish({ kind: "change", docId: this.docId });
     }
     this.#conflicts.clock(at);
-    this.#conflicts.committed(this.docId, writes, at);
+    this.#conflicts.committed(writes, resolves, at);
+    // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
+    if (resolves.length > 0) this.#services.publish({ kind: "change", docId: this.docId });
     this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
-    if (outcome.revision > this.#revision) {
-      // Ours were the records; a step beyond them is somebody else's, to be read.
-      if (outcome.revision === this.#revision + writes.length) this.#revision = outcome.revision;
-      else this.#lookUp(this.#refreshing);
-    }
+    this.locks.counted(outcome.revision, writes.length + resolves.length);
   }
 
   missed({ operations, complete }: Missed): void {
@@ -240,24 +287,53 @@ export class Room implements SubmitRoom, SnapshotSource {
   follow(head: Head): void {
     if (this.#ended) return;
     const { version, operationId } = this.#state;
-    const behind = head.version > version;
+    const work = new Set(this.#lacking(head));
     // A head that is older than the state was read before our own commit; then the log tells whether it is ours.
     const suspicious =
       head.version < version || (head.version === version && differ(head.operationId, operationId));
-    if (behind || suspicious) this.#lookUp(this.#catchingUp);
-    if (
-      head.metadataVersion > this.#document.metadataVersion ||
-      head.state !== this.#document.state ||
-      head.revision > this.#revision
-    ) {
-      this.#lookUp(this.#refreshing);
-    }
+    if (suspicious) work.add(this.#catchingUp);
+    if (head.state !== this.#document.state) work.add(this.#refreshing);
+    for (const one of work) this.#lookUp(one);
   }
 
   reachBack(from: number): void {
     // The memory was cut; what is older than it can only be judged as too old a base.
     this.#retainedFrom = Math.max(this.#retainedFrom, from);
     this.#queue.pump();
+  }
+
+  readPast(version: number, author: Author): void {
+    this.#past.read(version, author).then(
+      () => this.#queue.pump(),
+      (cause: unknown) => {
+        this.#log.warn({ err: cause, version }, "could not read an earlier state");
+        setTimeout(() => this.#queue.pump(), readAgainMs);
+      },
+    );
+  }
+
+  resolvedElsewhere(conflictId: string): void {
+    this.#conflicts.heard([conflictId]);
+  }
+
+  /** Rejects with `StoreUnavailable`. */
+  async resolve(request: ResolveRequest): Promise<ResolveResult> {
+    this.#uses += 1;
+    try {
+      return await resolveConflict(this, this.#services.store, request);
+    } finally {
+      this.#uses -= 1;
+    }
+  }
+
+  /** The record, where it is unresolved or was lately. */
+  conflict(id: string) {
+    return this.#conflicts.get(id);
+  }
+
+  /** Reads anew what waits in records. */
+  lookAtConflicts(): Promise<void> {
+    return this.#conflicts.lookAgain();
   }
 
   // ---- news of other instances ---------------------------------------------------------------------------------
@@ -303,7 +379,8 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#uses += 1;
     try {
       const answer = await this.#reach(idsToAsk(request));
-      if (answer === undefined) return undefined;
+      await this.reached(this.locks.version);
+      if (answer === undefined || this.#ended) return undefined;
       const start = startOf(request, {
         known: answer.known,
         version: this.#state.version,
@@ -316,7 +393,7 @@ export class Room implements SubmitRoom, SnapshotSource {
         document: this.#document,
         version: this.#state.version,
         sessions: this.#presence.others(request.member.info.sessionId),
-        locks: { revision: this.#revision, locks: this.#locks },
+        locks: this.locks.state(),
       };
       this.#presence.join(request.member, request.presence);
       return joined;
@@ -351,14 +428,21 @@ export class Room implements SubmitRoom, SnapshotSource {
     }
   }
 
+  /** Resolves when the operations up to a version are sent, or the room has ended. */
+  async reached(version: number): Promise<void> {
+    while (!this.#ended && this.#state.version < version) await this.#catchingUp.start();
+  }
+
   /** Asks the database where it stands, and goes there. Undefined: the room has ended. */
   async #reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
     const answer = await this.#services.heads.read(this.docId, ids);
     if (answer === undefined) this.end("missing");
-    while (answer !== undefined && !this.#ended && this.#isBehind(answer.head)) {
-      await Promise.all([this.#catchingUp.start(), this.#refreshing.start()]);
+    while (answer !== undefined && !this.#ended) {
+      const work = this.#lacking(answer.head);
+      if (work.length === 0) return answer;
+      await Promise.all(work.map((one) => one.start()));
     }
-    return this.#ended ? undefined : answer;
+    return undefined;
   }
 
   /** The state as text: of this moment, or a little older where the tail leads on from it. */
@@ -389,6 +473,7 @@ export class Room implements SubmitRoom, SnapshotSource {
     this.#queue.close();
     this.#presence.close();
     this.#conflicts.close();
+    this.locks.close();
     this.#encodings.close();
   }
 
@@ -406,25 +491,35 @@ export class Room implements SubmitRoom, SnapshotSource {
     const records = new Set<string>();
     for (const { operation } of news) {
       applySequenced(this.#state, operation);
+      this.#conflicts.heldBack.add(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
     this.#sequenced(
       news.map(({ wire }) => wire),
-      news.map(({ operation }) => operation.status),
+      news.map(({ operation }) => operation),
     );
     this.#conflicts.heard(records);
   }
 
   /** The state has moved by these: tell everybody, and answer who submitted them. */
-  #sequenced(wires: readonly WireOperation[], statuses: readonly SequencedOperation["status"][]): void {
+  #sequenced(
+    wires: readonly WireOperation[],
+    by: readonly Pick<SequencedOperation, "status" | "user" | "client">[],
+  ): void {
     for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes))
       this.#broadcast(text);
     wires.forEach((wire, index) => {
       this.#tail.push(wire);
-      this.#queue.sequenced(wire.id, wire.version, statuses[index] ?? "applied");
+      const operation = by[index];
+      if (operation !== undefined) this.#queue.sequenced(wire.id, wire.version, operation.status, operation);
     });
     this.#queue.answerSequenced();
+    this.locks.advanced();
     this.#snapshots.advanced();
+  }
+
+  #heldBack(wire: WireOperation | undefined): void {
+    if (wire !== undefined) this.#conflicts.heldBack.add(JSON.parse(wire.text) as SequencedOperation);
   }
 
   #broadcast(text: string): void {
@@ -439,12 +534,13 @@ export class Room implements SubmitRoom, SnapshotSource {
     });
   }
 
-  #isBehind(head: Head): boolean {
-    return (
-      this.#state.version < head.version ||
-      this.#document.metadataVersion < head.metadataVersion ||
-      this.#revision < head.revision
-    );
+  /** What has to be read to get where the database was seen to stand. */
+  #lacking(head: Head): Repeatable[] {
+    return [
+      ...(this.#state.version < Math.max(head.version, this.locks.version) ? [this.#catchingUp] : []),
+      ...(this.#document.metadataVersion < head.metadataVersion ? [this.#refreshing] : []),
+      ...(this.locks.revision < head.revision ? [this.locks.reading] : []),
+    ];
   }
 
   async #catchUp(): Promise<void> {
@@ -475,22 +571,29 @@ export class Room implements SubmitRoom, SnapshotSource {
   }
 
   async #refresh(): Promise<void> {
-    const { store } = this.#services;
-    const [document, { revision, locks }] = await Promise.all([
-      store.documents.get(this.docId),
-      store.locks.list(this.docId),
-    ]);
+    const document = await this.#services.store.documents.get(this.docId);
     if (this.#ended) return;
     if (document === undefined) {
       this.end("missing");
       return;
     }
-    this.#locks = locks;
-    this.#revision = Math.max(this.#revision, revision);
-    const changed =
-      document.metadataVersion > this.#document.metadataVersion || document.state !== this.#document.state;
-    if (document.metadataVersion >= this.#document.metadataVersion) this.#document = document;
-    if (changed) for (const member of [...this.#presence.members]) member.documentChanged(document);
+    const before = this.#document;
+    const changed = document.metadataVersion > before.metadataVersion || document.state !== before.state;
+    if (document.metadataVersion >= before.metadataVersion) this.#document = document;
+    if (!changed) return;
+    for (const member of [...this.#presence.members]) member.documentChanged(document);
+    void this.#endLost(before, document);
+  }
+
+  /** Whoever changed the lists does it too; done twice it is no different. */
+  async #endLost(before: DocumentRecord, after: DocumentRecord): Promise<void> {
+    try {
+      const ended = await endLostLocks(this.#services.store, before, after);
+      if (ended > 0) this.#services.publish({ kind: "change", docId: this.docId });
+      if (ended > 0) await this.locks.reading.start();
+    } catch (cause) {
+      this.#log.warn({ err: cause }, "could not end locks of who may not edit any more");
+    }
   }
 }
 

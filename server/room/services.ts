@@ -6,6 +6,7 @@ import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Store } from "../store/store.ts";
 import type { HeadReader } from "./head-reader.ts";
+import type { LockSweep } from "./lock-sweep.ts";
 import type { SessionRows } from "./session-rows.ts";
 
 export interface RoomServices {
@@ -13,6 +14,7 @@ export interface RoomServices {
   readonly store: Store;
   readonly heads: HeadReader;
   readonly groupCommit: GroupCommit;
+  readonly lockSweep: LockSweep;
   readonly sessionRows: SessionRows;
   readonly publish: (news: OutgoingNews) => void;
   readonly metrics: Metrics;

@@ -2,6 +2,7 @@
 import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
 import type { ErrorCode } from "../../shared/protocol/codes.ts";
 import type { DocumentRecord, HeadAnswer, Origin } from "../store/store.ts";
+import type { ResolveTask } from "./resolve.ts";
 
 export interface Refusal {
   readonly code: ErrorCode;
@@ -23,7 +24,7 @@ export type SubmitAnswer =
   | { readonly outcome: "unavailable"; readonly version: number };
 
 export interface Submission {
-  /** Unless `compose` makes them from the state. */
+  /** None with `resolve`, which composes them. */
   readonly ops: readonly Operation[];
   /** Undefined: the current version. */
   readonly base: number | undefined;
@@ -37,6 +38,8 @@ export interface Submission {
   readonly limited?: Refusal;
   /** Accept only at this version, made of the whole state. `version_mismatch` otherwise. */
   readonly exactly?: number;
+  /** Resolves a conflict record; `base` is undefined. */
+  readonly resolve?: ResolveTask;
   /** Called once. */
   readonly answer: (answer: SubmitAnswer) => void;
 }
@@ -44,13 +47,19 @@ export interface Submission {
 /** A submission in a room's queue. */
 export interface Entry {
   readonly submission: Submission;
+  /** Of its operations; a composed one has them when it is proposed. */
+  ids: readonly string[];
+  /** It is in the log, and answered when that has been read so far. */
+  stored: boolean;
   readonly arrivedAt: number;
   /** What the database said of the document and of the operations' ids, asked after the submit arrived. */
   confirmation?: HeadAnswer;
   asked: boolean;
+  /** Whether the locks were read anew since it came. */
+  locks?: "asked" | "read";
   answered: boolean;
   /** Versions and statuses of its operations as they appear in the log, in their order. */
-  readonly versions: number[];
-  readonly statuses: OperationStatus[];
+  versions: number[];
+  statuses: OperationStatus[];
   missing: number;
 }

@@ -14,13 +14,15 @@
  * (`sequenced`): by this room's own commit, or read back from the log after an outcome that nobody knows.
  */
 import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
-import type { Decision, Draft } from "../../shared/document/decide.ts";
-import type { OperationStatus } from "../../shared/document/operation.ts";
+import type { DecidedOperation, Decision, Draft } from "../../shared/document/decide.ts";
+import type { Author, OperationStatus } from "../../shared/document/operation.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
 import type { HeadReader } from "./head-reader.ts";
-import { lockInfo } from "./lock-info.ts";
+import { lockedRefusal } from "./lock-info.ts";
+import type { RoomLocks } from "./locks.ts";
+import type { Composed, Resolution } from "./resolve.ts";
 import type { Entry, Refusal, Submission, SubmitAnswer } from "./submission.ts";
 
 /** What the queue needs of its room. */
@@ -29,11 +31,11 @@ export interface SubmitRoom {
   readonly document: DocumentRecord;
   readonly version: number;
   readonly operationId: string | null;
-  readonly revision: number;
+  readonly locks: Pick<RoomLocks, "revision" | "version" | "inTheWay" | "learned" | "shown" | "reading">;
   /** False while something must be read before anything may be decided. */
   readonly ready: boolean;
   draft(): Draft;
-  decide(draft: Draft, submission: Submission): Decision;
+  decide(draft: Draft, submission: Submission): RoomDecision;
   /** Conflict records for what a draft decided, and the record of each operation by id. */
   records(decided: readonly DecidedEntry[]): {
     writes: readonly RecordWrite[];
@@ -49,11 +51,21 @@ export interface SubmitRoom {
   follow(answer: HeadAnswer["head"]): void;
   /** The memory does not reach back to a base: read the log from there, then call `pump`. */
   reachBack(from: number): void;
+  /** The state at a version is not at hand, nor what the author did since: read them, then call `pump`. */
+  readPast(version: number, author: Author): void;
+  /** A record that a proposal was to join is resolved: read it, then call `pump`. */
+  resolvedElsewhere(conflictId: string): void;
   /** The document is gone, or this room's history is: the room ends. */
   end(reason: "missing" | "history"): void;
 }
 
-export type DecidedEntry = { readonly entry: Entry; readonly decision: Decision & { outcome: "accepted" } };
+export type RoomDecision = Decision | Composed;
+type Accepted = Extract<RoomDecision, { outcome: "accepted" }>;
+
+export interface DecidedEntry {
+  readonly entry: Entry;
+  readonly decision: { readonly operations: readonly DecidedOperation[]; readonly resolution?: Resolution };
+}
 
 /** What was proposed to the database, to be applied when it is stored. */
 export interface Proposal {
@@ -104,6 +116,8 @@ export class SubmitQueue {
   add(submission: Submission): void {
     const entry: Entry = {
       submission,
+      ids: submission.ops.map(({ id }) => id),
+      stored: false,
       arrivedAt: this.#options.nowMs(),
       asked: false,
       answered: false,
@@ -116,12 +130,18 @@ export class SubmitQueue {
       this.#unavailable(entry);
       return;
     }
-    submission.ops.forEach(({ id }, at) => {
+    this.#await(entry);
+    this.#sweep ??= setInterval(() => this.#expire(), 500);
+    // Told as soon as the database says that it is no repeat, whatever is in flight.
+    if (submission.limited !== undefined) this.#confirmed(entry);
+    this.pump();
+  }
+
+  #await(entry: Entry): void {
+    entry.ids.forEach((id, at) => {
       // A copy of a submit that is still on its way (a client that reconnected): the later one is told `duplicate`.
       if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
     });
-    this.#sweep ??= setInterval(() => this.#expire(), 500);
-    this.pump();
   }
 
   /** Decides and proposes what can be, at the end of the event-loop turn, so that its frames share a batch. */
@@ -135,11 +155,14 @@ export class SubmitQueue {
   }
 
   /** An operation took its place in the log. */
-  sequenced(operationId: string, version: number, status: OperationStatus): void {
+  sequenced(operationId: string, version: number, status: OperationStatus, author: Author): void {
     const awaited = this.#awaited.get(operationId);
     if (awaited === undefined) return;
-    this.#awaited.delete(operationId);
     const { entry, at } = awaited;
+    const { user, client } = entry.submission.origin;
+    // Another author's by the same id: that is no answer to this one.
+    if (user !== author.user || client !== author.client) return;
+    this.#awaited.delete(operationId);
     entry.versions[at] = version;
     entry.statuses[at] = status;
     entry.missing -= 1;
@@ -173,9 +196,18 @@ export class SubmitQueue {
     let operations = 0;
     for (const entry of this.#queue) {
       if (entry.answered) continue;
-      const { ops, channel } = entry.submission;
+      const { ops, channel, resolve } = entry.submission;
       const full = operations > 0 && (operations + ops.length > maxBatchOperations || this.#oneByOne > 0);
-      if (full || held.has(channel) || ops.some((operation) => ids.has(operation.id))) {
+      // A choice goes alone: what shares its batch might join the record that it resolves.
+      const apart =
+        decided.length > 0 && (resolve !== undefined || decided[0]?.decision.resolution !== undefined);
+      if (
+        entry.stored ||
+        full ||
+        apart ||
+        held.has(channel) ||
+        ops.some((operation) => ids.has(operation.id))
+      ) {
         held.add(channel);
         kept.push(entry);
         continue;
@@ -195,7 +227,7 @@ export class SubmitQueue {
   }
 
   /** Accepted with its effects in the draft, answered, or waiting for what the database says. */
-  #decide(draft: Draft, entry: Entry): (Decision & { outcome: "accepted" }) | "answered" | "wait" {
+  #decide(draft: Draft, entry: Entry): Accepted | "answered" | "wait" {
     const { room } = this.#options;
     const { submission, confirmation } = entry;
     if (submission.ops.some((operation) => room.hasRecent(operation.id))) {
@@ -212,9 +244,16 @@ export class SubmitQueue {
       return "answered";
     }
     if (submission.base === undefined && !this.#confirmed(entry)) return "wait";
-    const refusal =
-      submission.limited ?? submission.authorise(room.document) ?? mismatch(submission, room.version);
+    const refusal = submission.limited ?? submission.authorise(room.document);
     if (refusal !== undefined) return this.#refuse(entry, refusal);
+    const lock = room.locks.inTheWay(submission.origin, writtenBy(submission));
+    if (lock !== undefined) {
+      // It may have run out: only a list that was read after the submit came says so for sure.
+      if (!this.#lockConfirmed(entry)) return "wait";
+      return this.#refuse(entry, lockedRefusal(room.locks.shown(lock)));
+    }
+    const mismatched = mismatch(submission, room.version);
+    if (mismatched !== undefined) return this.#refuse(entry, mismatched);
     const decision = room.decide(draft, submission);
     switch (decision.outcome) {
       case "accepted":
@@ -222,9 +261,12 @@ export class SubmitQueue {
       case "needs_log":
         room.reachBack(decision.from);
         return "wait";
+      case "needs_state":
+        room.readPast(decision.version, submission.origin);
+        return "wait";
       case "refused":
         // On top of operations that are not committed yet: true only once they are.
-        return decision.tentative ? "wait" : this.#refuse(entry, decision);
+        return "tentative" in decision && decision.tentative ? "wait" : this.#refuse(entry, decision);
     }
   }
 
@@ -251,7 +293,8 @@ export class SubmitQueue {
       if (
         room.version >= head.version &&
         room.document.metadataVersion >= head.metadataVersion &&
-        room.revision >= head.revision
+        room.locks.revision >= head.revision &&
+        room.version >= room.locks.version
       ) {
         return true;
       }
@@ -268,15 +311,43 @@ export class SubmitQueue {
           return;
         }
         entry.confirmation = answer;
+        this.#refuseLimited(entry, answer);
         this.pump();
       },
-      (cause: unknown) => {
-        this.#options.log.warn({ err: cause }, "could not confirm a refusal");
-        this.#unavailable(entry);
-        this.pump();
-      },
+      (cause: unknown) => this.#notConfirmed(entry, cause),
     );
     return false;
+  }
+
+  /** No state of the document matters for a limit, only that the submit is no repeat. */
+  #refuseLimited(entry: Entry, { known }: HeadAnswer): void {
+    const { limited, ops } = entry.submission;
+    if (limited === undefined || entry.answered || known.length > 0) return;
+    if (ops.some((operation) => this.#options.room.hasRecent(operation.id))) return;
+    this.#refused(entry, limited);
+    // Not kept until the proposal in flight is settled: its author may come again and again meanwhile.
+    this.#queue = this.#queue.filter((other) => !other.answered);
+  }
+
+  /** Whether the locks were read after the submit came. */
+  #lockConfirmed(entry: Entry): boolean {
+    if (entry.locks === undefined) {
+      entry.locks = "asked";
+      this.#options.room.locks.reading.start().then(
+        () => {
+          entry.locks = "read";
+          this.pump();
+        },
+        (cause: unknown) => this.#notConfirmed(entry, cause),
+      );
+    }
+    return entry.locks === "read";
+  }
+
+  #notConfirmed(entry: Entry, cause: unknown): void {
+    this.#options.log.warn({ err: cause }, "could not confirm a refusal");
+    this.#unavailable(entry);
+    this.pump();
   }
 
   #answerRepeat(entry: Entry, known: HeadAnswer["known"]): void {
@@ -303,13 +374,23 @@ export class SubmitQueue {
     const { room, groupCommit, encode } = this.#options;
     this.#inFlight = true;
     const records = room.records(decided);
+    const [resolution] = decided.flatMap(({ decision }) => decision.resolution ?? []);
+    const operations = decided.flatMap((each) => encode(each, records.byOperation));
+    for (const { entry, decision } of decided) {
+      if (entry.submission.resolve !== undefined) this.#compose(entry, decision.operations);
+    }
+    // Nothing tells the database which element a choice without operations is about: then nobody may come between.
+    const exact =
+      decided.some(({ entry }) => entry.submission.exactly !== undefined) ||
+      (resolution !== undefined && operations.length === 0);
     const batch: DocumentBatch = {
       docId: room.docId,
       expectedVersion: room.version,
       expectedId: room.operationId,
       metadataVersion: room.document.metadataVersion,
-      ...(decided.some(({ entry }) => entry.submission.exactly !== undefined) ? { exact: true } : {}),
-      operations: decided.flatMap((each) => encode(each, records.byOperation)),
+      ...(exact ? { exact: true } : {}),
+      operations,
+      ...(resolution === undefined ? {} : { resolves: [resolution.resolve] }),
       ...(records.writes.length === 0 ? {} : { conflicts: records.writes }),
     };
     const proposal: Proposal = { draft, decided, batch };
@@ -322,18 +403,44 @@ export class SubmitQueue {
     this.pump();
   }
 
+  /** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
+  #compose(entry: Entry, operations: readonly DecidedOperation[]): void {
+    for (const id of entry.ids) this.#awaited.delete(id);
+    entry.ids = operations.map(({ operation }) => operation.id);
+    entry.versions = entry.ids.map(() => 0);
+    entry.statuses = entry.ids.map(() => "applied");
+    entry.missing = entry.ids.length;
+    this.#await(entry);
+  }
+
   #settle(proposal: Proposal, outcome: CommitOutcome): void {
     const { room, log } = this.#options;
     const entries = proposal.decided.map(({ entry }) => entry);
     switch (outcome.outcome) {
       case "committed":
         room.committed(proposal, outcome);
+        for (const entry of entries) {
+          if (entry.submission.resolve === undefined || entry.answered) continue;
+          entry.stored = true;
+          if (entry.missing > 0) continue;
+          this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
+        }
         // Where the room has to read the log first, the rest is answered as it appears there.
         this.#putBack(entries.filter((entry) => !entry.answered));
         return;
+      case "resolved": {
+        const { conflictId } = outcome;
+        for (const entry of entries) {
+          if (entry.submission.resolve?.record.id !== conflictId) continue;
+          this.#refused(entry, { code: "already_resolved", message: "the conflict is resolved already" });
+        }
+        this.#putBack(entries);
+        room.resolvedElsewhere(conflictId);
+        room.follow(outcome.head);
+        return;
+      }
       case "stale":
       case "changed":
-      case "resolved":
         this.#putBack(entries);
         if (outcome.outcome === "stale") room.missed(outcome.missed);
         room.follow(outcome.head);
@@ -349,7 +456,9 @@ export class SubmitQueue {
         return;
       }
       case "locked":
-        this.#putBack(entries.filter((entry) => !this.#refuseLocked(entry, outcome)));
+        // Decided again by a list that is read now: where that lock has run out meanwhile, it is no hindrance.
+        room.locks.learned(outcome.lock);
+        this.#putBack(entries);
         room.follow(outcome.head);
         return;
       case "history":
@@ -375,16 +484,6 @@ export class SubmitQueue {
           });
         }
     }
-  }
-
-  /** The database held the document's row when it said so: that is confirmation enough. */
-  #refuseLocked(entry: Entry, { lock, head }: CommitOutcome & { outcome: "locked" }): boolean {
-    const { origin, ops } = entry.submission;
-    if (lock.user === origin.user && lock.client === (origin.lockClient ?? origin.client)) return false;
-    if (lock.element !== null && !ops.some((operation) => operation.element === lock.element)) return false;
-    const message = lock.element === null ? "document is already locked" : "element is already locked";
-    this.#refused(entry, { code: "locked", message, details: { lock: lockInfo(lock) } }, head.version);
-    return true;
   }
 
   /** In front, in their order: what was decided came before what waits. */
@@ -430,7 +529,8 @@ export class SubmitQueue {
 
   /** A submit that stays unhandled takes those behind it in its channel along, so that the author's order is kept. */
   #stall(first: Entry, answer: SubmitAnswer): void {
-    for (const entry of this.#queue) {
+    // Not those before it: what was accepted in this turn is still in the queue, and will be stored.
+    for (const entry of this.#queue.slice(this.#queue.indexOf(first) + 1)) {
       if (entry.submission.channel === first.submission.channel) this.#answer(entry, answer);
     }
   }
@@ -438,11 +538,17 @@ export class SubmitQueue {
   #answer(entry: Entry, answer: SubmitAnswer): void {
     if (entry.answered) return;
     entry.answered = true;
-    for (const { id } of entry.submission.ops) {
+    for (const id of entry.ids) {
       if (this.#awaited.get(id)?.entry === entry) this.#awaited.delete(id);
     }
     entry.submission.answer(answer);
   }
+}
+
+/** What a submission writes to; a choice of what stands writes nothing. */
+function writtenBy({ ops, resolve }: Submission): readonly { readonly element: string }[] {
+  if (resolve === undefined) return ops;
+  return resolve.choose === "current" ? [] : [resolve.record];
 }
 
 function mismatch(submission: Submission, version: number): Refusal | undefined {

@@ -88,7 +88,7 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     // A bad frame is an error of this socket alone.
     ws.on("error", () => undefined);
     stream.setNoDelay(true);
-    const connection = describe(request, docId, config.server.trustProxy);
+    const connection = describe(request, docId, config.server.trustedProxies);
     const leave = addresses.enter(connection.address);
     if (leave === undefined) {
       ws.close(closeCodes.tooMany.code, "tooMany");
@@ -116,9 +116,9 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       if (isBinary) session.close("protocolViolation");
       else session.receive(data.toString("utf8"));
     });
-    ws.on("close", () => {
+    ws.on("close", (code) => {
       leave();
-      session.closed();
+      session.closed(code);
     });
     open.set(session, entry);
     services.metrics.sessions.set(open.size);
@@ -181,6 +181,7 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       clearTimeout(timer);
       clearInterval(heartbeat);
       for (const { socket } of sockets) socket.terminate();
+      await services.releases.settled();
       server.off("upgrade", onUpgrade);
       webSockets.close();
     },
@@ -199,12 +200,12 @@ function offers(header: string | undefined): boolean {
   return header?.split(",").some((name) => name.trim() === subprotocol) ?? false;
 }
 
-function describe(request: IncomingMessage, docId: string, trustProxy: boolean): Connection {
+function describe(request: IncomingMessage, docId: string, trustedProxies: number): Connection {
   const { authorization, "user-agent": userAgent, "sec-ch-ua-platform": platform } = request.headers;
-  const forwarded = trustProxy
-    ? request.headers["x-forwarded-for"]?.toString().split(",")[0]?.trim()
-    : undefined;
-  const address = forwarded || request.socket.remoteAddress || "";
+  // Counted from the end: what stands before the proxies' own additions is the client's to write.
+  const forwarded = request.headers["x-forwarded-for"]?.toString().split(",") ?? [];
+  const named = trustedProxies === 0 ? undefined : forwarded.slice(-trustedProxies)[0]?.trim();
+  const address = named || request.socket.remoteAddress || "";
   return {
     docId,
     address: address.slice(0, 45),

@@ -20,12 +20,14 @@ export class PresenceIntake {
     }
     this.#use(state);
     if (this.#perSecond === 0) return;
+    // Timers cut fractions: 60 a second would become 62.
+    const periodMs = Math.ceil(1_000 / this.#perSecond);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       const next = this.#next;
       this.#next = undefined;
       if (next !== undefined) this.receive(next.state);
-    }, 1_000 / this.#perSecond);
+    }, periodMs);
   }
 
   close(): void {

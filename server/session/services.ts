@@ -6,13 +6,15 @@ import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { RoomRegistry } from "../room/registry.ts";
 import type { SessionRows } from "../room/session-rows.ts";
+import type { Releases } from "./releases.ts";
 
 export interface SessionServices {
   readonly instanceId: string;
   readonly registry: RoomRegistry;
   readonly sessionRows: SessionRows;
   readonly tokens: Tokens;
-  readonly config: Pick<Config, "limits" | "sockets">;
+  readonly releases: Releases;
+  readonly config: Pick<Config, "limits" | "sockets" | "manager">;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** How many sockets may be open at once: of a user, and of nobody in particular. */

@@ -9,9 +9,8 @@
  * decided, against the metadata that the database then checks in the commit.
  */
 import type { Author } from "../../shared/document/operation.ts";
-import { closeCodes, type ErrorCode } from "../../shared/protocol/codes.ts";
+import { closeCodes } from "../../shared/protocol/codes.ts";
 import type {
-  Auth,
   Hello,
   PresenceState,
   Result,
@@ -25,13 +24,13 @@ import type { Identity } from "../access/identity.ts";
 import { includesRole, roleOf } from "../access/roles.ts";
 import { encodeFrame } from "../room/frame.ts";
 import type { Joined } from "../room/joining.ts";
-import { lockInfo } from "../room/lock-info.ts";
 import type { CloseReason, Member } from "../room/member.ts";
 import type { Room } from "../room/room.ts";
-import type { Refusal } from "../room/submission.ts";
 import { type DocumentRecord, type Origin, StoreUnavailable } from "../store/store.ts";
+import { authorise } from "./authorise.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import { exceeds, PresenceIntake } from "./presence-intake.ts";
+import { type Requester, Requests } from "./requests.ts";
 import type { SessionServices } from "./services.ts";
 import { SubmitIntake } from "./submit-intake.ts";
 import { sendWelcome, sessionLimits } from "./welcome.ts";
@@ -56,13 +55,14 @@ const maxJoiningEphemeralBytes = 1024 * 1024;
 /** setTimeout's bound. */
 const maxTimerMs = 2 ** 31 - 1;
 
-export class Session implements Member {
+export class Session implements Member, Requester {
   readonly id: string;
   readonly #services: SessionServices;
   readonly #socket: ClientSocket;
   readonly #connection: Connection;
   readonly #submits: SubmitIntake;
   readonly #presence: PresenceIntake;
+  readonly #requests: Requests;
   readonly #onClosed: () => void;
   #state: "greeting" | "joining" | "live" | "closed" = "greeting";
   #backlog: Buffer[] = [];
@@ -81,7 +81,8 @@ export class Session implements Member {
   #releases: (() => void)[] = [];
   /** Shared by all submits: one is made a session, not one an operation. */
   #origin: Origin = { user: "", client: "", session: "" };
-  readonly #authorise = (document: DocumentRecord) => authorise(document, this.#identity);
+  readonly authorise = (document: DocumentRecord) => authorise(document, this.#identity);
+  readonly isOwner = (document: DocumentRecord) => roleOf(document, this.#identity) === "owner";
 
   constructor(
     id: string,
@@ -95,16 +96,28 @@ export class Session implements Member {
     this.#socket = socket;
     this.#services = services;
     this.#onClosed = onClosed;
-    const { limits } = services.config;
+    const { limits, manager } = services.config;
+    const rate = services.createRate({
+      perSecond: limits.opsPerSecond,
+      burst: Math.max(limits.opsPerSecond, limits.maxOpsPerSubmit),
+    });
     this.#submits = new SubmitIntake({
       limits,
-      rate: services.createRate({
-        perSecond: limits.opsPerSecond,
-        burst: Math.max(limits.opsPerSecond, limits.maxOpsPerSubmit),
-      }),
+      rate,
       metrics: services.metrics,
       channel: this,
-      authorise: this.#authorise,
+      authorise: this.authorise,
+      send: (message) => this.#send(message),
+    });
+    this.#requests = new Requests({
+      session: this,
+      room: () => this.#room,
+      submitsAnswered: () => this.#submits.answered(),
+      tokens: services.tokens,
+      rate,
+      limits,
+      lockTimeoutMs: manager.lockTimeoutMs,
+      log: services.log,
       send: (message) => this.#send(message),
     });
     this.#presence = new PresenceIntake(limits.presencePerSecond, (state) =>
@@ -128,6 +141,14 @@ export class Session implements Member {
     return this.#origin;
   }
 
+  get origin(): Origin {
+    return this.#origin;
+  }
+
+  get identity(): Identity | undefined {
+    return this.#identity;
+  }
+
   get info(): Omit<SessionInfo, "presence"> {
     if (this.#info === undefined) throw new Error("a session has no author before its hello");
     return this.#info;
@@ -138,9 +159,9 @@ export class Session implements Member {
     this.#draining = true;
   }
 
-  /** Submits without an answer. */
+  /** Submits and requests without an answer. */
   get unanswered(): number {
-    return this.#submits.unanswered;
+    return this.#submits.unanswered + this.#requests.unanswered;
   }
 
   get waitingBytes(): number {
@@ -193,7 +214,9 @@ export class Session implements Member {
         this.#send({ type: "pong", t: message.t, serverTime: this.#time() });
         return;
       case "auth":
-        void this.#authenticate(message);
+      case "lock":
+      case "resolve":
+        this.#requests.receive(message);
         return;
       case "hello":
         this.close("protocolViolation");
@@ -357,7 +380,7 @@ export class Session implements Member {
           ...(rebase ? { rebase: true as const } : {}),
           committed,
           sessions,
-          locks: { revision: locks.revision, locks: locks.locks.map((lock) => lockInfo(lock)) },
+          locks,
           limits: sessionLimits(config.limits),
           serverTime: this.#time(),
         };
@@ -393,28 +416,11 @@ export class Session implements Member {
     else this.#presence.receive(state);
   }
 
-  async #authenticate({ requestId, token }: Auth): Promise<void> {
-    const fail = (code: ErrorCode, message: string) =>
-      this.#send<Result>({ type: "result", requestId, ok: false, code, message });
-    try {
-      const verified = await this.#services.tokens.verify(token);
-      if (this.#closed) return;
-      if (!verified.ok) {
-        fail(verified.reason === "unavailable" ? "unavailable" : "unauthenticated", verified.message);
-        return;
-      }
-      if (verified.identity.userId !== this.#identity?.userId) {
-        fail("forbidden", "the token is of another user");
-        return;
-      }
-      this.#identity = verified.identity;
-      this.#watchExpiry();
-      this.#send<Result>({ type: "result", requestId, ok: true });
-      if (this.#room !== undefined) this.documentChanged(this.#room.document);
-    } catch (cause) {
-      this.#services.log.warn({ err: cause }, "could not verify a token");
-      fail("unavailable", "the token could not be verified now");
-    }
+  identified(identity: Identity): void {
+    if (this.#closed) return;
+    this.#identity = identity;
+    this.#watchExpiry();
+    if (this.#room !== undefined) this.documentChanged(this.#room.document);
   }
 
   #watchExpiry(): void {
@@ -454,6 +460,9 @@ export class Session implements Member {
       return;
     }
     const role = roleOf(document, this.#identity);
+    // Its token does not let it edit any more; what the lists took away, the room sees to.
+    if (includesRole(this.#role, "editor") && (role === undefined || !includesRole(role, "editor")))
+      this.#releaseLocks();
     if (role === undefined) {
       this.close("lostAccess");
       return;
@@ -484,10 +493,12 @@ export class Session implements Member {
     this.closed();
   }
 
-  /** The socket is gone, whoever closed it. */
-  closed(): void {
+  /** The socket is gone, whoever closed it. `code`: of the client's close frame, where it sent one. */
+  closed(code?: number): void {
     if (this.#closed) return;
     this.#state = "closed";
+    // Gone on purpose; who lost the connection keeps its leases.
+    if (code === closeCodes.normal.code || code === closeCodes.goingAway.code) this.#releaseLocks();
     clearTimeout(this.#timer);
     clearTimeout(this.#expiry);
     this.#presence.close();
@@ -496,6 +507,10 @@ export class Session implements Member {
     for (const release of this.#releases.splice(0)) release();
     this.#leave();
     this.#onClosed();
+  }
+
+  #releaseLocks(): void {
+    if (this.#room !== undefined) this.#services.releases.start(this.#room, this.#origin);
   }
 
   #leave(): void {
@@ -524,15 +539,4 @@ export class Session implements Member {
   #time(): string {
     return new Date(this.#services.nowMs()).toISOString();
   }
-}
-
-/** Why somebody may not edit a document as it is: role first, then its state. */
-function authorise(document: DocumentRecord, identity: Identity | undefined): Refusal | undefined {
-  const role = roleOf(document, identity);
-  if (role === undefined || !includesRole(role, "editor")) {
-    return { code: "forbidden", message: `a ${role ?? "stranger"} may not edit` };
-  }
-  if (document.state !== "active")
-    return { code: "not_active", message: `the document is ${document.state}` };
-  return undefined;
 }

@@ -22,6 +22,8 @@ export interface SubmitIntakeOptions {
 export class SubmitIntake {
   readonly #options: SubmitIntakeOptions;
   readonly #sequence = new SubmitSequence();
+  /** Who waits for the submits that were open when they came. */
+  readonly #waiting = new Set<{ readonly open: Set<number>; readonly resolve: () => void }>();
 
   constructor(options: SubmitIntakeOptions) {
     this.#options = options;
@@ -30,6 +32,13 @@ export class SubmitIntake {
   /** Submits without an answer. */
   get unanswered(): number {
     return this.#sequence.unanswered;
+  }
+
+  /** Resolves when those are answered that came before this call. */
+  answered(): Promise<void> {
+    const open = this.#sequence.open;
+    if (open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.add({ open, resolve }));
   }
 
   receive(
@@ -61,6 +70,7 @@ export class SubmitIntake {
     }
     const { base, ops, onConflict } = read.submit;
     const limited = this.#limit(ops.length);
+    if (limited !== undefined) this.#sequence.limited(seq);
     room.submit({
       ops,
       base,
@@ -93,6 +103,16 @@ export class SubmitIntake {
   }
 
   #answer(seq: number, answer: SubmitAnswer): void {
+    this.#settle(seq, answer);
+    for (const one of this.#waiting) {
+      one.open.delete(seq);
+      if (one.open.size > 0) continue;
+      this.#waiting.delete(one);
+      one.resolve();
+    }
+  }
+
+  #settle(seq: number, answer: SubmitAnswer): void {
     switch (answer.outcome) {
       case "sequenced":
         // The operations themselves were the answer.

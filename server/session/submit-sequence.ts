@@ -4,6 +4,10 @@
  * A submit counts as handled with its operations, an `ack` or a final reject. `unavailable` and `rate_limited` leave
  * it unhandled: `next` goes back to it, and every later one gets the same code until it comes again, so that an
  * author's order is kept whatever fails.
+ *
+ * A submit over a limit is refused only after the database was asked whether it is a repeat. While it waits for that,
+ * what comes behind it is held at once: it would get the same code anyway, and must not pile up while the database
+ * is away.
  */
 import type { ErrorCode } from "../../shared/protocol/codes.ts";
 
@@ -16,6 +20,8 @@ export type SeqJudgement =
 export class SubmitSequence {
   #next = 1;
   #held: ErrorCode | undefined;
+  /** Over a limit, and not answered yet. */
+  #limited: number | undefined;
   readonly #open = new Set<number>();
   /** Final answers that overtook an earlier open submit: their numbers are not expected again. */
   readonly #finished = new Set<number>();
@@ -25,22 +31,33 @@ export class SubmitSequence {
     return this.#open.size;
   }
 
+  /** Their numbers, as they are now. */
+  get open(): Set<number> {
+    return new Set(this.#open);
+  }
+
   /** Judges a `seq`; the next one is counted as received. */
   receive(seq: number): SeqJudgement {
-    if (seq === this.#next) {
+    if (seq === this.#next && this.#limited !== undefined) this.#held = "rate_limited";
+    else if (seq === this.#next) {
       this.#open.add(seq);
       this.#held = undefined;
       do this.#next += 1;
       while (this.#finished.has(this.#next));
       return { outcome: "next" };
     }
-    if (this.#held !== undefined && seq > this.#next) return { outcome: "held", code: this.#held };
+    if (this.#held !== undefined && seq >= this.#next) return { outcome: "held", code: this.#held };
     return { outcome: "unexpected", expected: this.#next };
+  }
+
+  /** The one that was just received is over a limit: those behind it are held until it is answered. */
+  limited(seq: number): void {
+    this.#limited = seq;
   }
 
   /** A final answer. */
   handled(seq: number): void {
-    this.#open.delete(seq);
+    this.#close(seq);
     let oldest = this.#next;
     for (const open of this.#open) oldest = Math.min(oldest, open);
     if (seq >= oldest) this.#finished.add(seq);
@@ -49,9 +66,14 @@ export class SubmitSequence {
 
   /** It was not handled and has to come again, and with it all that came later. */
   unhandled(seq: number, code: ErrorCode): void {
-    this.#open.delete(seq);
+    this.#close(seq);
     if (seq >= this.#next) return;
     this.#next = seq;
     this.#held = code;
+  }
+
+  #close(seq: number): void {
+    this.#open.delete(seq);
+    if (seq === this.#limited) this.#limited = undefined;
   }
 }

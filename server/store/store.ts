@@ -182,8 +182,10 @@ export interface LoadedDocument {
   readonly snapshot: Snapshot | undefined;
   /** The log after the snapshot, in order, up to `document.version`. */
   readonly tail: readonly StoredOperation[];
-  /** Conflict records whose last collision is at most 10 s old, for joining. */
+  /** Conflict records that a collision may join: the last was at most 10 s ago, or they are unresolved. */
   readonly recentConflicts: readonly ConflictRecord[];
+  /** Operations that wait in unresolved records, in order. */
+  readonly heldBack: readonly StoredOperation[];
   /** The lowest version that is still in the live log; `document.version + 1` when none is. */
   readonly retainedFrom: number;
   readonly now: string;
@@ -396,6 +398,8 @@ export interface LockRequest {
   readonly ttlMs: number;
   /** Most active locks of this author in the document; 0: no limit. */
   readonly maxPerAuthor: number;
+  /** The metadata under which the caller may edit; absent: not compared. */
+  readonly metadataVersion?: number;
 }
 
 export type LockResult =
@@ -403,23 +407,55 @@ export type LockResult =
       readonly outcome: "granted";
       readonly lock: LockRecord;
       readonly revision: number;
+      /** The document's version then. */
+      readonly version: number;
       readonly renewed: boolean;
     }
   | { readonly outcome: "held"; readonly lock: LockRecord }
   | { readonly outcome: "too_many" }
   | { readonly outcome: "not_active" }
+  /** The metadata moved, or the document is gone (only with `metadataVersion`): judge anew. */
+  | { readonly outcome: "changed" }
   | { readonly outcome: "missing" };
+
+/** Which of a document's locks: one by id, those of an author, those of users, or all. */
+export type LockSelection =
+  | { readonly lockId: string }
+  | { readonly author: { readonly user: string; readonly client: string } }
+  | { readonly users: readonly string[] }
+  | "all";
+
+/** When locks may be ended; judged under the document's row lock. */
+export interface EndCondition {
+  /** Only under this metadata. */
+  readonly metadataVersion?: number;
+  /** Only when no live session of this author but this one is in the document. */
+  readonly unlessOpen?: { readonly user: string; readonly client: string; readonly butSession: string };
+}
+
+export interface LockList {
+  readonly revision: number;
+  /** The document's version at the read. */
+  readonly version: number;
+  readonly locks: readonly LockRecord[];
+}
 
 export interface LockStore {
   /** Takes, or renews, under the document's row lock and the database's clock. */
   acquire(request: LockRequest): Promise<LockResult>;
   renew(request: Omit<LockRequest, "maxPerAuthor">): Promise<LockResult | { readonly outcome: "not_held" }>;
-  release(docId: string, lockId: string): Promise<{ readonly released: boolean; readonly revision: number }>;
+  /** With the document's revision and version after it. */
+  release(
+    docId: string,
+    lockId: string,
+  ): Promise<{ readonly released: boolean; readonly revision: number; readonly version: number }>;
   /** Releases all of an author's locks in a document; returns how many. */
   releaseAll(docId: string, user: string, client: string): Promise<number>;
+  /** Ends locks under a condition; how many stood until then. Undefined: it does not hold, or the document is gone. */
+  end(docId: string, which: LockSelection, condition: EndCondition): Promise<number | undefined>;
   get(docId: string, lockId: string): Promise<LockRecord | undefined>;
-  /** Active and unexpired ones with the document's revision, in one read. */
-  list(docId: string): Promise<{ readonly revision: number; readonly locks: readonly LockRecord[] }>;
+  /** Active and unexpired ones with the document's revision and version, in one read. */
+  list(docId: string): Promise<LockList>;
   /** Whether a lock of somebody else stands in the way of this author's writing the element (null: anything). */
   isLocked(
     docId: string,
@@ -454,6 +490,136 @@ export interface SnapshotStore {
   list(docId: string): Promise<{ version: number; operationId: string | null; bytes: number }[]>;
   /** Deletes these versions' snapshots. */
   remove(docId: string, versions: readonly number[]): Promise<void>;
+}
+
+// ---- assets ----------------------------------------------------------------------------------------------
+
+/** An image or file of a document, named by the hash of its content: written once, never changed. */
+export interface AssetRecord {
+  readonly docId: string;
+  /** SHA-256 of the content, lower-case hexadecimal. */
+  readonly sha256: string;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
+export interface NewAsset extends AssetRecord {
+  readonly createdBy: string;
+  /** The document's `metadataVersion` under which the caller was authorised. */
+  readonly metadataVersion: number;
+  /** Most bytes of all assets of the document, this one included; 0: no limit. What is put at the same time may overshoot it. */
+  readonly maxBytesPerDocument: number;
+}
+
+export type PutAssetResult =
+  /** `kept`: it was there already; its content type stays. */
+  | { readonly outcome: "stored" | "kept" }
+  | { readonly outcome: "too_large" }
+  /** The document is not active any more, or its metadata moved: authorise again. */
+  | { readonly outcome: "changed" }
+  | { readonly outcome: "missing" };
+
+export interface AssetStore {
+  put(asset: NewAsset): Promise<PutAssetResult>;
+  get(docId: string, sha256: string): Promise<AssetRecord | undefined>;
+  has(docId: string, sha256: string): Promise<boolean>;
+}
+
+// ---- webhooks --------------------------------------------------------------------------------------------
+
+export const webhookEvents = ["operations", "conflicts", "locks", "documents"] as const;
+export type WebhookEvent = (typeof webhookEvents)[number];
+
+export interface WebhookRecord {
+  readonly id: string;
+  /** Whose rights decide what is delivered. */
+  readonly owner: string;
+  /** Null: every document on which the owner has a role by its lists. */
+  readonly docId: string | null;
+  readonly url: string;
+  readonly secret: string;
+  readonly events: readonly WebhookEvent[];
+  readonly createdAt: string;
+  /** Nothing is written or delivered for it while this is set. */
+  readonly disabledAt: string | null;
+  readonly failingSince: string | null;
+  readonly lastError: string | null;
+}
+
+export interface NewWebhook
+  extends Pick<WebhookRecord, "id" | "owner" | "docId" | "url" | "secret" | "events"> {
+  /** 0: no limit. */
+  readonly maxPerOwner: number;
+}
+
+export interface WebhookChange {
+  readonly url?: string;
+  readonly secret?: string;
+  readonly events?: readonly WebhookEvent[];
+  /** False drops what waits for it; true forgets its failures. */
+  readonly active?: boolean;
+}
+
+/** An event that is to be delivered, leased to whoever claimed it. */
+export interface Delivery {
+  /** The event's id, the same in every attempt. */
+  readonly id: string;
+  readonly webhook: WebhookRecord;
+  readonly docId: string;
+  readonly event: WebhookEvent;
+  /** What is not read at the delivery. */
+  readonly body: { readonly [key: string]: Json };
+  /** Of an `operations` event. */
+  readonly fromVersion: number | null;
+  readonly toVersion: number | null;
+  /** The conflict record of a `conflicts` event. */
+  readonly ref: string | null;
+  readonly createdAt: string;
+  /** By the database's clock at the claim. */
+  readonly ageMs: number;
+  /** This one included; also what tells whether the lease is still ours. */
+  readonly attempts: number;
+}
+
+export interface ClaimRequest {
+  readonly limit: number;
+  /** Of one webhook, beside what is in flight already. */
+  readonly perWebhook: number;
+  /** Webhooks of which nothing is to be claimed. */
+  readonly except: readonly string[];
+  readonly leaseMs: number;
+}
+
+export type FailedDelivery = {
+  readonly error: string;
+} & (
+  | { readonly next: "retry"; readonly inMs: number }
+  /** Give up this event, or, when nothing arrived for `disableAfterMs`, the webhook. */
+  | { readonly next: "give up"; readonly disableAfterMs: number }
+  | { readonly next: "disable" }
+);
+
+/**
+ * Webhooks and their outbox. The database itself writes the outbox, in the transaction of what it tells. Events of
+ * one webhook and document are claimed one after the other, in their order.
+ */
+export interface WebhookStore {
+  create(
+    webhook: NewWebhook,
+  ): Promise<{ outcome: "created"; webhook: WebhookRecord } | { outcome: "too_many" }>;
+  get(id: string): Promise<WebhookRecord | undefined>;
+  /** Oldest first. */
+  list(owner: string, page: Page): Promise<Paged<WebhookRecord>>;
+  update(id: string, change: WebhookChange): Promise<WebhookRecord | undefined>;
+  remove(id: string): Promise<boolean>;
+  /** Leases what is due. A lease that ends (its holder died) is claimed again. */
+  claim(request: ClaimRequest): Promise<Delivery[]>;
+  /** It arrived, or is not to be told (any more). False: the lease was lost, somebody else delivers it. */
+  settle(delivery: Delivery, arrived: boolean): Promise<boolean>;
+  /** It did not arrive. True: the webhook is disabled now. */
+  fail(delivery: Delivery, failed: FailedDelivery): Promise<boolean>;
+  /** Events that wait, over all webhooks. */
+  waiting(): Promise<number>;
 }
 
 // ---- sessions and instances ------------------------------------------------------------------------------
@@ -519,6 +685,9 @@ export interface Store {
   readonly conflicts: ConflictStore;
   readonly locks: LockStore;
   readonly snapshots: SnapshotStore;
+  readonly assets: AssetStore;
+  /** Undefined in memory: what is to be delivered must outlive the process. */
+  readonly webhooks: WebhookStore | undefined;
   readonly sessions: SessionStore;
   /**
    * One round trip for many documents (each at most once), results in their order; each document's batch happens

@@ -24,6 +24,8 @@ export interface Collided {
   /** The operation with splices moved and without the parts that must have no effect. */
   readonly operation: Operation;
   readonly collisions: readonly Collision[];
+  /** Another author deleted the element since the author's view of it began: nothing of the operation has an effect. */
+  readonly deleted: boolean;
 }
 
 const noCollisions: readonly Collision[] = [];
@@ -32,11 +34,11 @@ const noCollisions: readonly Collision[] = [];
 export function collide(op: Operation, judged: Judged): Collided {
   const { current, memory, base, author } = judged;
   if (memory === undefined || memory.latest.version <= base)
-    return { operation: op, collisions: noCollisions };
+    return { operation: op, collisions: noCollisions, deleted: false };
   const collisions = new Collisions();
   if (op.type === "create") {
     collideCreate(op, current, memory, base, author, collisions);
-    return { operation: op, collisions: collisions.found };
+    return { operation: op, collisions: collisions.found, deleted: false };
   }
   const life = lifeSince(memory, author, base);
   if (life.deleted !== undefined && life.latest !== undefined) {
@@ -52,7 +54,7 @@ export function collide(op: Operation, judged: Judged): Collided {
         collisions.add(null, other.record);
       }
     }
-    return { operation: op, collisions: collisions.found };
+    return { operation: op, collisions: collisions.found, deleted: life.deleted !== undefined };
   }
   return collideWrites(op, judged, memory, life.deleted !== undefined, collisions);
 }
@@ -128,7 +130,7 @@ function collideWrites(
     const past = splicesSince(propertyMemory(memory, name), base);
     if (past.length > 0) moved.set(name, moveAlong(edits, past));
   }
-  return { operation: rewrite(op, out, moved), collisions: collisions.found };
+  return { operation: rewrite(op, out, moved), collisions: collisions.found, deleted };
 }
 
 /** The operation without the properties that are `out`, with the edits that are `moved`. */

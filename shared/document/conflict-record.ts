@@ -31,11 +31,14 @@ export interface RecentConflict {
   readonly resolvedBy: string | null;
 }
 
-/** An operation that was decided as "the later wins". */
+/** An operation that was decided: what collided, and what became of it. */
 export interface CollidedOperation {
   readonly operation: Operation;
   readonly author: Author;
   readonly collisions: readonly Collision[];
+  readonly outcome: "applied" | "merged" | "held";
+  /** Where it collides with nothing itself, but was held back beside one that does: that one's latest write. */
+  readonly beside?: Collision["with"];
 }
 
 interface Draft {
@@ -44,6 +47,8 @@ interface Draft {
   readonly element: string;
   readonly sides: readonly [Author, Author];
   readonly properties: Set<string>;
+  readonly held: boolean;
+  merged: boolean;
   whole: boolean;
   readonly operations: Set<string>;
 }
@@ -55,7 +60,8 @@ const maxNamed = 5;
 
 /**
  * The records that decided operations make or join, and each operation's record.
- * `recent`: the document's records whose last collision is at most 10 s ago by the database's clock.
+ * `recent`: the document's records whose last collision is at most 10 s ago by the database's clock, and all that are
+ * unresolved.
  */
 export function recordConflicts(from: {
   readonly decided: readonly CollidedOperation[];
@@ -65,21 +71,24 @@ export function recordConflicts(from: {
   const byOperation = new Map<string, string>();
   const records = new Map<string, Draft>();
   let open: Map<string, string> | undefined;
-  for (const { operation, author, collisions } of from.decided) {
-    const latest = latestOf(collisions);
+  for (const { operation, author, collisions, outcome, beside } of from.decided) {
+    const latest = latestOf(collisions) ?? beside;
     if (latest === undefined) continue;
     open ??= joinable(from.recent);
     const { element } = operation;
-    const key = placeOf(element, [authorKey(author), authorKey(latest.author)]);
+    const held = outcome === "held";
+    const key = placeOf(held, element, [authorKey(author), authorKey(latest.author)]);
     const joined = open.get(key);
     let record = records.get(key);
     if (record === undefined) {
       const id = joined ?? from.newId();
       const sides = [latest.author, author] as const;
       const names = { properties: new Set<string>(), operations: new Set<string>() };
-      record = { id, join: joined !== undefined, element, sides, whole: false, ...names };
+      const join = joined !== undefined;
+      record = { id, join, element, sides, held, merged: false, whole: false, ...names };
       records.set(key, record);
     }
+    if (outcome === "merged") record.merged = true;
     for (const collision of collisions) {
       if (collision.property === null) record.whole = true;
       else record.properties.add(collision.property);
@@ -100,47 +109,60 @@ function latestOf(collisions: readonly Collision[]): Collision["with"] | undefin
   return latest;
 }
 
-/** Records that the system resolved, by their place; the newest (the last of the list) where there are several. */
+/** Records that a collision may join, by their place; the newest (the last of the list) where there are several. */
 function joinable(recent: readonly RecentConflict[]): Map<string, string> {
   const open = new Map<string, string>();
   for (const { id, element, authors, resolution, resolvedBy } of recent) {
-    if (resolution === "manual" || resolvedBy !== system) continue;
-    open.set(placeOf(element, authors), id);
+    const held = resolution === "manual";
+    if (resolvedBy !== (held ? null : system)) continue;
+    open.set(placeOf(held, element, authors), id);
   }
   return open;
 }
 
-function placeOf(element: string, authors: readonly string[]): string {
-  return JSON.stringify([element, ...[...authors].sort()]);
+/** What is held back has records of its own: those of the system are resolved. */
+function placeOf(held: boolean, element: string, authors: readonly string[]): string {
+  return JSON.stringify([held, element, ...[...authors].sort()]);
 }
 
-function authorKey({ user, client }: Author): string {
+/** An author as records name it. */
+export function authorKey({ user, client }: Author): string {
   return `${user}\n${client}`;
 }
 
-function written({ id, join, element, sides, properties, whole, operations }: Draft): ConflictWrite {
+function written(record: Draft): ConflictWrite {
+  const { id, join, element, sides, properties, whole, operations, held, merged } = record;
   const names = whole ? [] : [...properties];
+  const resolution = held ? "manual" : merged ? "merge" : "lww";
   return {
     id,
     join,
     element,
     properties: names,
-    resolution: "lww",
-    resolvedBy: system,
-    description: describe(element, sides, names),
+    resolution,
+    resolvedBy: held ? null : system,
+    description: describeConflict(element, sides, names, resolution),
     authors: sides.map(authorKey),
     operations: [...operations],
   };
 }
 
-function describe(
+const endings = {
+  lww: "the later change was kept",
+  merge: "their changes were merged",
+  manual: "the later change waits for somebody to choose",
+} as const;
+
+/** What a record says of itself: whose changes collided, where, and what became of them. */
+export function describeConflict(
   element: string,
   [first, second]: readonly [Author, Author],
   properties: readonly string[],
+  resolution: keyof typeof endings,
 ): string {
   const who =
     first.user === second.user ? `${first.user} (in two places)` : `${first.user} and ${second.user}`;
   const more = properties.length > maxNamed ? ` and ${properties.length - maxNamed} more` : "";
   const what = properties.length === 0 ? "" : `${properties.slice(0, maxNamed).join(", ")}${more} of `;
-  return `${who} changed ${what}${element} at the same time; the later change was kept`;
+  return `${who} changed ${what}${element} at the same time; ${endings[resolution]}`;
 }

@@ -27,6 +27,13 @@ export interface DraftMark {
   readonly size: number;
 }
 
+/** An operation that stands in a draft; one that is held back has no effect. */
+export interface DraftOperation {
+  readonly operation: Operation;
+  readonly author: Author;
+  readonly held: boolean;
+}
+
 export class Draft {
   readonly state: DocumentState;
   /** The version of the last operation decided, as if each were sequenced next. */
@@ -37,10 +44,14 @@ export class Draft {
   /** Number of elements. */
   size: number;
   readonly records: WriteRecord[] = [];
+  /** What has been decided, in order. */
+  readonly operations: DraftOperation[] = [];
   readonly #elements = new Map<string, Properties | null>();
   readonly #memory = new Map<string, ElementMemory>();
   #undo: Undo[] = [];
   readonly #touched = new Set<string>();
+  /** Something may be held back. */
+  #holding = false;
 
   constructor(state: DocumentState) {
     this.state = state;
@@ -77,6 +88,7 @@ export class Draft {
     this.#undo = [];
     this.#touched.clear();
     this.records.length -= this.version - mark.version;
+    this.operations.length = this.records.length;
     this.version = mark.version;
     this.operationId = mark.operationId;
     this.growth = mark.growth;
@@ -92,11 +104,32 @@ export class Draft {
     if (after !== before) this.#elements.set(op.element, after ?? null);
     this.growth += effectBytes(before, op);
     this.size += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
-    this.version += 1;
-    this.operationId = op.id;
-    this.records.push(record);
+    this.#sequence(op, author, record, false);
     remember(memory, op, before, record);
     return record;
+  }
+
+  /** Sequences an operation next, tentatively, that is held back: it has no effect and is not remembered. */
+  hold(op: Operation, author: Author): WriteRecord {
+    const record = writeRecord(op, author, this.version + 1, "");
+    this.#holding = true;
+    this.#sequence(op, author, record, true);
+    return record;
+  }
+
+  /** Whether one of the author's operations on the element is held back in this draft. */
+  holds(element: string, author: Author): boolean {
+    if (!this.#holding) return false;
+    return this.operations.some(
+      (each) => each.held && each.author === author && each.operation.element === element,
+    );
+  }
+
+  #sequence(operation: Operation, author: Author, record: WriteRecord, held: boolean): void {
+    this.version += 1;
+    this.operationId = operation.id;
+    this.records.push(record);
+    this.operations.push({ operation, author, held });
   }
 
   #touch(element: string, existed: boolean, record: WriteRecord): ElementMemory {

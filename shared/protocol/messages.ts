@@ -12,8 +12,6 @@ export const documentStates = ["active", "archived", "deleted"] as const;
 export type DocumentState = (typeof documentStates)[number];
 export const conflictPolicies = ["lww", "merge", "manual", "strict"] as const;
 export type ConflictPolicy = (typeof conflictPolicies)[number];
-/** The policies that this version acts on; documents cannot be given another. */
-export const supportedConflictPolicies: readonly ConflictPolicy[] = ["lww", "strict"];
 
 /** Metadata of a document as REST and `welcome` show it. `editors` and `viewers` go to owners and editors only. */
 export interface DocumentMetadata {

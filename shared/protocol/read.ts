@@ -3,11 +3,11 @@
  * oracle is a zod schema: validation is done once an operation, and is on the hot path.
  */
 import { z } from "zod";
-import { isUuid } from "../document/identifier.ts";
-import { checkJson, isText, maxJsonDepth } from "../document/json.ts";
+import { isElementId, isUuid } from "../document/identifier.ts";
+import { checkJson, isText, maxJsonDepth, type Properties } from "../document/json.ts";
 import type { Operation } from "../document/operation.ts";
 import { readOperation } from "../document/operation.ts";
-import type { Auth, Hello, Ping, PresenceUpdate, Submit } from "./messages.ts";
+import type { Auth, Hello, LockCommand, Ping, PresenceUpdate, ResolveCommand, Submit } from "./messages.ts";
 
 /** Operation ids of `hello.pending`. */
 export const maxPending = 1_000;
@@ -27,6 +27,10 @@ const presenceState = z
 
 export const clientIdSchema = text(255).refine((id) => id !== "server", "is reserved");
 export const requestIdSchema = text(64);
+/** What may be locked: an element, or (null) the document. */
+export const lockElementSchema = z.string().refine(isElementId, "expected an element id").nullable();
+/** How long a lease may be asked for. */
+export const ttlMsSchema = z.int().min(1_000).max(300_000);
 
 const hello = z.object({
   type: z.literal("hello"),
@@ -47,11 +51,42 @@ const ping = z.object({
   }),
 });
 const auth = z.object({ type: z.literal("auth"), requestId: requestIdSchema, token: z.string() });
+const lock = z.object({
+  type: z.literal("lock"),
+  requestId: requestIdSchema,
+  action: z.enum(["acquire", "renew", "release"]),
+  element: lockElementSchema.optional(),
+  ttlMs: ttlMsSchema.optional(),
+});
 
-const small = { hello, presence, ping, auth };
+const nothing = "00000000-0000-7000-8000-000000000000";
+/** What a conflict is resolved to: names and values as an operation's. */
+export const resolveChoiceSchema = z.union([
+  z.enum(["current", "incoming"]),
+  z
+    .looseObject({ set: z.unknown().optional(), unset: z.unknown().optional() })
+    .superRefine(({ set, unset }, context) => {
+      const read = readOperation({ id: nothing, type: "update", element: "x", set, unset });
+      if (!read.ok) context.addIssue({ code: "custom", path: read.path.split("."), message: read.message });
+    })
+    .transform(({ set, unset }) => ({
+      ...(set === undefined ? {} : { set: set as Properties }),
+      ...(unset === undefined ? {} : { unset: unset as string[] }),
+    })),
+]);
+const resolve = z.object({
+  type: z.literal("resolve"),
+  requestId: requestIdSchema,
+  conflictId: uuid,
+  choose: resolveChoiceSchema,
+  base: version.optional(),
+});
+
+const small = { hello, presence, ping, auth, lock, resolve };
+type Small = Hello | PresenceUpdate | Ping | Auth | LockCommand | ResolveCommand;
 
 export type ReadMessage =
-  | { readonly ok: true; readonly message: Hello | PresenceUpdate | Ping | Auth }
+  | { readonly ok: true; readonly message: Small }
   | {
       readonly ok: true;
       readonly message: {
@@ -76,7 +111,7 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
     return { ok: false, message: "type: unknown message type" };
   }
   const parsed = small[type as keyof typeof small].safeParse(value);
-  if (parsed.success) return { ok: true, message: parsed.data as Hello | PresenceUpdate | Ping | Auth };
+  if (parsed.success) return { ok: true, message: parsed.data as Small };
   const issue = parsed.error.issues[0];
   const named = requestIdSchema.safeParse(value.requestId);
   const answered = named.success ? { requestId: named.data } : {};
@@ -130,7 +165,7 @@ export function readOperations(
     const read = readOperation(one);
     if (!read.ok) {
       const path = read.path === "" ? `ops.${index}` : `ops.${index}.${read.path}`;
-      const limit = read.code === "too_large" ? { limit: "extra" } : {};
+      const limit = read.limit === undefined ? {} : { limit: read.limit };
       return { ok: false, code: read.code, message: `${path}: ${read.message}`, details: { path, ...limit } };
     }
     if (ids.has(read.operation.id)) return invalid(`ops.${index}.id`, "the id stands twice in this submit");

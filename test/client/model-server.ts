@@ -4,19 +4,22 @@
  */
 import { commitDraft, Draft, decide } from "../../shared/document/decide.ts";
 import type { Json, Properties } from "../../shared/document/json.ts";
-import type { SequencedOperation } from "../../shared/document/operation.ts";
+import type { Operation, SequencedOperation } from "../../shared/document/operation.ts";
 import { readOperation } from "../../shared/document/operation.ts";
 import { applySequenced, createState, type DocumentState } from "../../shared/document/state.ts";
 import type {
+  Auth,
   ClientMessage,
   DocumentMetadata,
   Hello,
   Reject,
+  ResolveCommand,
   ServerMessage,
   SessionLimits,
   Submit,
 } from "../../shared/protocol/messages.ts";
 import type { SeededRandom } from "../support/seeded-random.ts";
+import { ModelLocks } from "./model-locks.ts";
 
 export interface ModelSession {
   readonly id: string;
@@ -63,6 +66,15 @@ export class ModelServer {
   readonly #sessions = new Set<ModelSession>();
   readonly #random: SeededRandom;
   readonly #policy: "lww" | "strict";
+  readonly locks = new ModelLocks();
+  /** What a test makes of `auth`. */
+  auth: ((session: ModelSession, command: Auth) => void) | undefined;
+  /** What a test makes of `resolve`. */
+  resolve: ((session: ModelSession, command: ResolveCommand) => void) | undefined;
+  /** Operations that a test holds back: the id of the record. */
+  holdsBack: ((operation: Operation) => string | undefined) | undefined;
+  /** The server dies at that point of a submit when it returns true; the caller cuts every connection. */
+  dies: ((point: "before commit" | "committed" | "notified") => boolean) | undefined;
   faults: ModelFaults;
 
   constructor(random: SeededRandom, policy: "lww" | "strict", faults: ModelFaults) {
@@ -132,10 +144,32 @@ export class ModelServer {
       case "ping":
         session.send({ type: "pong", t: message.t, serverTime: at });
         return;
-      case "presence":
+      case "lock": {
+        const { result, changed } = this.locks.handle(session, message, this.version);
+        session.send(result);
+        if (changed) this.tellLocks();
+        return;
+      }
+      case "resolve":
+        this.resolve?.(session, message);
+        return;
       case "auth":
+        this.auth?.(session, message);
+        return;
+      case "presence":
         return;
     }
+  }
+
+  /** `locks` to everybody. */
+  tellLocks(): void {
+    const state = this.locks.state;
+    this.tell({ type: "locks", ...state });
+  }
+
+  /** To everybody. */
+  tell(message: ServerMessage): void {
+    for (const session of this.#sessions) if (session.greeted) session.send(message);
   }
 
   #hello(session: ModelSession, hello: Hello): void {
@@ -183,7 +217,7 @@ export class ModelServer {
       ...(rebase ? { rebase: true as const } : {}),
       committed,
       sessions: [],
-      locks: { revision: 0, locks: [] },
+      locks: this.locks.state,
       limits: modelLimits,
       serverTime: at,
     });
@@ -241,9 +275,38 @@ export class ModelServer {
       else session.send({ type: "ack", seq: submit.seq, versions: own, duplicate: true });
       return;
     }
+    for (const { element } of submit.ops) {
+      const lock = this.locks.standsInTheWay(session, element);
+      if (lock === undefined) continue;
+      session.nextSeq += 1;
+      reject("locked", "locked", { lock: { ...lock, user: { ...lock.user } } });
+      return;
+    }
     // A repeated id at its old version would make the two histories look like one to `sinceId`.
     while (submit.ops.some(({ id }, index) => this.#abandoned.get(id) === this.version + 1 + index)) {
       this.#broadcast([this.#appendOther()]);
+    }
+    const held = submit.ops.map((operation) => this.holdsBack?.(operation));
+    if (held.some((conflict) => conflict !== undefined)) {
+      session.nextSeq += 1;
+      const made = submit.ops.map((operation, index): SequencedOperation => {
+        const conflict = held[index];
+        const version = this.version + 1;
+        const place = { version, base: submit.base, at, session: session.id };
+        const by = { user: session.user, client: session.client };
+        const sequenced: SequencedOperation = {
+          ...operation,
+          ...place,
+          ...by,
+          status: conflict === undefined ? "applied" : "conflict",
+          ...(conflict === undefined ? {} : { conflict }),
+        };
+        this.#append(sequenced);
+        return sequenced;
+      });
+      this.#ends.add(this.version);
+      this.#broadcast(made);
+      return;
     }
     const draft = new Draft(this.#state);
     const author = { user: session.user, client: session.client };
@@ -257,7 +320,7 @@ export class ModelServer {
     });
     if (decision.outcome !== "accepted") {
       session.nextSeq += 1;
-      if (decision.outcome === "needs_log") throw new Error("the model keeps everything");
+      if (decision.outcome !== "refused") throw new Error("the model keeps everything");
       reject(decision.code, `${decision.message} ${JSON.stringify(decision.details)}`);
       return;
     }
@@ -273,19 +336,22 @@ export class ModelServer {
         at,
       }),
     );
+    if (this.dies?.("before commit") === true) return;
     this.#ends.add(this.version + ops.length);
     commitDraft(draft, { firstVersion: this.version + 1, at });
     for (const operation of ops) this.#record(operation);
+    if (this.dies?.("committed") === true) return;
     if (unavailable) reject("unavailable", "stored");
     else session.nextSeq += 1;
     this.#broadcast(ops);
+    this.dies?.("notified");
   }
 
   #broadcast(ops: readonly SequencedOperation[]): void {
     const middle = this.#random.between(0, ops.length);
     for (const frame of [ops.slice(0, middle), ops.slice(middle)]) {
       if (frame.length === 0) continue;
-      for (const session of this.#sessions) if (session.greeted) session.send({ type: "ops", ops: frame });
+      this.tell({ type: "ops", ops: frame });
     }
   }
 

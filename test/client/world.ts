@@ -8,6 +8,7 @@ import type {
 } from "../../client/index.ts";
 import { openDocument } from "../../client/index.ts";
 import type { SeededRandom } from "../support/seeded-random.ts";
+import type { DyingHost } from "./dying-host.ts";
 import type { ModelServer, ModelSession } from "./model-server.ts";
 
 /** A clock that stands still until it is told otherwise. */
@@ -89,19 +90,24 @@ export interface Peer {
   readonly document: DocumentReplica;
   readonly rejects: RejectEvent[];
   readonly errors: Error[];
+  readonly host?: DyingHost;
 }
 
 export class World {
   readonly clock = new StillClock();
   readonly peers: Peer[] = [];
   readonly server: ModelServer;
+  /** Nobody gets a connection. */
+  unplugged = false;
   readonly #random: SeededRandom;
   #links: Link[] = [];
   #ids = 0;
+  readonly #owned = new Map<object, readonly Link[]>();
 
   constructor(server: ModelServer, random: SeededRandom) {
     this.server = server;
     this.#random = random;
+    server.locks.now = () => this.clock.now();
   }
 
   newId(): string {
@@ -109,26 +115,50 @@ export class World {
     return `00000000-0000-7000-8000-${this.#ids.toString(16).padStart(12, "0")}`;
   }
 
-  join(user: string, options: Partial<OpenDocumentOptions> = {}): Peer {
+  /**
+   * @param options `host`: what the replica lives in. With a `storage` it has a client id of its own only when one is
+   * given.
+   */
+  join(
+    user: string,
+    { host, ...options }: Partial<OpenDocumentOptions> & { readonly host?: DyingHost } = {},
+  ): Peer {
+    const owner = {};
+    const create = (): Link => {
+      if (this.unplugged) throw new Error("unplugged");
+      const link = new Link(`session-${this.newId()}`, user);
+      this.#links.push(link);
+      const links = this.#owned.get(host ?? owner) ?? [];
+      this.#owned.set(host ?? owner, [...links, link]);
+      return link;
+    };
     const document = openDocument({
       url: "http://model",
       documentId: "d",
-      clientId: `client-${user}`,
-      timers: this.clock,
+      ...(options.storage === undefined ? { clientId: `client-${user}` } : {}),
+      timers: host?.timers(this.clock) ?? this.clock,
       random: () => this.#random.next(),
       newId: () => this.newId(),
-      createWebSocket: () => {
-        const link = new Link(`session-${this.newId()}`, user);
-        this.#links.push(link);
-        return link;
-      },
+      createWebSocket: host?.sockets(create) ?? create,
       ...options,
     });
-    const peer: Peer = { document, rejects: [], errors: [] };
+    const peer: Peer = { document, rejects: [], errors: [], ...(host === undefined ? {} : { host }) };
     document.on("reject", (event) => peer.rejects.push(event));
-    document.on("error", (error) => peer.errors.push(error));
+    document.on("error", (error) => {
+      if (!this.unplugged) peer.errors.push(error);
+    });
     this.peers.push(peer);
     return peer;
+  }
+
+  /** A replica whose host died: it is heard no more, what it sent may still arrive. */
+  abandon(peer: Peer): void {
+    this.peers.splice(this.peers.indexOf(peer), 1);
+    for (const link of this.#owned.get(peer.host ?? peer) ?? []) {
+      link.left = true;
+      link.readyState = 3;
+      if (this.#random.next() < 0.5) link.toServer.splice(this.#random.between(0, link.toServer.length));
+    }
   }
 
   /** One frame, or one opening, on a link picked at random. */
@@ -184,6 +214,21 @@ export class World {
   /** Lets promises and microtasks run. */
   async settle(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Delivers everything that is on its way, without any time passing. */
+  async deliver(): Promise<void> {
+    await this.settle();
+    while (this.deliverOne()) await this.settle();
+  }
+
+  /** Lets time pass in steps, with everything delivered after each. */
+  async pass(ms: number, stepMs = 500): Promise<void> {
+    await this.deliver();
+    for (let left = ms; left > 0; left -= stepMs) {
+      this.clock.advance(Math.min(left, stepMs));
+      await this.deliver();
+    }
   }
 
   /** Until every replica is live, settled and where the server is. */

@@ -175,10 +175,10 @@ describe("errors name the key, flag or variable", () => {
     expect(problems({ config: file("- a\n") })[0]).toMatch(/expected sections/);
   });
 
-  test("[config] conflicts that people resolve come with a later version: autoResolveConflicts false is refused", () => {
-    expect(problems({ config: file("manager: { autoResolveConflicts: false }") })[0]).toMatch(
-      /manager\.autoResolveConflicts: .*manual/,
-    );
+  test("[config] autoResolveConflicts false is accepted: new documents get the policy manual", () => {
+    expect(load({ config: file("manager: { autoResolveConflicts: false }") }).manager).toMatchObject({
+      autoResolveConflicts: false,
+    });
   });
 });
 

@@ -6,6 +6,7 @@ import { withTransaction } from "../../server/database/transaction.ts";
 import { parseTimestamp } from "../../server/database/values.ts";
 import { StoreUnavailable } from "../../server/store/store.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 let database: TestDatabase;
@@ -45,7 +46,7 @@ test("[pool/time] timestamptz arrives as RFC 3339 in UTC with milliseconds", asy
 });
 
 test("[pool/queue] waiting for a connection is bounded in time", async () => {
-  const pool = database.createPool({ max: 1, connectTimeoutMs: 100 });
+  const pool = database.createPool({ max: 1, connectTimeoutMs: 1_500 });
   const held = await pool.connect();
   await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
   await expect(pool.query("SELECT 1")).rejects.toThrow(/timeout exceeded/);
@@ -103,7 +104,7 @@ test("[pool/frozen] an answer that never comes is an outage after the query time
   const address = proxy.address();
   const url = new URL(database.url);
   url.port = String(typeof address === "object" ? address?.port : 0);
-  const pool = createPool({ url: url.href, max: 1, queryTimeoutMs: 200, connectTimeoutMs: 200 });
+  const pool = createPool({ url: url.href, max: 1, queryTimeoutMs: 1_500, connectTimeoutMs: 1_500 });
   await pool.run({ text: "SELECT 1" });
   for (const socket of sockets) socket.unpipe().pause();
   await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
@@ -200,4 +201,19 @@ test("[sqlstate] exactly the listed states pass, three of them and lost connecti
     expect(meaning(code), code).toBe("fresh");
   }
   for (const code of ["23505", "22P05", "42P01", "XX000"]) expect(meaning(code), code).toBeUndefined();
+});
+
+test("[pool/silent] after one connection fell silent the idle ones are given up too: the next query is answered", async () => {
+  const proxy = await startTcpProxy(database.url);
+  const pool = createPool({ url: proxy.through(database.url), max: 4, minIdle: 4, queryTimeoutMs: 300 });
+  try {
+    await Promise.all([1, 2, 3].map(() => pool.run({ text: "SELECT pg_sleep(0.1)" })));
+    expect(pool.idleCount).toBe(3);
+    proxy.abandon();
+    await expect(pool.run({ text: "SELECT 1" })).rejects.toBeInstanceOf(StoreUnavailable);
+    expect((await pool.run({ text: "SELECT 1 AS one" })).rows).toEqual([{ one: 1 }]);
+  } finally {
+    await pool.close();
+    await proxy.close();
+  }
 });

@@ -50,7 +50,7 @@ const refusedPattern = /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|WebSock
 /** Somebody with a browser of their own (storage included), under that name. */
 export async function createPerson(
   browser: Browser,
-  name: string,
+  name = "Guest",
   options: BrowserContextOptions = {},
 ): Promise<Person> {
   const context = await browser.newContext({ viewport: { width: 1_200, height: 760 }, ...options });

@@ -20,7 +20,7 @@ function collided(
     property,
     with: { version, author: other, operationId: `op${version}`, at: "", life: null },
   }));
-  return { operation: { id, type: "update", element }, author, collisions };
+  return { operation: { id, type: "update", element }, author, collisions, outcome: "applied" };
 }
 
 function record(decided: CollidedOperation[], recent: RecentConflict[] = []) {

@@ -4,6 +4,7 @@
  */
 import { applyOperation } from "../../shared/document/apply.ts";
 import { type Elements, type Json, jsonEqual, own, type Properties } from "../../shared/document/json.ts";
+import { mergeValues } from "../../shared/document/merge.ts";
 import type { Author, Operation, SequencedOperation, SpliceEdit } from "../../shared/document/operation.ts";
 import { applySplice } from "../../shared/document/splice.ts";
 
@@ -45,6 +46,8 @@ function spread(edits: readonly SpliceEdit[], length: number): { inserted: strin
   return { inserted, deleted };
 }
 
+export type Policy = "lww" | "merge" | "manual" | "strict";
+
 export interface NaiveDecision {
   readonly outcome: "accepted" | "invalid_operation" | "element_not_found" | "version_conflict";
   /** Of `invalid_operation` and `element_not_found`: the place. */
@@ -52,6 +55,8 @@ export interface NaiveDecision {
   /** Places that do not fit the author's view, which a memory of the latest writes alone need not know. */
   readonly doubtful: readonly string[];
   readonly operations: readonly Operation[];
+  /** For each operation: what became of it. */
+  readonly fates: readonly ("applied" | "merged" | "held")[];
   /** For each operation: `property|version`, sorted. */
   readonly collisions: readonly (readonly string[])[];
 }
@@ -61,41 +66,60 @@ export function naiveDecide(
   ops: readonly Operation[],
   base: number,
   author: Author,
-  policy: "lww" | "strict",
+  policy: Policy,
+): NaiveDecision {
+  const held = new Set<string>();
+  for (;;) {
+    const decision = naivePass(log, ops, base, author, policy, held);
+    const { collisions } = decision;
+    // Held back with the submit's other operations on that element: judged again with all of them out of the way.
+    const more = ops.filter(({ element }, at) => collisions[at]?.length && !held.has(element));
+    if (policy !== "manual" || more.length === 0) return decision;
+    for (const { element } of more) held.add(element);
+  }
+}
+
+function naivePass(
+  log: readonly SequencedOperation[],
+  ops: readonly Operation[],
+  base: number,
+  author: Author,
+  policy: Policy,
+  held: ReadonlySet<string>,
 ): NaiveDecision {
   const sequenced = [...log];
   const operations: Operation[] = [];
   const collisions: string[][] = [];
   const doubtful: string[] = [];
+  const fates: ("applied" | "merged" | "held")[] = [];
   for (const [index, op] of ops.entries()) {
     const judge = new Judge(sequenced, op, base, author, ops.slice(0, index));
+    const isHeld = held.has(op.element);
     for (const misfit of judge.misfits()) {
       const path = `ops.${index}.${misfit.path}`;
-      if (!misfit.doubtful) return { outcome: misfit.code, path, doubtful, operations: [], collisions: [] };
+      if (!misfit.doubtful)
+        return { outcome: misfit.code, path, doubtful, operations: [], fates: [], collisions };
       doubtful.push(path);
     }
-    const { operation, found } = judge.collide();
+    const { operation: applied, found, merged } = judge.collide(policy === "merge");
+    const operation = isHeld ? judge.heldBack() : applied;
     operations.push(operation);
+    fates.push(isHeld ? "held" : merged ? "merged" : "applied");
     collisions.push([...found].sort());
     const { user, client } = author;
     const at = "2026-01-01T00:00:00.000Z";
-    sequenced.push({
-      ...operation,
-      version: sequenced.length + 1,
-      base,
-      status: "applied",
-      session: "",
-      user,
-      client,
-      at,
-    });
+    const status = isHeld ? "conflict" : "applied";
+    const version = sequenced.length + 1;
+    sequenced.push({ ...operation, version, base, status, session: "", user, client, at });
   }
   const conflicts = policy === "strict" && collisions.some((found) => found.length > 0);
-  return { outcome: conflicts ? "version_conflict" : "accepted", doubtful, operations, collisions };
+  return { outcome: conflicts ? "version_conflict" : "accepted", doubtful, operations, fates, collisions };
 }
 
 class Judge {
   readonly log: readonly SequencedOperation[];
+  /** What the author sees: the state at base, and all of its own after that. */
+  readonly seen: readonly SequencedOperation[];
   readonly op: Operation;
   readonly base: number;
   readonly author: Author;
@@ -108,10 +132,14 @@ class Judge {
     author: Author,
     earlier: readonly Operation[],
   ) {
-    this.log = log.filter((each) => each.status === "applied" && each.element === op.element);
     this.op = op;
     this.base = base;
     this.author = author;
+    const ofElement = log.filter((each) => each.element === op.element);
+    this.log = ofElement.filter((each) => each.status === "applied");
+    this.seen = ofElement.filter((each) =>
+      each.version <= base ? each.status === "applied" : this.isOwn(each),
+    );
     this.earlier = earlier.filter((each) => each.element === op.element);
   }
 
@@ -125,6 +153,12 @@ class Judge {
     return elements.get(this.op.element);
   }
 
+  view(): Properties | undefined {
+    const elements: Elements = new Map();
+    for (const op of this.seen) applyOperation(elements, op);
+    return elements.get(this.op.element);
+  }
+
   othersSince(): SequencedOperation[] {
     return this.log.filter((op) => op.version > this.base && !this.isOwn(op));
   }
@@ -134,7 +168,7 @@ class Judge {
   }
 
   misfits(): { code: "invalid_operation" | "element_not_found"; path: string; doubtful: boolean }[] {
-    const view = this.replay((op) => op.version <= this.base || this.isOwn(op));
+    const view = this.view();
     const { op } = this;
     if (op.type === "create") {
       return view === undefined ? [] : [{ code: "invalid_operation", path: "element", doubtful: false }];
@@ -150,7 +184,7 @@ class Judge {
       const present = own(view, name);
       const fits = typeof present === "string" && applySplice(present, edits) !== undefined;
       const certain = this.earlier.some((each) => writes(each, name));
-      if (!fits || certain || this.ownSince().some((each) => writes(each, name))) {
+      if (!fits || certain || this.seen.some((each) => each.version > this.base && writes(each, name))) {
         paths.push({ name, path: `splice.${name}`, certain });
       }
     }
@@ -160,7 +194,25 @@ class Judge {
     });
   }
 
-  collide(): { operation: Operation; found: Set<string> } {
+  /** The author's value of a property that it appends to or splices. */
+  wanted(name: string, view: Properties | undefined): Json | undefined {
+    const before = own(view, name);
+    const items = own(this.op.append, name);
+    if (items !== undefined) return [...((before ?? []) as Json[]), ...items];
+    const edits = own(this.op.splice, name);
+    return edits === undefined || typeof before !== "string"
+      ? own(this.op.set, name)
+      : applySplice(before, edits);
+  }
+
+  heldBack(): Operation {
+    const { append, splice, set, ...rest } = this.op;
+    const names = [...Object.keys(append ?? {}), ...Object.keys(splice ?? {})];
+    const wanted = Object.fromEntries(names.map((name) => [name, this.wanted(name, this.view())!]));
+    return { ...rest, ...(set === undefined && names.length === 0 ? {} : { set: { ...set, ...wanted } }) };
+  }
+
+  collide(merges: boolean): { operation: Operation; found: Set<string>; merged: boolean } {
     const { op } = this;
     const found = new Set<string>();
     const others = this.othersSince();
@@ -183,7 +235,7 @@ class Judge {
         if (other === undefined || isLife(other)) continue;
         if (!jsonEqual(this.valueAfter(other, name), own(op.props, name))) add(null, other);
       }
-      return { operation: op, found };
+      return { operation: op, found, merged: false };
     }
     const gone = life.some((each) => each.type === "delete" && each.version > lastCreated);
     const latestLife = life.at(-1);
@@ -193,7 +245,7 @@ class Judge {
         const other = others.filter((each) => writes(each, name)).at(-1);
         if (other !== undefined && !isLife(other) && other.unset?.includes(name) !== true) add(null, other);
       }
-      return { operation: op, found };
+      return { operation: op, found, merged: false };
     }
     const kept: {
       set: [string, Json][];
@@ -224,14 +276,25 @@ class Judge {
       else kept.splice.push([name, this.moved(name, edits)]);
     }
     const { set: _set, unset: _unset, append: _append, splice: _splice, ...rest } = op;
-    const operation: Operation = {
+    const operation: { -readonly [Field in keyof Operation]: Operation[Field] } = {
       ...rest,
       ...(kept.set.length > 0 ? { set: Object.fromEntries(kept.set) } : {}),
       ...(kept.unset.length > 0 ? { unset: kept.unset } : {}),
       ...(kept.append.length > 0 ? { append: Object.fromEntries(kept.append) } : {}),
       ...(kept.splice.length > 0 ? { splice: Object.fromEntries(kept.splice) } : {}),
     };
-    return { operation, found };
+    let merged = false;
+    for (const place of merges && !gone ? found : []) {
+      const name = place.slice(0, place.lastIndexOf("|"));
+      if (name === "null" || this.seen.some((each) => each.version > this.base && writes(each, name)))
+        continue;
+      const atBase = this.replay((each) => each.version <= this.base);
+      const value = mergeValues(own(atBase, name), own(present, name), this.wanted(name, atBase));
+      if (value === undefined) continue;
+      operation.set = { ...operation.set, [name]: value };
+      merged = true;
+    }
+    return { operation, found, merged };
   }
 
   compare(

@@ -78,7 +78,7 @@ describe.each(stores)("documents over the %s store", (store) => {
     ["\\u0000", { name: "a\u0000" }, "name"],
     ["a lone surrogate", { name: "x", description: "\ud800" }, "description"],
     ["an unknown type", { name: "x", type: "mind-map" }, "type"],
-    ["a policy of a later version", { name: "x", conflictPolicy: "merge" }, "conflictPolicy"],
+    ["an unknown policy", { name: "x", conflictPolicy: "votes" }, "conflictPolicy"],
     ["an anonymous editor", { name: "x", editors: ["anonymous:1"] }, "editors.0"],
     ["properties that are a list", { name: "x", properties: [] }, "properties"],
   ])("[rest/create] %s answers 400 and names the field", async (_title, body, path) => {

@@ -2,6 +2,7 @@
 import { WebSocket } from "ws";
 import type { SequencedOperation } from "../../shared/document/operation.ts";
 import { type ServerMessage, subprotocol, type Welcome } from "../../shared/protocol/messages.ts";
+import { serverMessageSchema } from "../../shared/protocol/server-schema.ts";
 
 export interface RawClient {
   readonly messages: ServerMessage[];
@@ -36,9 +37,16 @@ export function connect({ url, docId, protocols = [subprotocol], headers = {} }:
   const operations: SequencedOperation[] = [];
   const taken = new Set<ServerMessage>();
   const waiting = new Set<() => void>();
+  let malformed: Error | undefined;
   ws.on("error", () => undefined);
   ws.on("message", (data) => {
     const message = JSON.parse(String(data)) as ServerMessage;
+    const checked = serverMessageSchema.safeParse(message);
+    if (!checked.success) {
+      malformed ??= new Error(
+        `not a message of the protocol: ${JSON.stringify(message).slice(0, 2_000)}\n${checked.error.message}`,
+      );
+    }
     messages.push(message);
     if (message.type === "ops" || message.type === "welcome") operations.push(...message.ops);
     for (const look of [...waiting]) look();
@@ -56,10 +64,11 @@ export function connect({ url, docId, protocols = [subprotocol], headers = {} }:
       }, patienceMs);
       const look = () => {
         const found = find();
-        if (found === undefined) return;
+        if (found === undefined && malformed === undefined) return;
         clearTimeout(timer);
         waiting.delete(look);
-        resolve(found);
+        if (found === undefined || malformed !== undefined) reject(malformed);
+        else resolve(found);
       };
       waiting.add(look);
       look();

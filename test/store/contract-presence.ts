@@ -64,8 +64,12 @@ export function presenceContract(subject: () => Subject): void {
         docId,
         element: "e",
       });
-      expect(await locks.release(docId, granted.lock.id)).toEqual({ released: true, revision: 4 });
-      expect(await locks.release(docId, granted.lock.id)).toEqual({ released: false, revision: 4 });
+      expect(await locks.release(docId, granted.lock.id)).toEqual({
+        released: true,
+        revision: 4,
+        version: 0,
+      });
+      expect(await locks.release(docId, granted.lock.id)).toMatchObject({ released: false, revision: 4 });
       expect(await locks.get(docId, granted.lock.id)).toBeUndefined();
       expect(await locks.acquire(request(docId, "e", "bob"))).toMatchObject({
         outcome: "granted",
@@ -127,6 +131,65 @@ export function presenceContract(subject: () => Subject): void {
       await documents.update(docId, { state: "archived" }, "ann");
       expect(await locks.acquire(request(docId, "d", "ann"))).toEqual({ outcome: "not_active" });
       expect(await locks.acquire(request(uuidv7(), "d", "ann"))).toEqual({ outcome: "missing" });
+    });
+
+    test("[store/locks] granted only under the metadata that the caller was authorised by", async () => {
+      const { locks, documents } = subject().store;
+      const { docId, metadataVersion } = await open();
+      const mine = { ...request(docId, "e", "ann"), metadataVersion };
+      expect(await locks.acquire(mine)).toMatchObject({ outcome: "granted" });
+      await documents.update(docId, { viewers: ["ann"] }, "bob");
+      expect(await locks.acquire(mine)).toEqual({ outcome: "changed" });
+      expect(await locks.renew(mine)).toEqual({ outcome: "changed" });
+      expect(await locks.acquire({ ...mine, metadataVersion: metadataVersion + 1 })).toMatchObject({
+        renewed: true,
+      });
+      expect(await locks.acquire({ ...mine, docId: uuidv7() })).toEqual({ outcome: "changed" });
+    });
+
+    test("[store/locks] end: by id, by author, by user, all; under the metadata named", async () => {
+      const { locks } = subject().store;
+      const { docId, metadataVersion } = await open();
+      const first = await locks.acquire(request(docId, "a", "ann"));
+      if (first.outcome !== "granted") throw new Error("not granted");
+      await locks.acquire(request(docId, "b", "ann"));
+      await locks.acquire({ ...request(docId, "c", "ann"), client: "ann-other" });
+      await locks.acquire(request(docId, "d", "bob"));
+      await locks.acquire(request(docId, "e", "col", 30));
+      await subject().pass(30);
+      const elements = async () => (await locks.list(docId)).locks.map((lock) => lock.element);
+      expect(await locks.end(docId, { lockId: first.lock.id }, { metadataVersion })).toBe(1);
+      expect(await locks.end(docId, { lockId: first.lock.id }, { metadataVersion })).toBe(0);
+      expect(await locks.end(docId, "all", { metadataVersion: metadataVersion + 1 })).toBeUndefined();
+      expect(await locks.end(uuidv7(), "all", {})).toBeUndefined();
+      expect(await elements()).toEqual(["b", "c", "d"]);
+      expect(await locks.end(docId, { author: { user: "ann", client: "ann-tab" } }, {})).toBe(1);
+      expect(await elements()).toEqual(["c", "d"]);
+      expect(await locks.end(docId, { users: ["ann", "nobody"] }, {})).toBe(1);
+      expect(await elements()).toEqual(["d"]);
+      expect(await locks.end(docId, "all", {})).toBe(1); // the expired one does not count
+      expect(await locks.list(docId)).toMatchObject({ revision: 10, locks: [] });
+      expect(await locks.cleanExpired([docId])).toBe(0);
+    });
+
+    test("[store/locks] end unless another session of the author is open", async () => {
+      const { locks, sessions } = subject().store;
+      const { docId } = await open();
+      const [instanceId, mine, other] = [uuidv7(), uuidv7(), uuidv7()];
+      const row = { docId, instanceId, client: "ann-tab", role: "editor" as const, version: 0 };
+      await sessions.heartbeat(instanceId);
+      await sessions.join([
+        { ...row, id: mine, user: { id: "ann" } },
+        { ...row, id: other, user: { id: "ann" } },
+        { ...row, id: uuidv7(), user: { id: "bob" } },
+        { ...row, id: uuidv7(), user: { id: "ann" }, client: "ann-other" },
+      ]);
+      await locks.acquire(request(docId, "a", "ann"));
+      const author = { user: "ann", client: "ann-tab" };
+      const end = () => locks.end(docId, { author }, { unlessOpen: { ...author, butSession: mine } });
+      expect(await end()).toBeUndefined();
+      await sessions.leave([other]);
+      expect(await end()).toBe(1);
     });
   });
 
@@ -201,12 +264,12 @@ export function presenceContract(subject: () => Subject): void {
           },
         ]);
       await join(dead);
-      await subject().pass(60);
+      await subject().pass(2_100);
       await sessions.heartbeat(alive);
       await join(alive);
-      expect(await sessions.reap(50)).toContain(docId);
+      expect(await sessions.reap(2_000)).toContain(docId);
       expect((await sessions.live([docId])).map(({ instanceId }) => instanceId)).toEqual([alive]);
-      expect(await sessions.reap(50)).toEqual([]);
+      expect(await sessions.reap(2_000)).toEqual([]);
       expect(await sessions.heartbeat(dead)).toBe(false);
       expect(await sessions.heartbeat(dead)).toBe(true); // registered anew
       await sessions.stop(dead);

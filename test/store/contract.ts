@@ -1,5 +1,6 @@
 /** What every store does, run over both: see the files beside it. */
 import { describe } from "vitest";
+import { assetContract } from "./contract-assets.ts";
 import { commitContract } from "./contract-commit.ts";
 import { documentContract } from "./contract-documents.ts";
 import { logContract } from "./contract-log.ts";
@@ -10,6 +11,7 @@ import type { Subject } from "./subject.ts";
 export function storeContract(name: string, subject: () => Subject): void {
   describe(`${name} store`, () => {
     documentContract(subject);
+    assetContract(subject);
     commitContract(subject);
     logContract(subject);
     presenceContract(subject);

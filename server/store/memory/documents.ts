@@ -66,6 +66,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
         conflicts: new Map(),
         locks: new Map(),
         snapshots: new Map(),
+        assets: new Map(),
       });
       return { outcome: "created", document: { ...record } };
     },
@@ -184,8 +185,11 @@ export function createDocuments(state: MemoryState): DocumentStore {
         snapshot,
         tail: operationsBetween(document, (snapshot?.version ?? document.retainedFrom - 1) + 1, version),
         recentConflicts: [...document.conflicts.values()]
-          .filter((conflict) => Date.parse(conflict.lastAt) > nowMs - joinableMs)
+          .filter(({ lastAt, resolvedAt }) => resolvedAt === null || Date.parse(lastAt) > nowMs - joinableMs)
           .map((conflict) => conflictRecord(document, conflict)),
+        heldBack: [...document.log.values()]
+          .filter(({ status }) => status === "conflict")
+          .sort((a, b) => a.version - b.version),
         retainedFrom: document.retainedFrom,
         now: timeOf(nowMs),
       };

@@ -1,4 +1,4 @@
-import type { LockRequest, LockResult, LockStore } from "../store.ts";
+import type { LockRequest, LockResult, LockSelection, LockStore } from "../store.ts";
 import { endLocks, lockRecord, type MemoryLock, type MemoryState, standingLocks, timeOf } from "./state.ts";
 
 /** Leases in memory. */
@@ -9,6 +9,9 @@ export function createLocks(state: MemoryState): LockStore {
     renewOnly: boolean,
   ): LockResult | { readonly outcome: "not_held" } => {
     const document = state.documents.get(request.docId);
+    const { metadataVersion } = request;
+    if (metadataVersion !== undefined && metadataVersion !== document?.record.metadataVersion)
+      return { outcome: "changed" };
     if (document === undefined) return { outcome: "missing" };
     const { record } = document;
     if (record.state !== "active") return { outcome: "not_active" };
@@ -22,7 +25,8 @@ export function createLocks(state: MemoryState): LockStore {
       own.expiresAtMs = nowMs + ttlMs;
       own.session = session;
       record.revision++;
-      return { outcome: "granted", lock: lockRecord(own, nowMs), revision: record.revision, renewed: true };
+      const { revision, version } = record;
+      return { outcome: "granted", lock: lockRecord(own, nowMs), revision, version, renewed: true };
     }
     if (renewOnly) return { outcome: "not_held" };
     const other = standing.find(
@@ -45,7 +49,8 @@ export function createLocks(state: MemoryState): LockStore {
       active: true,
     };
     document.locks.set(lock.id, lock);
-    return { outcome: "granted", lock: lockRecord(lock, nowMs), revision: record.revision, renewed: false };
+    const { revision, version } = record;
+    return { outcome: "granted", lock: lockRecord(lock, nowMs), revision, version, renewed: false };
   };
   return {
     async acquire(request) {
@@ -58,11 +63,12 @@ export function createLocks(state: MemoryState): LockStore {
     },
     async release(docId, lockId) {
       const document = state.documents.get(docId);
-      if (document === undefined) return { released: false, revision: 0 };
+      if (document === undefined) return { released: false, revision: 0, version: 0 };
       const nowMs = state.nowMs();
       const released = standingLocks(document, nowMs).some((lock) => lock.id === lockId);
       endLocks(document, (lock) => lock.id === lockId);
-      return { released, revision: document.record.revision };
+      const { revision, version } = document.record;
+      return { released, revision, version };
     },
     async releaseAll(docId, user, client) {
       const document = state.documents.get(docId);
@@ -71,6 +77,22 @@ export function createLocks(state: MemoryState): LockStore {
       const released = standingLocks(document, state.nowMs()).filter(isOwn).length;
       endLocks(document, isOwn);
       return released;
+    },
+    async end(docId, which, { metadataVersion, unlessOpen }) {
+      const document = state.documents.get(docId);
+      if (document === undefined) return undefined;
+      if (metadataVersion !== undefined && metadataVersion !== document.record.metadataVersion)
+        return undefined;
+      if (unlessOpen !== undefined) {
+        const { user, client, butSession } = unlessOpen;
+        for (const session of state.sessions.values()) {
+          const isAuthor = session.user.id === user && session.client === client;
+          if (isAuthor && session.docId === docId && session.id !== butSession) return undefined;
+        }
+      }
+      const stood = standingLocks(document, state.nowMs()).filter((lock) => isSelected(lock, which)).length;
+      endLocks(document, (lock) => isSelected(lock, which));
+      return stood;
     },
     async get(docId, lockId) {
       const document = state.documents.get(docId);
@@ -81,10 +103,11 @@ export function createLocks(state: MemoryState): LockStore {
     },
     async list(docId) {
       const document = state.documents.get(docId);
-      if (document === undefined) return { revision: 0, locks: [] };
+      if (document === undefined) return { revision: 0, version: 0, locks: [] };
       const nowMs = state.nowMs();
       return {
         revision: document.record.revision,
+        version: document.record.version,
         locks: standingLocks(document, nowMs).map((lock) => lockRecord(lock, nowMs)),
       };
     },
@@ -109,4 +132,11 @@ export function createLocks(state: MemoryState): LockStore {
       return ended;
     },
   };
+}
+
+function isSelected(lock: MemoryLock, which: LockSelection): boolean {
+  if (which === "all") return true;
+  if ("lockId" in which) return lock.id === which.lockId;
+  if ("users" in which) return which.users.includes(lock.user);
+  return lock.user === which.author.user && lock.client === which.author.client;
 }

@@ -3,6 +3,7 @@
  * nothing is copied on the way in but what callers may change, and records go out as new objects.
  */
 import type {
+  AssetRecord,
   ConflictRecord,
   DocumentRecord,
   Head,
@@ -36,6 +37,8 @@ export interface MemoryDocument {
   readonly conflicts: Map<string, MemoryConflict>;
   readonly locks: Map<string, MemoryLock>;
   readonly snapshots: Map<number, Snapshot>;
+  /** By SHA-256. */
+  readonly assets: Map<string, AssetRecord>;
 }
 
 export interface MemoryState {

@@ -3,6 +3,7 @@
  * nobody. Same outcomes as PostgreSQL's, `busy` excepted.
  */
 import type { Store } from "../store.ts";
+import { createAssets } from "./assets.ts";
 import { commit } from "./commit.ts";
 import { createConflicts } from "./conflicts.ts";
 import { createDocuments } from "./documents.ts";
@@ -31,6 +32,8 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     conflicts: createConflicts(state),
     locks: createLocks(state),
     snapshots: createSnapshots(state),
+    assets: createAssets(state),
+    webhooks: undefined,
     sessions: createSessions(state),
     commit: async (batches) => commit(state, batches),
 

@@ -22,7 +22,7 @@ import type {
   StoredOperation,
 } from "../store.ts";
 import { int4Array, int8Array, textArray, utf8Array, uuidArray } from "./arrays.ts";
-import type { Database } from "./database.ts";
+import { type Database, promptMs } from "./database.ts";
 import { type LockJson, lockFromJson } from "./locks.ts";
 
 /** Missed operations that ride in one answer: a reader that stopped would hold the row locks beyond socket buffers. */
@@ -47,9 +47,12 @@ const parameterTypes = [
   ...["text[]", "text[]", "uuid[]", "text[]", "text[]", "text[]", "text[]", "integer[]"],
   ...["integer[]", "jsonb", "jsonb"],
 ];
+/** With what it committed for webhooks, where there are any: `$3` are the documents, `$7` the offsets. */
 const statement = {
   name: "commit_batch_v1",
-  text: `SELECT * FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")})`,
+  text: `SELECT c.*, CASE WHEN EXISTS (SELECT FROM webhooks)
+      THEN emit_commit_v1($3::uuid[], $7::integer[], c.o_firsts) END AS o_emitted
+    FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")}) c`,
 };
 
 /** The columns of a missed operation, in the order of `commit_batch_v1`. */
@@ -107,8 +110,10 @@ export async function commit(
   if (batches.length === 0) return [];
   const order = batches.map((batch, place) => ({ batch, place }));
   order.sort((a, b) => (a.batch.docId < b.batch.docId ? -1 : 1));
+  // A batch of 20,000 takes a second or more: one millisecond an operation is twenty times what was measured.
+  const operations = batches.reduce((sum, batch) => sum + batch.operations.length, 0);
   const rows = await database.rows<Row>(
-    statement,
+    { ...statement, answerWithinMs: promptMs + operations },
     encode(
       order.map((entry) => entry.batch),
       options.wait,

@@ -28,7 +28,18 @@ export interface Statement {
   /** Named statements are parsed and planned once a connection: 96 µs of PostgreSQL CPU a call against 263. */
   readonly name?: string;
   readonly text: string;
+  /**
+   * For what recovery depends on and is fast by nature: an answer later than this is none, and the connection is
+   * given up. Default: the pool's, which is long enough for a whole document.
+   */
+  readonly answerWithinMs?: number;
 }
+
+/**
+ * What rooms and sessions go on by (commit, catch-up, comparison): half of the 10 s in which everything is to recover
+ * after a fault, since a connection that fell silent is noticed by nothing else.
+ */
+export const promptMs = 5_000;
 
 /** The pool with the store's errors: `StoreUnavailable` for outages, `StoreRefused` for values. */
 export class Database {
@@ -78,7 +89,12 @@ export class Database {
 
   async #result<R extends pg.QueryResultRow>(statement: Statement, values: readonly unknown[]) {
     try {
-      return await this.pool.run<R>({ ...statement, values: values as unknown[] });
+      const { answerWithinMs, ...query } = statement;
+      return await this.pool.run<R>({
+        ...query,
+        values: values as unknown[],
+        ...(answerWithinMs === undefined ? {} : { query_timeout: answerWithinMs }),
+      });
     } catch (error) {
       throw asRefusal(error);
     }

@@ -74,8 +74,13 @@ const touch = {
 const addActiveUser = { name: "document_add_active_user", text: "SELECT add_active_user($1, $2)" };
 const removeActiveUser = { name: "document_remove_active_user", text: "SELECT remove_active_user($1, $2)" };
 
-/** Rows deleted in one transaction: 1,000,000 at once held the document's row for 1.6 s. */
-const purgePart = 10_000;
+/** Rows deleted in one transaction: 1,000,000 operations at once held the document's row for 1.6 s; an asset is megabytes. */
+const purgedInParts = [
+  ["operations", 10_000],
+  ["archived_operations", 10_000],
+  ["snapshot_parts", 1_000],
+  ["assets", 20],
+] as const;
 
 type Own = Omit<DocumentStore, "heads" | "load">;
 
@@ -147,10 +152,10 @@ export function createDocuments(database: Database, orm: NodePgDatabase): Own {
         [docId],
       );
       if (closed === 0) return false;
-      for (const table of ["operations", "archived_operations", "snapshot_parts"]) {
+      for (const [table, part] of purgedInParts) {
         const text = `DELETE FROM ${table} WHERE doc_id = $1 AND ctid = ANY (ARRAY(
-          SELECT ctid FROM ${table} WHERE doc_id = $1 LIMIT ${purgePart}))`;
-        while ((await database.count({ text }, [docId])) === purgePart);
+          SELECT ctid FROM ${table} WHERE doc_id = $1 LIMIT ${part}))`;
+        while ((await database.count({ text }, [docId])) === part);
       }
       return (await database.count({ text: "DELETE FROM documents WHERE id = $1" }, [docId])) > 0;
     },

@@ -12,7 +12,7 @@ import type {
 } from "../store.ts";
 import { int4Array, uuidArray } from "./arrays.ts";
 import { conflictColumns } from "./conflicts.ts";
-import type { Database } from "./database.ts";
+import { type Database, promptMs } from "./database.ts";
 import { documentColumns } from "./documents.ts";
 import { activeLocksOfDocument } from "./locks.ts";
 import { operationColumns } from "./operations.ts";
@@ -21,6 +21,7 @@ import { readParts } from "./snapshots.ts";
 /** All heads first, then one probe of the key for each id asked for: LIMIT keeps the probes from becoming a join. */
 const heads = {
   name: "document_heads",
+  answerWithinMs: promptMs,
   text: `SELECT d.id AS "docId", d.state, d.version, d.last_operation_id AS "operationId",
       d.metadata_version AS "metadataVersion", d.revision,
       CASE WHEN $2::uuid[] IS NULL THEN NULL ELSE (
@@ -89,6 +90,18 @@ const recentConflicts = {
     WHERE c.doc_id = $1 AND c.last_at > clock_timestamp() - interval '10 seconds' ORDER BY c.last_at`,
 };
 
+const heldBack = {
+  name: "load_held_back",
+  text: `SELECT ${operationColumns} FROM operations o
+    WHERE o.doc_id = $1 AND o.status <> 'applied' AND o.status = 'conflict' ORDER BY o.version`,
+};
+/** Read only where something is held back. */
+const unresolvedConflicts = {
+  name: "load_unresolved",
+  text: `SELECT ${conflictColumns} FROM conflicts c WHERE c.doc_id = $1 AND c.resolved_at IS NULL
+    ORDER BY c.created_at, c.id`,
+};
+
 type LoadRow = DocumentRecord & { retainedFrom: number; contentVersion: number; now: string };
 
 /** Snapshot, the log after it, locks and recent conflicts in one snapshot of the database; see `DocumentStore.load`. */
@@ -130,12 +143,16 @@ export function loadDocument(database: Database, docId: string): Promise<LoadedD
       ).rows;
       const locked = (await query<LockRecord>(locks, [docId])).rows;
       const recent = (await query<ConflictRecord>(recentConflicts, [docId])).rows;
+      const waiting = (await query<StoredOperation>(heldBack, [docId])).rows;
+      const unresolved =
+        waiting.length === 0 ? [] : (await query<ConflictRecord>(unresolvedConflicts, [docId])).rows;
       return {
         document,
         locks: locked.sort((a, b) => a.token - b.token),
         snapshot,
         tail: operations,
-        recentConflicts: recent,
+        recentConflicts: [...recent.filter(({ resolvedAt }) => resolvedAt !== null), ...unresolved],
+        heldBack: waiting,
         retainedFrom,
         now,
       };

@@ -5,7 +5,7 @@
 
 import { readCursor, writeCursor } from "../cursor.ts";
 import type { LogRange, OperationFilter, OperationStore, Page, Paged, StoredOperation } from "../store.ts";
-import type { Database, Statement } from "./database.ts";
+import { type Database, promptMs, type Statement } from "./database.ts";
 
 /** The columns of a `StoredOperation` of `operations o`. */
 export const operationColumns = `o.doc_id AS "docId", o.version, o.id, o.type, o.element, o.prev_version AS base, o.status,
@@ -42,6 +42,7 @@ const updateStatus = {
  */
 const after = {
   name: "operation_after",
+  answerWithinMs: promptMs,
   text: `SELECT d.state, d.version AS head_version, d.last_operation_id, d.metadata_version, d.revision, d.retained_from,
       CASE WHEN $2::bigint = 0 OR $3::uuid IS NULL THEN true
         WHEN $2 = d.version THEN d.last_operation_id = $3

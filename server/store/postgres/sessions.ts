@@ -9,17 +9,19 @@
  * the commit need not look: see `isRecorded`.
  */
 import type { SessionRecord, SessionStore } from "../store.ts";
-import type { Database } from "./database.ts";
+import { type Database, promptMs } from "./database.ts";
 
 /** Shorter than the minute after which a dead instance's sessions are settled. */
 const believedMs = 30_000;
 
 const register = {
   name: "instance_register",
+  answerWithinMs: promptMs,
   text: `INSERT INTO instances (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()`,
 };
 const renew = {
   name: "instance_renew",
+  answerWithinMs: promptMs,
   text: "UPDATE instances SET heartbeat_at = clock_timestamp() WHERE id = $1",
 };
 /** Leases that ran out with their sessions, and sessions whose instance is not there at all. */
@@ -77,6 +79,7 @@ const leave = {
 };
 const live = {
   name: "session_live",
+  answerWithinMs: promptMs,
   text: `SELECT s.id, s.doc_id AS "docId", s.instance_id AS "instanceId", s.user_id AS "userId", s.user_name AS name,
       s.user_color AS color, s.client_id AS client, s.role, s.joined_at AS "joinedAt"
     FROM sessions s WHERE s.doc_id = ANY ($1::uuid[]) AND s.left_at IS NULL ORDER BY s.joined_at, s.id`,

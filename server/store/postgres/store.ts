@@ -5,9 +5,10 @@ import { uuidv7 } from "uuidv7";
 import { settings } from "../../../drizzle/settings.ts";
 import type { DatabasePool } from "../../database/pool.ts";
 import type { Store } from "../store.ts";
+import { createAssets } from "./assets.ts";
 import { commit } from "./commit.ts";
 import { createConflicts } from "./conflicts.ts";
-import { Database, refusing } from "./database.ts";
+import { Database, promptMs, refusing } from "./database.ts";
 import { createDocuments } from "./documents.ts";
 import { loadDocument, readHeads } from "./heads.ts";
 import { createLocks } from "./locks.ts";
@@ -15,6 +16,7 @@ import { createOperations } from "./operations.ts";
 import { createSessions } from "./sessions.ts";
 import { createSnapshots } from "./snapshots.ts";
 import { readDocumentStats, readStats } from "./stats.ts";
+import { createWebhooks } from "./webhooks.ts";
 
 export interface PostgresStoreOptions {
   readonly pool: DatabasePool;
@@ -44,6 +46,8 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     conflicts: createConflicts(database),
     locks: createLocks(database, newId),
     snapshots: createSnapshots(database, newId),
+    assets: createAssets(database),
+    webhooks: createWebhooks(database),
     sessions,
     commit: (batches, commitOptions) => commit(database, batches, commitOptions, sessions.isRecorded),
 
@@ -67,6 +71,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     async ping() {
       const rows = await database.rows<{ now: string }>({
         name: "ping",
+        answerWithinMs: promptMs,
         text: "SELECT clock_timestamp()::timestamptz(3) AS now",
       });
       return { now: rows[0]?.now ?? "" };

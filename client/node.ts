@@ -1,0 +1,2 @@
+/** What of the SDK is for Node.js only. */
+export { fileStorage } from "./storage/file.ts";

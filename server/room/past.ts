@@ -1,0 +1,179 @@
+/**
+ * The past of an open document, for the policies that need it. A value at an old base is found from a copy of the
+ * element map at some version before (its values are immutable) and the operations after that, which the room's tail
+ * holds as texts; only a base that neither reaches is read from the database, once for all who wait for it.
+ */
+import { applyEffect } from "../../shared/document/apply.ts";
+import type { Elements, Properties } from "../../shared/document/json.ts";
+import type { Author, SequencedOperation } from "../../shared/document/operation.ts";
+import type { Past } from "../../shared/document/past.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
+import type { Store } from "../store/store.ts";
+import type { HeldBack } from "./held-back.ts";
+import { stateAt } from "./state-at.ts";
+import type { Tail } from "./tail.ts";
+import { decodeSequenced } from "./wire.ts";
+
+/** Copies of the map that are kept. */
+const maxCopies = 4;
+/** A new copy is made of the present when the newest is this many operations old: the tail holds twice as many. */
+const copyEveryOperations = 500;
+/** What authors did since a base that the tail does not reach. */
+const maxOwn = 8;
+const partOperations = 1_000;
+
+export interface PastSources {
+  readonly docId: string;
+  readonly store: Pick<Store, "snapshots" | "operations">;
+  readonly state: DocumentState;
+  readonly tail: Tail;
+  readonly heldBack: HeldBack;
+}
+
+interface Copy {
+  readonly version: number;
+  /** Undefined: the log does not reach back so far, and no snapshot does. */
+  readonly elements: Elements | undefined;
+}
+
+/** An author's operations after a base, up to a version that the tail goes on from. */
+interface OwnOperations {
+  readonly through: number;
+  readonly operations: readonly SequencedOperation[];
+}
+
+export class RoomPast implements Past {
+  readonly #from: PastSources;
+  /** Oldest first. */
+  #copies: Copy[] = [];
+  readonly #own = new Map<string, OwnOperations>();
+  readonly #reading = new Map<string, Promise<void>>();
+
+  constructor(from: PastSources) {
+    this.#from = from;
+  }
+
+  hasHeldBack(element: string, author: Author, version: number): boolean {
+    return this.#from.heldBack.has(element, author, version);
+  }
+
+  element(element: string, version: number): Properties | null | undefined {
+    const { state } = this.#from;
+    const { memory } = state;
+    const latest = memory.elements.get(element)?.latest.version ?? memory.since;
+    // Nothing has touched it since.
+    if (latest <= version && memory.since <= version) return state.elements.get(element) ?? null;
+    const found = this.#fromCopy(element, version);
+    this.#copyPresent();
+    return found;
+  }
+
+  ownSince(element: string, author: Author, version: number): readonly SequencedOperation[] | undefined {
+    const { state, tail } = this.#from;
+    const isOwn = ({ user, client }: SequencedOperation) => user === author.user && client === author.client;
+    if (tail.after(version, state.version) !== undefined) {
+      return this.#logged(element, version, state.version).filter(isOwn);
+    }
+    const read = this.#own.get(ownKey(author, version));
+    if (read === undefined || tail.after(read.through, state.version) === undefined) return undefined;
+    const since = this.#logged(element, read.through, state.version).filter(isOwn);
+    return [...read.operations.filter((each) => each.element === element), ...since];
+  }
+
+  /** Reads what the two above did not have. Rejects with `StoreUnavailable`. */
+  async read(version: number, author: Author): Promise<void> {
+    await Promise.all([
+      this.#once(`at ${version}`, () => this.#readState(version)),
+      this.#readOwn(version, author),
+    ]);
+  }
+
+  #readOwn(version: number, author: Author): Promise<void> {
+    const { state, tail } = this.#from;
+    if (tail.after(version, state.version) !== undefined) return Promise.resolve();
+    const key = ownKey(author, version);
+    return this.#once(key, async () => {
+      const { docId, store } = this.#from;
+      const through = state.version;
+      const operations: SequencedOperation[] = [];
+      for (let from = version + 1; from <= through; from += partOperations) {
+        const to = Math.min(through, from + partOperations - 1);
+        for (const row of await store.operations.byVersion(docId, from, to)) {
+          if (row.user === author.user && row.client === author.client) operations.push(decodeSequenced(row));
+        }
+      }
+      this.#own.delete(key);
+      this.#own.set(key, { through, operations });
+      for (const [oldest] of this.#own) {
+        if (this.#own.size <= maxOwn) break;
+        this.#own.delete(oldest);
+      }
+    });
+  }
+
+  async #readState(version: number): Promise<void> {
+    const { docId, store } = this.#from;
+    const found = await stateAt(store, docId, version);
+    this.#keep({ version, elements: found?.elements });
+  }
+
+  /** One read for all who ask meanwhile. */
+  #once(key: string, work: () => Promise<void>): Promise<void> {
+    let reading = this.#reading.get(key);
+    if (reading === undefined) {
+      reading = work().finally(() => this.#reading.delete(key));
+      this.#reading.set(key, reading);
+    }
+    return reading;
+  }
+
+  #fromCopy(element: string, version: number): Properties | null | undefined {
+    const { state, tail } = this.#from;
+    let best: Copy | undefined;
+    for (const copy of this.#copies) {
+      const leads = copy.version === version || tail.after(copy.version, state.version) !== undefined;
+      if (copy.version <= version && leads && (best === undefined || copy.version > best.version))
+        best = copy;
+    }
+    if (best === undefined) return undefined;
+    if (best.elements === undefined) return best.version === version ? null : undefined;
+    let properties = best.elements.get(element);
+    if (best.version < version) {
+      for (const operation of this.#logged(element, best.version, version)) {
+        if (operation.status === "applied") properties = applyEffect(properties, operation);
+      }
+    }
+    return properties ?? null;
+  }
+
+  /** The operations on an element after `after`, up to `through`, from the tail. */
+  #logged(element: string, after: number, through: number): SequencedOperation[] {
+    const { state, tail } = this.#from;
+    const named = `"element":"${element}"`;
+    const found: SequencedOperation[] = [];
+    for (const { version, text } of tail.after(after, state.version) ?? []) {
+      if (version > through) break;
+      // Most texts are of other elements: looked at before they are parsed.
+      if (!text.includes(named)) continue;
+      const operation = JSON.parse(text) as SequencedOperation;
+      if (operation.element === element) found.push(operation);
+    }
+    return found;
+  }
+
+  #copyPresent(): void {
+    const { version, elements } = this.#from.state;
+    const newest = this.#copies.reduce((latest, copy) => Math.max(latest, copy.version), 0);
+    if (version - newest >= copyEveryOperations) this.#keep({ version, elements: new Map(elements) });
+  }
+
+  #keep(copy: Copy): void {
+    this.#copies = [...this.#copies.filter(({ version }) => version !== copy.version), copy].slice(
+      -maxCopies,
+    );
+  }
+}
+
+function ownKey({ user, client }: Author, version: number): string {
+  return `${version}\n${user}\n${client}`;
+}

@@ -1,0 +1,276 @@
+import { describe, expect, test } from "vitest";
+import {
+  type DocumentReplica,
+  memoryStorage,
+  type OpenDocumentOptions,
+  type ReplicaStorage,
+} from "../../client/index.ts";
+import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
+import { DyingHost } from "./dying-host.ts";
+import { ModelServer } from "./model-server.ts";
+import { type Peer, World } from "./world.ts";
+
+const runs = Number(process.env.RUNS) || 60;
+const firstSeed = Number(process.env.SEED) || 1;
+const quiet = { unavailable: 0, rateLimited: 0, snapshot: 0 };
+
+class Browser {
+  readonly storage = memoryStorage();
+  /** Writes take their time. */
+  slow = false;
+  readonly world: World;
+  readonly random: SeededRandom;
+
+  constructor(world: World, random: SeededRandom) {
+    this.world = world;
+    this.random = random;
+  }
+
+  /** Another tab of Ann's. */
+  open(options: Partial<OpenDocumentOptions> = {}): { peer: Peer; board: DocumentReplica; host: DyingHost } {
+    const host = new DyingHost();
+    const slow = async (): Promise<void> => {
+      for (let rounds = this.slow ? this.random.between(0, 3) : 0; rounds > 0; rounds--)
+        await this.world.settle();
+    };
+    const { clientId: _, ...rest } = { clientId: undefined, ...options };
+    const peer = this.world.join("ann", {
+      storage: host.storage(this.storage, slow),
+      user: "ann",
+      ...rest,
+      ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
+      host,
+    });
+    return { peer, board: peer.document, host };
+  }
+
+  /** The tab is gone, without a word. */
+  kill(tab: { peer: Peer; host: DyingHost }): void {
+    tab.host.die();
+    this.world.abandon(tab.peer);
+  }
+}
+
+function world(seed: number, faults = quiet): { world: World; browser: Browser; server: ModelServer } {
+  const random = seededRandom(seed);
+  const server = new ModelServer(random, "lww", faults);
+  const made = new World(server, random);
+  return { world: made, browser: new Browser(made, random), server };
+}
+
+async function until(world: World, condition: () => boolean): Promise<void> {
+  for (let round = 0; round < 500 && !condition(); round++) await world.pass(100, 100);
+  expect(condition()).toBe(true);
+}
+
+describe("a replica that outlives its page", () => {
+  test("[sdk/offline] shows the document before there is a connection, and goes on as the same author", async () => {
+    const { world: net, browser, server } = world(1);
+    const first = browser.open();
+    expect(await first.board.offlineReady).toBe(false);
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", { x: 1, text: "abc" }));
+    await net.drain();
+    net.unplugged = true;
+    net.cutAll();
+    first.board.transact((tx) => tx.update("a", { x: 2 }));
+    first.board.transact((tx) => tx.splice("a", "text", 3, 0, "!"));
+    await net.pass(2_000);
+    browser.kill(first);
+    const second = browser.open();
+    expect(await second.board.offlineReady).toBe(true);
+    expect(second.board.clientId).toBe(first.board.clientId);
+    expect(second.board.get("a")).toEqual({ x: 2, text: "abc!" });
+    expect(second.board.pendingCount).toBe(1);
+    expect(second.board.user).toEqual({ id: "ann" });
+    expect(second.board.role).toBe("editor");
+    second.board.transact((tx) => tx.create("b", {}));
+    net.unplugged = false;
+    await net.drain();
+    expect(Object.fromEntries(server.elements)).toEqual({ a: { x: 2, text: "abc!" }, b: {} });
+    expect(new Set(server.log.map(({ client }) => client)).size).toBe(1);
+  });
+
+  test("[sdk/offline] a submit that was committed before the reload is not repeated", async () => {
+    const { world: net, browser, server } = world(2);
+    const first = browser.open();
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", { list: [] }));
+    await net.drain();
+    first.board.transact((tx) => tx.append("a", "list", [1]));
+    // Handled by the server; the answer is lost with the page.
+    while (server.version < 2) {
+      await net.settle();
+      net.deliverOne();
+    }
+    browser.kill(first);
+    const second = browser.open();
+    await net.drain();
+    expect(server.version).toBe(2);
+    expect(second.board.get("a")).toEqual({ list: [1] });
+  });
+
+  test("[sdk/offline] a second tab takes a new client id, and shows what the first has confirmed", async () => {
+    const { world: net, browser } = world(3);
+    const first = browser.open();
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", {}));
+    await net.drain();
+    await net.pass(2_000);
+    net.unplugged = true;
+    const second = browser.open();
+    expect(await second.board.offlineReady).toBe(true);
+    expect(second.board.clientId).not.toBe(first.board.clientId);
+    expect(second.board.get("a")).toEqual({});
+    net.unplugged = false;
+    await net.drain();
+    first.board.transact((tx) => tx.update("a", { x: 1 }));
+    second.board.transact((tx) => tx.update("a", { y: 1 }));
+    await net.drain();
+    expect(second.board.get("a")).toEqual({ x: 1, y: 1 });
+  });
+
+  test("[sdk/offline] what a dead tab left is sent under its own client id, once", async () => {
+    const { world: net, browser, server } = world(4);
+    const first = browser.open();
+    const second = browser.open();
+    await net.drain();
+    net.unplugged = true;
+    net.cutAll();
+    for (const [name, { board }] of Object.entries({ first, second }))
+      board.transact((tx) => tx.create(name, {}));
+    await net.pass(500);
+    const ids = [first.board.clientId, second.board.clientId];
+    browser.kill(first);
+    browser.kill(second);
+    net.unplugged = false;
+    const third = browser.open();
+    await until(net, () => server.version === 2);
+    await until(net, () => third.board.version === 2 && third.board.pendingCount === 0);
+    expect(server.log.map(({ client }) => client).sort()).toEqual([...ids].sort());
+    expect(ids).toContain(third.board.clientId);
+    await until(net, () => true);
+    await third.board.close();
+    expect(await browser.storage.list(JSON.stringify(["d", "ann"]))).toEqual([third.board.clientId]);
+  });
+
+  test("[sdk/offline] another user sees nothing of it", async () => {
+    const { world: net, browser, server } = world(5);
+    const first = browser.open();
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", {}));
+    await net.pass(2_000);
+    browser.kill(first);
+    net.unplugged = true;
+    const host = new DyingHost();
+    const { document } = net.join("ben", { storage: host.storage(browser.storage), user: "ben", host });
+    expect(await document.offlineReady).toBe(false);
+    expect(document.elements.size).toBe(0);
+    // One who is not who the application says sends nothing of what is stored.
+    net.unplugged = false;
+    net.cutAll();
+    const asAnn = browser.open();
+    await net.drain();
+    net.unplugged = true;
+    net.cutAll();
+    asAnn.board.transact((tx) => tx.create("b", {}));
+    await net.pass(500);
+    browser.kill(asAnn);
+    net.unplugged = false;
+    const wrong = net.join("ben", { storage: host.storage(browser.storage), user: "ann", host });
+    await until(net, () => wrong.document.connection.state === "closed");
+    expect(wrong.errors).toHaveLength(1);
+    expect(server.elements.has("b")).toBe(false);
+  });
+
+  test("[sdk/offline] a storage that fails is told once, and editing goes on", async () => {
+    const { world: net, server } = world(6);
+    const broken: ReplicaStorage = {
+      list: () => Promise.reject(new Error("no list")),
+      load: () => Promise.reject(new Error("no load")),
+      save: () => Promise.reject(new Error("full")),
+      remove: () => Promise.reject(new Error("no remove")),
+      claim: () => Promise.reject(new Error("no claim")),
+    };
+    const { document, errors } = net.join("ann", { storage: broken, user: "ann" });
+    await net.drain();
+    for (let x = 0; x < 3; x++) {
+      document.transact((tx) => (x === 0 ? tx.create("a", { x }) : tx.update("a", { x })));
+      await net.drain();
+    }
+    expect(Object.fromEntries(server.elements)).toEqual({ a: { x: 2 } });
+    expect(errors.map(({ message }) => message)).toEqual([
+      "what is stored could not be read",
+      "the changes could not be stored",
+    ]);
+    const hanging: ReplicaStorage = { ...memoryStorage(), save: () => new Promise<never>(() => {}) };
+    const other = net.join("ben", { storage: hanging, user: "ben" });
+    await net.drain();
+    other.document.transact((tx) => tx.create("b", {}));
+    await net.pass(1_500);
+    await net.drain();
+    expect(server.elements.has("b")).toBe(true);
+  });
+
+  test("[sdk/offline] pages that die at any moment, with lost answers: nothing stored is lost, nothing is doubled", async () => {
+    for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
+      const faults = { unavailable: 0.08, rateLimited: 0.05, snapshot: seed % 2 === 0 ? 0.3 : 0 };
+      const { world: net, browser, server } = world(seed, faults);
+      const { random } = browser;
+      browser.slow = true;
+      net.join("ben");
+      let tabs = [browser.open()];
+      await net.drain();
+      tabs[0]?.board.transact((tx) => tx.create("shared", { list: [], text: "" }));
+      await net.drain();
+      let marks = 0;
+      for (let count = 0; count < 150; count++) {
+        const dice = random.next();
+        const tab = random.pick(tabs);
+        if (dice < 0.3 && tab.board.get("shared") !== undefined) {
+          const mark = ++marks;
+          tab.board.transact((tx) => {
+            if (mark % 3 === 0) tx.append("shared", "list", [mark]);
+            else if (mark % 3 === 1) tx.create(`m${mark}`, {});
+            else tx.splice("shared", "text", 0, 0, String.fromCharCode(0x4e00 + mark));
+          });
+        } else if (dice < 0.8) net.deliverOne();
+        else if (dice < 0.84) net.cutOne();
+        else if (dice < 0.87) {
+          browser.kill(tab);
+          tabs = tabs.filter((other) => other !== tab);
+          if (tabs.length === 0) tabs.push(browser.open());
+        } else if (dice < 0.89 && tabs.length < 3) tabs.push(browser.open());
+        else net.clock.advance(random.between(10, 1_000));
+        if (random.next() < 0.6) await net.settle();
+      }
+      server.faults = quiet;
+      await net.drain();
+      await net.pass(3_000);
+      // What no live tab knew of: the next one takes it over.
+      tabs.push(browser.open());
+      await net.drain();
+      await net.pass(6_000);
+      await net.drain();
+      try {
+        // What the last moments before a death brought may be missing; what is there is there once.
+        const { list, text } = server.elements.get("shared") ?? {};
+        const items = list as number[];
+        expect(new Set(items).size).toBe(items.length);
+        expect(new Set(String(text)).size).toBe(String(text).length);
+        const wrong = server.rejects.filter(({ code }) => code !== "unavailable" && code !== "rate_limited");
+        expect(wrong).toEqual([]);
+        for (const { document, errors } of net.peers) {
+          expect(errors).toEqual([]);
+          expect(Object.fromEntries(document.elements)).toEqual(Object.fromEntries(server.elements));
+        }
+        for (const stored of await browser.storage.list(JSON.stringify(["d", "ann"]))) {
+          const replica = await browser.storage.load(JSON.stringify(["d", "ann"]), stored);
+          expect(replica?.head.unsent).toEqual([]);
+        }
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error });
+      }
+    }
+  });
+});

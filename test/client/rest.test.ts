@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { documentRest, RestError } from "../../client/index.ts";
+
+interface Call {
+  readonly method: string;
+  readonly url: string;
+  readonly token: string | null;
+  readonly body: unknown;
+}
+
+function server(...answers: readonly { readonly status?: number; readonly body?: unknown }[]) {
+  const calls: Call[] = [];
+  const fetch = async (url: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const headers = new Headers(init?.headers);
+    calls.push({
+      method: init?.method ?? "GET",
+      url: String(url),
+      token: headers.get("authorization"),
+      body: init?.body === undefined ? undefined : JSON.parse(String(init.body)),
+    });
+    const { status = 200, body } = answers[calls.length - 1] ?? {};
+    const text = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
+    return new Response(text, { status });
+  };
+  return { calls, fetch };
+}
+
+const at = { url: "https://example.org/base/", documentId: "d 1" };
+const root = "https://example.org/base/v1/documents/d%201";
+
+describe("history over REST", () => {
+  test("[sdk/rest] each call has the method, path and body of the protocol", async () => {
+    const { calls, fetch } = server();
+    const rest = documentRest({ ...at, token: "t", clientId: "c", fetch });
+    await rest.contentAt();
+    await rest.contentAt(7);
+    await rest.versions({ limit: 10, cursor: "x&y" });
+    await rest.nameVersion("draft", 3);
+    await rest.deleteVersion("a/b");
+    await rest.restore(3);
+    await rest.revert({ from: 2, to: 4, user: "ben" });
+    await rest.blame("note");
+    await rest.conflict("c1");
+    await rest.resolveConflict("c1", "incoming", 9);
+    expect(calls.map(({ method, url, body }) => [method, url.slice(root.length), body])).toEqual([
+      ["GET", "/content", undefined],
+      ["GET", "/content?version=7", undefined],
+      ["GET", "/versions?limit=10&cursor=x%26y", undefined],
+      ["POST", "/versions", { name: "draft", version: 3 }],
+      ["DELETE", "/versions/a%2Fb", undefined],
+      ["POST", "/restore", { version: 3, clientId: "c" }],
+      ["POST", "/revert", { from: 2, to: 4, user: "ben", clientId: "c" }],
+      ["GET", "/blame?element=note", undefined],
+      ["GET", "/conflicts/c1", undefined],
+      ["POST", "/conflicts/c1/resolve", { choose: "incoming", base: 9, clientId: "c" }],
+    ]);
+    expect(calls.every(({ url, token }) => url.startsWith(root) && token === "Bearer t")).toBe(true);
+  });
+
+  test("[sdk/rest] a list of conflicts is read to its end", async () => {
+    const { calls, fetch } = server(
+      { body: { items: [{ id: "1" }], nextCursor: "n" } },
+      { body: { items: [{ id: "2" }], nextCursor: null } },
+    );
+    const all = await documentRest({ ...at, fetch }).conflicts({ state: "unresolved" });
+    expect(all.map(({ id }) => id)).toEqual(["1", "2"]);
+    expect(calls[1]?.url).toBe(`${root}/conflicts?state=unresolved&cursor=n&limit=200`);
+    expect(calls[0]?.token).toBeNull();
+  });
+
+  test("[sdk/rest] problem documents become errors, whatever a proxy answers too", async () => {
+    const errors = [{ path: "name", message: "too long" }];
+    const problem = {
+      type: "about:blank",
+      title: "Invalid",
+      status: 400,
+      detail: "no",
+      code: "invalid",
+      errors,
+    };
+    const { fetch } = server({ status: 400, body: problem }, { status: 502, body: "<html>" });
+    const rest = documentRest({ ...at, fetch });
+    const error = await rest.nameVersion("x").catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(RestError);
+    expect(error).toMatchObject({ message: "no", status: 400, code: "invalid", errors });
+    await expect(rest.versions()).rejects.toMatchObject({ message: "HTTP 502", code: undefined, errors: [] });
+  });
+
+  test("[sdk/rest] an expired token is asked for once more", async () => {
+    const { calls, fetch } = server(
+      { status: 401 },
+      { body: { version: 1, elements: {} } },
+      { status: 401 },
+      { status: 401 },
+    );
+    let asked = 0;
+    const rest = documentRest({ ...at, getToken: () => `t${++asked}`, fetch });
+    expect(await rest.contentAt()).toEqual({ version: 1, elements: {} });
+    expect(calls.map(({ token }) => token)).toEqual(["Bearer t1", "Bearer t2"]);
+    await expect(rest.contentAt()).rejects.toMatchObject({ status: 401 });
+    expect(asked).toBe(4);
+  });
+});

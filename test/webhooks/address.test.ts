@@ -1,0 +1,54 @@
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { addressProblem, guardedLookup, urlProblem } from "../../server/webhooks/address.ts";
+import { post } from "../../server/webhooks/post.ts";
+import { startReceiver } from "./receiver.ts";
+
+const strict = { allowPrivate: false, allowLoopback: false };
+const development = { allowPrivate: false, allowLoopback: true };
+
+test.each([
+  ...[
+    "127.0.0.1",
+    "127.8.8.8",
+    "0.0.0.0",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+  ],
+  ...["224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "fd12::1", "::ffff:192.168.0.1"],
+  ...["64:ff9b::a00:1", "2002:7f00:1::", "ff02::1", "not an address"],
+])("[webhook-30] %s is no public address", (address) => {
+  expect(addressProblem(address, strict)).toMatch(/\w/);
+  expect(addressProblem(address, { ...strict, allowPrivate: true })).toBeUndefined();
+});
+
+test("[webhook-30] public addresses are called; loopback alone in development mode", () => {
+  for (const address of ["93.184.216.34", "2606:4700::1111"])
+    expect(addressProblem(address, strict)).toBeUndefined();
+  for (const address of ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+    expect(addressProblem(address, development)).toBeUndefined();
+  expect(addressProblem("10.0.0.1", development)).toMatch(/private/);
+  expect(urlProblem("http://localhost:9000/x", development)).toBeUndefined();
+  expect(urlProblem("http://app.localhost/", strict)).toMatch(/loopback/);
+});
+
+test("[webhook-31] a name is judged by what it resolves to, in the connection's own look-up", async () => {
+  const look = promisify(guardedLookup(strict));
+  await expect(look("localhost", {})).rejects.toThrow(/loopback/);
+  const receiver = await startReceiver();
+  try {
+    const port = new URL(receiver.url).port;
+    const call = (url: string, rules = strict) =>
+      post({ url, headers: {}, body: "{}", timeoutMs: 2_000, rules, signal: new AbortController().signal });
+    expect(await call(`http://localhost:${port}/hook`)).toEqual({ error: expect.stringMatching(/loopback/) });
+    expect(await call(receiver.url)).toEqual({ error: expect.stringMatching(/loopback/) });
+    expect(receiver.calls).toEqual([]);
+    expect(await call(receiver.url, development)).toEqual({ status: 204 });
+    expect(receiver.calls).toHaveLength(1);
+  } finally {
+    await receiver.close();
+  }
+});
