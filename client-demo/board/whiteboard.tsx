@@ -7,7 +7,10 @@ import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
 import { nameOf } from "../app/people.ts";
 import type { ThemeChoice } from "../app/theme.ts";
 import {
+  type AssetStore,
+  type Binding,
   bindExcalidraw,
+  bindImages,
   bindPresence,
   type Editor,
   findTextField,
@@ -22,6 +25,7 @@ import { mayEdit } from "./use-board.ts";
 export interface WhiteboardProps {
   readonly board: DocumentReplica;
   readonly readOnly: boolean;
+  readonly assets: AssetStore;
   readonly themeChoice: ThemeChoice;
   readonly theme: "light" | "dark";
   readonly followed: SessionInfo | undefined;
@@ -29,7 +33,7 @@ export interface WhiteboardProps {
   onTheme(choice: ThemeChoice): void;
   onUnfollow(): void;
   onRefused(error: unknown): void;
-  onReady(api: ExcalidrawImperativeAPI): void;
+  onReady(api: ExcalidrawImperativeAPI, binding: Binding): void;
 }
 
 export function Whiteboard(props: WhiteboardProps) {
@@ -55,8 +59,13 @@ export function Whiteboard(props: WhiteboardProps) {
     });
     const people = bindPresence(api as never, board, nameOf);
     presence.current = people;
-    callbacks.current.onReady(api);
+    const images = bindImages(api as never, board, callbacks.current.assets, () => mayEdit(board));
+    // A gesture is a step of its own, however soon it follows.
+    const stopPressing = api.onPointerDown(() => board.undoStop());
+    callbacks.current.onReady(api, binding);
     return () => {
+      stopPressing();
+      images.close();
       binding.close();
       people.close();
     };
