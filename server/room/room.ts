@@ -37,6 +37,7 @@ import { RoomPresence } from "./presence.ts";
 import { Repeatable } from "./repeatable.ts";
 import { composeResolve } from "./resolve.ts";
 import { type ResolveRequest, type ResolveResult, resolveConflict } from "./resolving.ts";
+import { forgetInTurns } from "./retention.ts";
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
@@ -186,6 +187,17 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   get members(): number {
     return this.#presence.size;
   }
+  /** The lowest version in the live log, as far as this room has heard. */
+  get retainedFrom(): number {
+    return this.#retainedFrom;
+  }
+
+  /** The operations after a version; undefined where they are not at hand any more. */
+  operationsAfter(version: number): SequencedOperation[] | undefined {
+    return this.#tail
+      .after(version, this.#state.version)
+      ?.map(({ text }) => JSON.parse(text) as SequencedOperation);
+  }
 
   hasRecent(operationId: string): boolean {
     return this.#tail.has(operationId);
@@ -294,6 +306,13 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     if (suspicious) work.add(this.#catchingUp);
     if (head.state !== this.#document.state) work.add(this.#refreshing);
     for (const one of work) this.#lookUp(one);
+  }
+
+  /** The log before this version was archived, as the database says. */
+  retain(from: number): void {
+    if (from <= this.#retainedFrom || this.#ended) return;
+    this.#retainedFrom = from;
+    forgetInTurns(this.#state.memory, from);
   }
 
   reachBack(from: number): void {
@@ -437,6 +456,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   async #reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
     const answer = await this.#services.heads.read(this.docId, ids);
     if (answer === undefined) this.end("missing");
+    else this.retain(answer.retainedFrom);
     while (answer !== undefined && !this.#ended) {
       const work = this.#lacking(answer.head);
       if (work.length === 0) return answer;

@@ -15,7 +15,8 @@
  */
 import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
 import type { DecidedOperation, Decision, Draft } from "../../shared/document/decide.ts";
-import type { Author, OperationStatus } from "../../shared/document/operation.ts";
+import type { Author, Operation, OperationStatus } from "../../shared/document/operation.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
@@ -31,6 +32,7 @@ export interface SubmitRoom {
   readonly document: DocumentRecord;
   readonly version: number;
   readonly operationId: string | null;
+  readonly state: DocumentState;
   readonly locks: Pick<RoomLocks, "revision" | "version" | "inTheWay" | "learned" | "shown" | "reading">;
   /** False while something must be read before anything may be decided. */
   readonly ready: boolean;
@@ -116,7 +118,7 @@ export class SubmitQueue {
   add(submission: Submission): void {
     const entry: Entry = {
       submission,
-      ids: submission.ops.map(({ id }) => id),
+      ops: submission.ops,
       stored: false,
       arrivedAt: this.#options.nowMs(),
       asked: false,
@@ -138,7 +140,7 @@ export class SubmitQueue {
   }
 
   #await(entry: Entry): void {
-    entry.ids.forEach((id, at) => {
+    entry.ops.forEach(({ id }, at) => {
       // A copy of a submit that is still on its way (a client that reconnected): the later one is told `duplicate`.
       if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
     });
@@ -196,18 +198,12 @@ export class SubmitQueue {
     let operations = 0;
     for (const entry of this.#queue) {
       if (entry.answered) continue;
-      const { ops, channel, resolve } = entry.submission;
+      const { ops, channel } = entry.submission;
       const full = operations > 0 && (operations + ops.length > maxBatchOperations || this.#oneByOne > 0);
-      // A choice goes alone: what shares its batch might join the record that it resolves.
-      const apart =
-        decided.length > 0 && (resolve !== undefined || decided[0]?.decision.resolution !== undefined);
-      if (
-        entry.stored ||
-        full ||
-        apart ||
-        held.has(channel) ||
-        ops.some((operation) => ids.has(operation.id))
-      ) {
+      // What is made of the whole state goes alone: others of its batch would come between them.
+      const apart = decided.length > 0 && (isOfWholeState(entry) || isOfWholeState(decided[0]?.entry));
+      const waits = full || apart || entry.stored || held.has(channel);
+      if (waits || ops.some((operation) => ids.has(operation.id))) {
         held.add(channel);
         kept.push(entry);
         continue;
@@ -218,8 +214,8 @@ export class SubmitQueue {
         kept.push(entry);
       } else if (decision !== "answered") {
         decided.push({ entry, decision });
-        operations += ops.length;
-        for (const operation of ops) ids.add(operation.id);
+        operations += entry.ops.length;
+        for (const operation of entry.ops) ids.add(operation.id);
       }
     }
     this.#queue = kept;
@@ -246,7 +242,16 @@ export class SubmitQueue {
     if (submission.base === undefined && !this.#confirmed(entry)) return "wait";
     const refusal = submission.limited ?? submission.authorise(room.document);
     if (refusal !== undefined) return this.#refuse(entry, refusal);
-    const lock = room.locks.inTheWay(submission.origin, writtenBy(submission));
+    if (submission.compose !== undefined) {
+      const composed = submission.compose.operations(room.state);
+      if ("code" in composed) return this.#refuse(entry, composed);
+      this.#compose(entry, composed);
+      if (composed.length === 0) {
+        this.#answer(entry, { outcome: "sequenced", versions: [], statuses: [] });
+        return "answered";
+      }
+    }
+    const lock = room.locks.inTheWay(submission.origin, writtenBy(entry));
     if (lock !== undefined) {
       // It may have run out: only a list that was read after the submit came says so for sure.
       if (!this.#lockConfirmed(entry)) return "wait";
@@ -254,7 +259,8 @@ export class SubmitQueue {
     }
     const mismatched = mismatch(submission, room.version);
     if (mismatched !== undefined) return this.#refuse(entry, mismatched);
-    const decision = room.decide(draft, submission);
+    const { ops } = entry;
+    const decision = room.decide(draft, ops === submission.ops ? submission : { ...submission, ops });
     switch (decision.outcome) {
       case "accepted":
         return decision;
@@ -268,6 +274,16 @@ export class SubmitQueue {
         // On top of operations that are not committed yet: true only once they are.
         return "tentative" in decision && decision.tentative ? "wait" : this.#refuse(entry, decision);
     }
+  }
+
+  /** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
+  #compose(entry: Entry, ops: readonly Operation[]): void {
+    for (const { id } of entry.ops) this.#awaited.delete(id);
+    entry.ops = ops;
+    entry.versions = ops.map(() => 0);
+    entry.statuses = ops.map(() => "applied");
+    entry.missing = ops.length;
+    this.#await(entry);
   }
 
   #refuse(entry: Entry, refusal: Refusal): "answered" | "wait" {
@@ -377,11 +393,15 @@ export class SubmitQueue {
     const [resolution] = decided.flatMap(({ decision }) => decision.resolution ?? []);
     const operations = decided.flatMap((each) => encode(each, records.byOperation));
     for (const { entry, decision } of decided) {
-      if (entry.submission.resolve !== undefined) this.#compose(entry, decision.operations);
+      if (entry.submission.resolve !== undefined)
+        this.#compose(
+          entry,
+          decision.operations.map(({ operation }) => operation),
+        );
     }
     // Nothing tells the database which element a choice without operations is about: then nobody may come between.
     const exact =
-      decided.some(({ entry }) => entry.submission.exactly !== undefined) ||
+      decided.some(({ entry }) => isExact(entry.submission)) ||
       (resolution !== undefined && operations.length === 0);
     const batch: DocumentBatch = {
       docId: room.docId,
@@ -403,16 +423,6 @@ export class SubmitQueue {
     this.pump();
   }
 
-  /** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
-  #compose(entry: Entry, operations: readonly DecidedOperation[]): void {
-    for (const id of entry.ids) this.#awaited.delete(id);
-    entry.ids = operations.map(({ operation }) => operation.id);
-    entry.versions = entry.ids.map(() => 0);
-    entry.statuses = entry.ids.map(() => "applied");
-    entry.missing = entry.ids.length;
-    this.#await(entry);
-  }
-
   #settle(proposal: Proposal, outcome: CommitOutcome): void {
     const { room, log } = this.#options;
     const entries = proposal.decided.map(({ entry }) => entry);
@@ -420,7 +430,8 @@ export class SubmitQueue {
       case "committed":
         room.committed(proposal, outcome);
         for (const entry of entries) {
-          if (entry.submission.resolve === undefined || entry.answered) continue;
+          const { resolve, compose } = entry.submission;
+          if ((resolve === undefined && compose === undefined) || entry.answered) continue;
           entry.stored = true;
           if (entry.missing > 0) continue;
           this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
@@ -538,7 +549,7 @@ export class SubmitQueue {
   #answer(entry: Entry, answer: SubmitAnswer): void {
     if (entry.answered) return;
     entry.answered = true;
-    for (const id of entry.ids) {
+    for (const { id } of entry.ops) {
       if (this.#awaited.get(id)?.entry === entry) this.#awaited.delete(id);
     }
     entry.submission.answer(answer);
@@ -546,9 +557,20 @@ export class SubmitQueue {
 }
 
 /** What a submission writes to; a choice of what stands writes nothing. */
-function writtenBy({ ops, resolve }: Submission): readonly { readonly element: string }[] {
+function writtenBy({ ops, submission }: Entry): readonly { readonly element: string }[] {
+  const { resolve } = submission;
   if (resolve === undefined) return ops;
   return resolve.choose === "current" ? [] : [resolve.record];
+}
+
+function isOfWholeState(entry: Entry | undefined): boolean {
+  if (entry === undefined) return false;
+  const { compose, exactly, resolve } = entry.submission;
+  return compose !== undefined || exactly !== undefined || resolve !== undefined;
+}
+
+function isExact({ exactly, compose }: Submission): boolean {
+  return exactly !== undefined || compose?.exact === true;
 }
 
 function mismatch(submission: Submission, version: number): Refusal | undefined {
