@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { type DocumentReplica, LockHeldError } from "../../client/index.ts";
+import { LockIcon } from "../app/lock-icon.tsx";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
 
@@ -47,7 +48,7 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
       title={held.length > 0 ? "Give back what I have locked" : "Lock the selection, or the board, for me"}
       onClick={() => void run()}
     >
-      <span aria-hidden="true">{held.length > 0 ? "🔓" : "🔒"}</span>
+      <LockIcon open={held.length > 0} />
       <span className="wide">{held.length > 0 ? "Unlock" : "Lock"}</span>
     </button>
   );

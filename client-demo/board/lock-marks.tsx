@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import type { DocumentReplica } from "../../client/index.ts";
+import { LockIcon } from "../app/lock-icon.tsx";
 import type { Editor, SceneElement } from "../binding/index.ts";
 
 interface Mark {
@@ -43,7 +44,9 @@ export function LockMarks(props: { readonly board: DocumentReplica; readonly edi
     <div className="lock-marks" aria-hidden="true">
       {marks.map(({ id, label, ...box }) => (
         <div key={id} style={box}>
-          <span>{label}</span>
+          <span className="lock-label">
+            <LockIcon /> {label}
+          </span>
         </div>
       ))}
     </div>
@@ -61,7 +64,7 @@ function marksOf(board: DocumentReplica, editor: MarkedEditor): Mark[] {
     const { x = 0, y = 0, width = 0, height = 0 } = shape;
     return {
       id: element,
-      label: clientId === board.clientId ? "🔒 you" : `🔒 ${user.name ?? user.id}`,
+      label: clientId === board.clientId ? "you" : (user.name ?? user.id),
       left: (Math.min(x, x + width) + scrollX) * zoom.value - margin,
       top: (Math.min(y, y + height) + scrollY) * zoom.value - margin,
       width: Math.abs(width) * zoom.value + 2 * margin,

@@ -1,5 +1,11 @@
 /** Opens a board's document for a page. */
-import { type DocumentReplica, type DocumentRest, documentRest, indexedDbStorage, openDocument } from "../../client/index.ts";
+import {
+  type DocumentReplica,
+  type DocumentRest,
+  documentRest,
+  indexedDbStorage,
+  openDocument,
+} from "../../client/index.ts";
 import { type Account, TokenNeeded } from "../app/account.ts";
 import { joinBoard } from "../app/join.ts";
 import { CallError } from "../app/server-calls.ts";

@@ -45,7 +45,8 @@ export interface Person {
   expectOutage(expected: boolean): void;
 }
 
-const refusedPattern = /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|WebSocket connection to .* failed/;
+const refusedPattern =
+  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|net::ERR_FAILED|WebSocket connection to .* failed/;
 
 /** Somebody with a browser of their own (storage included), under that name. */
 export async function createPerson(

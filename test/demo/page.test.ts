@@ -1,0 +1,250 @@
+import { createRequire } from "node:module";
+import { SignJWT } from "jose";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { startTestInstance } from "../instances/start.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { chromiumPath, demoDir, drag, photograph, tool, waitForLive, waitForSaved } from "./browser.ts";
+import { Stage, sceneOf, waitForScene } from "./stage.ts";
+import "./window.ts";
+
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** What axe finds that keeps people out: serious or worse. The editor's own parts are not ours to change. */
+async function seriousFindings(page: Page): Promise<string[]> {
+  // Put in by the test, past the page's policy.
+  await page.evaluate(await (await import("node:fs/promises")).readFile(axePath, "utf8"));
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: {
+        run(
+          context: object,
+        ): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
+      };
+    };
+    const { violations } = await axe.run({ exclude: [[".excalidraw"]] });
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+  });
+}
+
+describe.skipIf(chromiumPath === undefined)("the page", () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await Stage.open();
+  });
+  afterAll(() => stage?.close());
+  afterEach(() => stage.leave());
+
+  it("[demo/gallery] a name, a new board, its picture, search, archive and back", async () => {
+    const { page } = await stage.come("Ada Lovelace", stage.first.url);
+    await page.waitForSelector("text=No boards yet");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "gallery-empty");
+    await page.fill(".new-board input", "Plan of the engine");
+    await page.click(".new-board button");
+    await waitForLive(page);
+    await tool(page, "r");
+    await drag(page, [
+      [400, 250],
+      [600, 350],
+    ]);
+    await waitForScene(page, "a box", (all) => all.length === 1);
+    await waitForSaved(page);
+    await page.click(".home");
+    await page.waitForSelector(".card svg rect");
+    expect(await page.textContent(".card strong")).toBe("Plan of the engine");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "gallery");
+    await page.fill("input[type=search]", "nothing of the kind");
+    await page.waitForSelector("text=No board is called");
+    await page.fill("input[type=search]", "engine");
+    await page.waitForSelector(".card");
+    await page.hover(".card");
+    await page.click("[aria-label='Archive Plan of the engine']");
+    await page.waitForSelector("text=is archived");
+    await page.waitForSelector(".card", { state: "detached" });
+    await page.click("text=Show archived");
+    await page.click("[aria-label='Bring back Plan of the engine']");
+    await page.click("text=Show active");
+    await page.waitForSelector(".card");
+  });
+
+  it("[demo/share] the link, its QR code, who is here, and following somebody's view", async () => {
+    const { ada, grace } = await stage.openTogether();
+    await ada.page.click("#share");
+    await ada.page.waitForSelector(".dialog[open] .qr");
+    expect(await ada.page.inputValue("#share-link")).toBe(ada.page.url());
+    expect(await seriousFindings(ada.page)).toEqual([]);
+    await photograph(ada.page, "share");
+    await ada.page.keyboard.press("Escape");
+    const graces = ada.page.locator(".people button", { hasText: "Grace <b>Hopper</b>" });
+    await graces.waitFor();
+    expect(await ada.page.locator(".people b").count()).toBe(0);
+    await graces.click();
+    // Grace moves her view; Ada's goes with it.
+    await grace.page.mouse.move(600, 400);
+    await grace.page.mouse.wheel(400, 300);
+    const scroll = (page: Page) =>
+      page.evaluate(() => Number(window.aetherflow?.editor.getAppState().scrollX));
+    await waitFor(async () => (await scroll(grace.page)) < -300 && (await scroll(ada.page)) < -300, {
+      what: "Ada's view follows Grace's",
+    });
+    await photograph(ada.page, "follow");
+    // Her own movement ends it.
+    await ada.page.mouse.move(600, 400);
+    await ada.page.mouse.wheel(0, 200);
+    await ada.page.waitForSelector(".people button[aria-pressed=false]");
+    await grace.page.goto("about:blank");
+    await graces.waitFor({ state: "detached" });
+  });
+
+  it("[demo/viewer] who may only look sees changes, is told, and can change nothing", async () => {
+    const { ada, grace, id } = await stage.openTogether({ owner: undefined });
+    await tool(ada.page, "r");
+    await drag(ada.page, [
+      [400, 250],
+      [600, 350],
+    ]);
+    await waitForScene(grace.page, "the box", (all) => all.length === 1);
+    const token = await (await import("../instances/start.ts")).devToken(stage.first.url, "lovelace");
+    const { rest } = await import("../instances/start.ts");
+    const made = await rest<{ id: string }>(stage.first.url, token, "POST", "/documents", {
+      name: "Look",
+      type: "whiteboard",
+      public: true,
+      elements: { box: { type: "rectangle", x: 500, y: 200, width: 200, height: 120, index: "a0" } },
+    });
+    const viewer = await stage.come("Visitor", `${stage.second.url}/?doc=${made.body.id}`);
+    await waitForLive(viewer.page);
+    expect(await viewer.page.textContent("#banner")).toContain("not change");
+    await viewer.page.keyboard.press("r");
+    await drag(viewer.page, [
+      [500, 260],
+      [800, 500],
+    ]);
+    await viewer.page.keyboard.press("Delete");
+    expect(Object.keys(await sceneOf(viewer.page))).toEqual(["box"]);
+    await rest(stage.first.url, token, "POST", `/documents/${made.body.id}/operations`, {
+      ops: [{ id: crypto.randomUUID(), type: "style", element: "box", set: { strokeColor: "#e03131" } }],
+    });
+    await waitForScene(viewer.page, "a red box", ([box]) => box?.strokeColor === "#e03131");
+    expect(await viewer.page.evaluate(() => window.aetherflow?.board.pendingCount)).toBe(0);
+    await photograph(viewer.page, "viewer");
+    await stage.agreement(id, [ada, grace]);
+  });
+
+  it("[demo/phone] a phone's width is enough for both pages, in the dark as well", async () => {
+    const phone = {
+      viewport: { width: 390, height: 780 },
+      colorScheme: "dark",
+      hasTouch: true,
+      isMobile: true,
+    } as const;
+    const { grace } = await stage.openTogether({}, phone);
+    const width = () => grace.page.evaluate(() => document.documentElement.scrollWidth);
+    expect(await width()).toBe(390);
+    await photograph(grace.page, "board-phone");
+    expect(await seriousFindings(grace.page)).toEqual([]);
+    await grace.page.goto(stage.second.url);
+    await grace.page.waitForSelector(".card");
+    expect(await width()).toBe(390);
+    expect(await seriousFindings(grace.page)).toEqual([]);
+    await photograph(grace.page, "gallery-phone");
+  });
+
+  it("[demo/keyboard] a shape is made, moved, written in, undone and deleted without a pointer", async () => {
+    const id = await stage.makeBoard();
+    const ada = await stage.come("Ada Lovelace", `${stage.first.url}/?doc=${id}`);
+    await waitForLive(ada.page);
+    const { keyboard } = ada.page;
+    await keyboard.press("r");
+    await keyboard.press("Escape");
+    // Text goes where the view's middle is.
+    await keyboard.press("t");
+    await keyboard.press("Enter");
+    await ada.page.waitForSelector("textarea.excalidraw-wysiwyg");
+    await keyboard.type("New");
+    await keyboard.press("Escape");
+    const [before] = await waitForScene(ada.page, "a text", ([text]) => text?.text === "New");
+    await keyboard.press("ArrowRight");
+    await keyboard.press("Shift+ArrowDown");
+    await waitForScene(
+      ada.page,
+      "the text moved",
+      ([text]) => text?.x !== before?.x && text?.y !== before?.y,
+    );
+    await keyboard.press("Enter");
+    await ada.page.waitForSelector("textarea.excalidraw-wysiwyg");
+    await keyboard.press("Control+End");
+    await keyboard.type("er");
+    await keyboard.press("Escape");
+    await waitForScene(ada.page, "the text", ([text]) => text?.text === "Newer");
+    await keyboard.press("Delete");
+    await waitForScene(ada.page, "nothing", (all) => all.length === 0);
+    await keyboard.press("Control+z");
+    await waitForScene(ada.page, "the text again", ([text]) => text?.text === "Newer");
+    await stage.agreement(id, [ada]);
+    await ada.page.locator("#share").focus();
+    await keyboard.press("Enter");
+    await ada.page.waitForSelector(".dialog[open]");
+    await keyboard.press("Escape");
+    await ada.page.waitForSelector(".dialog", { state: "detached" });
+    expect(await seriousFindings(ada.page)).toEqual([]);
+  });
+
+  it("[demo/weight] under 500 kB of compressed script before the board is usable; files are kept for ever", async () => {
+    const id = await stage.makeBoard();
+    const { page } = await stage.come("Ada Lovelace", "about:blank");
+    const session = await page.context().newCDPSession(page);
+    await session.send("Network.enable");
+    const scripts = new Map<string, number>();
+    const kept: string[] = [];
+    session.on("Network.responseReceived", ({ requestId, type, response }) => {
+      if (type === "Script") scripts.set(requestId, 0);
+      if (new URL(response.url).pathname.startsWith("/assets/"))
+        kept.push(response.headers["cache-control"] ?? "");
+    });
+    session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+      if (scripts.has(requestId)) scripts.set(requestId, encodedDataLength);
+    });
+    const startedAt = performance.now();
+    await page.goto(`${stage.first.url}/?doc=${id}`);
+    await waitForLive(page);
+    const readyMs = performance.now() - startedAt;
+    const bytes = [...scripts.values()].reduce((sum, size) => sum + size, 0);
+    console.log(`first load ${readyMs.toFixed(0)} ms, script ${(bytes / 1_000).toFixed(0)} kB compressed`);
+    expect(bytes).toBeGreaterThan(100_000);
+    expect(bytes).toBeLessThan(500_000);
+    expect(new Set(kept)).toEqual(new Set(["public, max-age=31536000, immutable"]));
+    const missing = await page.request.get(`${stage.first.url}/assets/excalidraw-0.18.1/fonts/none.woff2`);
+    expect(missing.status()).toBe(404);
+  });
+
+  it("[demo/token] where the server gives no tokens, one is asked for, and works until the tab is closed", async () => {
+    const secret = "a secret of at least thirty-two characters";
+    const auth = { mode: "jwt", key: { kind: "secret", secret } } as const;
+    const instance = await startTestInstance(stage.database.url, { auth }, demoDir);
+    try {
+      const { page, problems } = await stage.come("Ada", instance.url);
+      await page.waitForSelector("#token-form");
+      // The one 404 by which the page learns it.
+      expect(problems.splice(0)).toEqual([expect.stringContaining("404")]);
+      const token = await new SignJWT({ name: "Ada" })
+        .setProtectedHeader({ alg: "HS256" })
+        .setSubject("ada")
+        .setExpirationTime("1h")
+        .sign(new TextEncoder().encode(secret));
+      await page.fill("#token-form input", token);
+      await page.keyboard.press("Enter");
+      await page.click(".new-board button");
+      await waitForLive(page);
+      await page.reload();
+      await waitForLive(page);
+    } finally {
+      await stage.leave();
+      await instance.close();
+    }
+  });
+});
