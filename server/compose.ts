@@ -18,6 +18,7 @@ import { createMetrics } from "./observability/metrics.ts";
 import { startAntiEntropy } from "./room/anti-entropy.ts";
 import { createDocumentEdits } from "./room/document-edits.ts";
 import { createHeadReader } from "./room/head-reader.ts";
+import { createHistoryEdits } from "./room/history-edits.ts";
 import { createLockSweep } from "./room/lock-sweep.ts";
 import { RoomRegistry } from "./room/registry.ts";
 import type { RoomServices } from "./room/services.ts";
@@ -99,6 +100,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   };
   const registry = new RoomRegistry(roomServices);
   const edits = createDocumentEdits(registry, roomServices);
+  const history = createHistoryEdits(registry, roomServices);
   const tokens = createTokens({
     auth: config.auth,
     store,
@@ -168,6 +170,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     config,
     store,
     edits,
+    history,
     tokens,
     metrics,
     log,

@@ -23,6 +23,18 @@ const commands: { readonly [name: string]: { readonly summary: string; load(): P
     summary: "checks stored data",
     load: async () => (await import("./commands/verify.ts")).verifyCommand,
   },
+  archive: {
+    summary: "moves old operations out of the live tables",
+    load: async () => (await import("./commands/archive.ts")).archiveCommand,
+  },
+  export: {
+    summary: "writes one document with its log as JSON",
+    load: async () => (await import("./commands/export.ts")).exportCommand,
+  },
+  import: {
+    summary: "reads what export wrote",
+    load: async () => (await import("./commands/import.ts")).importCommand,
+  },
   doctor: {
     summary: "checks machine, configuration and database",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,

@@ -30,6 +30,8 @@ export interface PublisherOptions {
 
 /** Bounds what waits while the database is away; anti-entropy makes up for what is thrown out. */
 const maxWaiting = 10_000;
+/** A call is a round trip: on a busy instance that takes some milliseconds, however much it carries. */
+const payloadsPerCall = 32;
 /** Looking at the queue also frees it: a full one stays full until somebody asks. */
 const queueUsageEveryMs = 5_000;
 const maxBackoffMs = 2_000;
@@ -92,13 +94,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
       canaryCount = undefined;
       try {
         client ??= await connect();
-        // One statement each: an array of them would be escaped character by character.
-        for (const payload of pack(instanceId, news, canary)) {
-          await client.query({
-            name: "notify",
-            text: "SELECT pg_notify($1, $2)",
-            values: [options.channel, payload],
-          });
+        const payloads = pack(instanceId, news, canary);
+        for (let at = 0; at < payloads.length; at += payloadsPerCall) {
+          await client.query(notify(options.channel, payloads.slice(at, at + payloadsPerCall)));
         }
         if (usageDue) await reportQueueUsage(client);
         failures = 0;
@@ -149,6 +147,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
       await running;
       await disconnect();
     },
+  };
+}
+
+/** A value each: an array of them would be escaped character by character. */
+function notify(channel: string, payloads: readonly string[]): pg.QueryConfig {
+  const calls = payloads.map((_, index) => `pg_notify($1, $${index + 2})`);
+  return {
+    name: `notify_${payloads.length}`,
+    text: `SELECT ${calls.join(", ")}`,
+    values: [channel, ...payloads],
   };
 }
 

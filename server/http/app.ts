@@ -15,6 +15,7 @@ import { devTokenRoutes } from "./dev-token.ts";
 import { docsPage } from "./docs-page.ts";
 import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
+import { historyRoutes } from "./history.ts";
 import { lockRoutes } from "./locks.ts";
 import { openApi } from "./openapi.ts";
 import { operationRoutes } from "./operations.ts";
@@ -38,6 +39,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
     trustProxy: (_address, hop) => hop < config.server.trustedProxies,
     bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
+    // The name of a version, each character as the escapes of four bytes.
+    routerOptions: { maxParamLength: 255 * 12 },
     // Names that reach a prototype are found, and named, by the checks of what they stand in.
     onProtoPoisoning: "ignore",
     onConstructorPoisoning: "ignore",
@@ -92,6 +95,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       operationRoutes(v1, services);
       lockRoutes(v1, services);
       conflictRoutes(v1, services);
+      historyRoutes(v1, services);
       sessionRoutes(v1, services);
       await v1.register(async (scope) => assetRoutes(scope.withTypeProvider<ZodTypeProvider>(), services));
       if (services.store.webhooks !== undefined) webhookRoutes(v1, services, services.store.webhooks);

@@ -1,27 +1,35 @@
 /** A document's whole content: read, or replaced as one batch of operations. */
 import { Readable } from "node:stream";
 import { z } from "zod";
-import type { EncodedContent } from "../room/edits.ts";
+import type { Past } from "../room/history-edits.ts";
 import { absentFor, callerOf, documentFor, editRefusal, originOf } from "./caller.ts";
 import { invalidElements } from "./documents.ts";
 import { editAnswer } from "./edit-answer.ts";
+import { objectTexts } from "./elements-body.ts";
 import { invalid, Problem } from "./problem.ts";
 import { type App, answers, docIdOf, ifMatch } from "./route.ts";
-import { contentSchema, editResultSchema, elementsProblem, putContentSchema } from "./schemas.ts";
+import {
+  contentQuerySchema,
+  contentSchema,
+  editResultSchema,
+  elementsProblem,
+  putContentSchema,
+} from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 
 const params = z.object({ docId: z.string().meta({ format: "uuid" }) });
 
 export function contentRoutes(app: App, services: HttpServices): void {
-  const { edits, newId, config } = services;
+  const { edits, history, newId, config } = services;
 
   app.get(
     "/documents/:docId/content",
     {
       schema: {
-        summary: "The present content",
+        summary: "The content, now or at an earlier version",
         tags: ["content"],
         params,
+        querystring: contentQuerySchema,
         response: answers({ 200: contentSchema }),
       },
     },
@@ -29,12 +37,16 @@ export function contentRoutes(app: App, services: HttpServices): void {
       const { identity } = request;
       const docId = docIdOf(request.params, identity);
       await documentFor(services, docId, identity);
-      const content = await edits.content(docId);
+      const { version } = request.query;
+      const content =
+        version === undefined ? await edits.content(docId) : pastOf(await history.contentAt(docId, version));
       if (content === undefined) throw absentFor(identity);
       const etag = `"${content.version}"`;
       reply.header("etag", etag);
       if (request.headers["if-none-match"] === etag) return reply.code(304).send();
-      return reply.type("application/json; charset=utf-8").send(Readable.from(contentTexts(content)));
+      return reply
+        .type("application/json; charset=utf-8")
+        .send(Readable.from(objectTexts(content.version, content.encoded)));
     },
   );
 
@@ -82,13 +94,10 @@ export function contentRoutes(app: App, services: HttpServices): void {
   );
 }
 
-function* contentTexts({ version, encoded }: EncodedContent): Generator<string> {
-  yield `{"version":${version},"elements":{`;
-  let first = true;
-  for (const part of encoded) {
-    if (part === "") continue;
-    yield first ? part : `,${part}`;
-    first = false;
-  }
-  yield "}}";
+/** What was found of the past. Throws the problem of what cannot be: a version beyond, or older than the retained log. */
+function pastOf<T>(past: Past<T>): T {
+  if (past.ok) return past;
+  const { code, message, version } = past;
+  if (code === "invalid") throw invalid([{ path: "version", message }]);
+  throw new Problem({ code, detail: message, ...(version === undefined ? {} : { version }) });
 }

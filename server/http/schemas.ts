@@ -137,6 +137,8 @@ const time = z.iso
   .optional();
 const queryVersion = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
 
+const elementId = z.string().refine(isElementId, "expected an element id");
+
 export const listOperationsSchema = z.object({
   limit,
   cursor,
@@ -145,7 +147,7 @@ export const listOperationsSchema = z.object({
   user: queryText,
   type: z.enum(operationTypes).optional(),
   status: z.enum(operationStatuses).optional(),
-  element: z.string().refine(isElementId, "expected an element id").optional(),
+  element: elementId.optional(),
   fromTime: time,
   toTime: time,
   order: z.enum(["asc", "desc"]).default("asc"),
@@ -182,6 +184,27 @@ export const postLockSchema = z.object({
   element: lockElementSchema.optional().meta({ description: "Absent or null: the whole document." }),
   ttlMs: ttlMsSchema.optional().meta({ description: "Default: the configured `lockTimeout`." }),
 });
+
+export const contentQuerySchema = z.object({
+  version: queryVersion.meta({ description: "An earlier version; default: the current one." }),
+});
+
+export const nameVersionSchema = z.object({
+  name: storable(z.string().min(1).max(255)),
+  version: versionSchema.optional(),
+});
+
+export const restoreSchema = z.object({ version: versionSchema, clientId: clientIdSchema.optional() });
+
+export const revertSchema = z.object({
+  from: z.int().min(1),
+  to: z.int().min(1),
+  user: storable(z.string().max(255)).optional(),
+  client: storable(z.string().max(255)).optional(),
+  clientId: clientIdSchema.optional(),
+});
+
+export const blameQuerySchema = z.object({ element: elementId.optional() });
 
 export const devTokenSchema = z
   .object({
@@ -324,6 +347,27 @@ export const editResultSchema = z
   });
 
 export const contentSchema = z.object({ version: versionSchema, elements: elementsSchema });
+
+export const namedVersionSchema = z.object({
+  name: z.string(),
+  version: versionSchema,
+  createdAt: dateTime,
+  createdBy: z.string(),
+});
+
+const writeSchema = z.object({
+  version: versionSchema,
+  user: z.string(),
+  client: z.string(),
+  at: dateTime,
+});
+
+export const blameSchema = z.object({
+  version: versionSchema,
+  elements: z
+    .record(z.string(), z.record(z.string(), writeSchema))
+    .meta({ description: "Element id → property → its last write." }),
+});
 
 export const statsSchema = z.object({
   documents: z.object({ total: z.int(), active: z.int(), archived: z.int() }),

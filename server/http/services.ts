@@ -4,13 +4,18 @@ import type { Config } from "../config.ts";
 import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { DocumentEdits } from "../room/edits.ts";
+import type { HistoryEdits } from "../room/history-edits.ts";
 import type { Store } from "../store/store.ts";
 
 /** What the routes work with. */
 export interface HttpServices {
   readonly config: Pick<Config, "server" | "auth" | "limits" | "metrics" | "manager">;
-  readonly store: Pick<Store, "conflicts" | "documents" | "operations" | "assets" | "webhooks" | "stats">;
+  readonly store: Pick<
+    Store,
+    "conflicts" | "documents" | "operations" | "versions" | "assets" | "webhooks" | "stats"
+  >;
   readonly edits: DocumentEdits;
+  readonly history: HistoryEdits;
   readonly tokens: Tokens;
   readonly metrics: Metrics;
   readonly log: Logger;

@@ -46,14 +46,15 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
       ]);
       const byDocument = new Map<string, SessionRecord[]>(docIds.map((docId) => [docId, []]));
       for (const session of live) byDocument.get(session.docId)?.push(session);
-      const headOf = new Map(heads.map(({ head }) => [head.docId, head]));
+      const answers = new Map(heads.map((answer) => [answer.head.docId, answer]));
       for (const docId of docIds) {
         const room = registry.get(docId);
-        const head = headOf.get(docId);
+        const answer = answers.get(docId);
         if (room === undefined) continue;
-        if (head === undefined) room.end("missing");
+        if (answer === undefined) room.end("missing");
         else {
-          room.follow(head);
+          room.retain(answer.retainedFrom);
+          room.follow(answer.head);
           room.reconcileSessions(byDocument.get(docId) ?? []);
         }
       }

@@ -72,6 +72,6 @@ function answer(questions: readonly Question[], answers: readonly HeadAnswer[]):
     }
     const known: readonly KnownOperation[] =
       ids.length === 0 ? [] : found.known.filter((operation) => ids.includes(operation.id));
-    resolve({ head: found.head, known });
+    resolve({ head: found.head, known, retainedFrom: found.retainedFrom });
   }
 }

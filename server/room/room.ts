@@ -1,11 +1,10 @@
 /**
  * One open document on this instance: the committed state, the newest of the log, who is here.
  *
- * The same code applies what this instance committed and what others did: `#advance` is the only way in which the
+ * The same code applies what this instance committed and what others did: `#sequenced` is the only way in which the
  * state moves, always by the next versions, and each move is broadcast at once, one frame for all.
  *
- * What is missing is read: operations by `#catchUp`, metadata by `#refresh`, locks by `locks.reading`; each runs once at
- * a time and looks again when it was asked meanwhile. A room ends when nobody has been in it for a while, when its document is
+ * What is missing is read by `following.ts`. A room ends when nobody has been in it for a while, when its document is
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
  * are closed, come back with `since`, and the next room judges that.
  */
@@ -16,17 +15,11 @@ import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.
 import type { CommitOutcome } from "../commit/group-commit.ts";
 import type { OperationsNews, PresenceNews } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
-import type {
-  DocumentRecord,
-  Head,
-  HeadAnswer,
-  LoadedDocument,
-  Missed,
-  SessionRecord,
-} from "../store/store.ts";
+import type { DocumentRecord, Head, LoadedDocument, Missed, SessionRecord } from "../store/store.ts";
 import { encodeCommitted, encodeForCommit } from "./commit-encoding.ts";
 import { RoomConflicts } from "./conflicts.ts";
 import { EncodedCache, type EncodedState } from "./encoded-state.ts";
+import { type Advance, Following } from "./following.ts";
 import { encodeFrame } from "./frame.ts";
 import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
 import { endLostLocks, type LockRoom } from "./lock-requests.ts";
@@ -34,7 +27,6 @@ import { RoomLocks } from "./locks.ts";
 import type { CloseReason, Member } from "./member.ts";
 import { RoomPast } from "./past.ts";
 import { RoomPresence } from "./presence.ts";
-import { Repeatable } from "./repeatable.ts";
 import { composeResolve } from "./resolve.ts";
 import { type ResolveRequest, type ResolveResult, resolveConflict } from "./resolving.ts";
 import type { RoomServices } from "./services.ts";
@@ -50,15 +42,8 @@ import {
 import { Tail } from "./tail.ts";
 import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "./wire.ts";
 
-/** Bytes of one read of the log. */
-const catchUpBytes = 1024 * 1024;
 /** When a read of the past failed. */
 const readAgainMs = 250;
-
-interface Advance {
-  readonly operation: SequencedOperation;
-  readonly wire: WireOperation;
-}
 
 export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly docId: string;
@@ -73,13 +58,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly #past: RoomPast;
   readonly #encodings: EncodedCache;
   readonly #snapshots: SnapshotWriter;
-  // Whoever started them: submits that waited for what they read are decided afterwards (`pump` comes a turn later,
-  // when they no longer count as running).
-  readonly #catchingUp = new Repeatable(() => this.#catchUp().finally(() => this.#queue.pump()));
-  readonly #refreshing = new Repeatable(() => this.#refresh().finally(() => this.#queue.pump()));
+  readonly #following: Following;
   readonly #onEnd: (room: Room) => void;
-  #document: DocumentRecord;
-  #retainedFrom: number;
   #ended = false;
   /** Joins and edits under way: the room must not be closed beneath them. */
   #uses = 0;
@@ -97,9 +77,19 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#onEnd = onEnd;
     this.docId = document.docId;
     this.#log = services.log.child({ docId: document.docId });
-    this.#document = document;
-    this.#retainedFrom = loaded.retainedFrom;
     this.#state = state;
+    this.#following = new Following(document, loaded.retainedFrom, {
+      docId: this.docId,
+      services,
+      log: this.#log,
+      state,
+      locks: () => this.locks,
+      proposing: () => this.#queue.inFlight,
+      advance: (advances) => this.#advance(advances),
+      documentChanged: (before, after) => this.#documentChanged(before, after),
+      end: (reason) => this.end(reason),
+      onRead: () => this.#queue.pump(),
+    });
     this.#encodings = new EncodedCache(this.#state, this.#tail, services.config.limits.maxServerMessageBytes);
     this.#unusedSinceMs = services.nowMs();
     this.#presence = new RoomPresence({
@@ -114,7 +104,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         store: services.store.locks,
         sweep: (docId) => services.lockSweep.sweep(docId),
         version: () => this.#state.version,
-        onBehind: () => this.#lookUp(this.#catchingUp),
+        onBehind: () => this.#following.catchUp(),
         onGrown: () => this.#conflicts.lookAgain(),
         onRead: () => this.#queue.pump(),
         names: () => this.#presence.names(),
@@ -130,7 +120,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       newId: services.newId,
       nowMs: services.nowMs,
       version: () => this.#state.version,
-      reach: () => this.#reach(),
+      reach: () => this.#following.reach(),
       broadcast: (text) => this.#broadcast(text),
       onReady: () => this.#queue.pump(),
     });
@@ -169,7 +159,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   // ---- what the queue and others may know ------------------------------------------------------------------
 
   get document(): DocumentRecord {
-    return this.#document;
+    return this.#following.document;
   }
   get version(): number {
     return this.#state.version;
@@ -181,10 +171,21 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     return this.#state;
   }
   get ready(): boolean {
-    return !this.#ended && this.#conflicts.ready && !this.#catchingUp.running;
+    return !this.#ended && this.#conflicts.ready && !this.#following.catchingUp;
   }
   get members(): number {
     return this.#presence.size;
+  }
+  /** The lowest version in the live log, as far as this room has heard. */
+  get retainedFrom(): number {
+    return this.#following.retainedFrom;
+  }
+
+  /** The operations after a version; undefined where they are not at hand any more. */
+  operationsAfter(version: number): SequencedOperation[] | undefined {
+    return this.#tail
+      .after(version, this.#state.version)
+      ?.map(({ text }) => JSON.parse(text) as SequencedOperation);
   }
 
   hasRecent(operationId: string): boolean {
@@ -224,8 +225,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       ops: submission.ops,
       base: submission.base ?? this.#state.version,
       author: origin,
-      policy: submission.onConflict === "reject" ? "strict" : this.#document.conflictPolicy,
-      retainedFrom: this.#retainedFrom,
+      policy: submission.onConflict === "reject" ? "strict" : this.document.conflictPolicy,
+      retainedFrom: this.#following.retainedFrom,
       limits,
       past: this.#past,
     });
@@ -242,13 +243,14 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     const lastVersion = firstVersion + operations.length - 1;
     this.#services.metrics.operations.inc(operations.length);
     this.missed(missed);
+    const wires = operations.map((operation, index) =>
+      encodeCommitted(this.docId, operation, firstVersion + index, at),
+    );
+    const previousId =
+      this.#state.version === firstVersion - 1 ? this.#state.operationId : this.#tail.idAt(firstVersion - 1);
     // The log may have brought our own operations already (a catch-up read them first); then only others need to hear.
     if (this.#state.version === firstVersion - 1) {
-      const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
-      const wires = operations.map((operation, index) =>
-        encodeCommitted(this.docId, operation, firstVersion + index, at),
-      );
       operations.forEach((operation, index) => {
         if (operation.status === "conflict") this.#heldBack(wires[index]);
       });
@@ -256,18 +258,19 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         wires,
         operations.map(({ status, origin }) => ({ status, user: origin.user, client: origin.client })),
       );
-      this.#services.publish({
-        kind: "operations",
-        docId: this.docId,
-        from: firstVersion,
-        to: lastVersion,
-        previousId,
-        texts: wires.map(({ text }) => text),
-      });
-    } else {
-      if (this.#state.version < lastVersion) this.#lookUp(this.#catchingUp);
-      this.#services.publish({ kind: "change", docId: this.docId });
-    }
+    } else if (this.#state.version < lastVersion) this.#following.catchUp();
+    this.#services.publish(
+      previousId === undefined || operations.length === 0
+        ? { kind: "change", docId: this.docId }
+        : {
+            kind: "operations",
+            docId: this.docId,
+            from: firstVersion,
+            to: lastVersion,
+            previousId,
+            texts: wires.map(({ text }) => text),
+          },
+    );
     this.#conflicts.clock(at);
     this.#conflicts.committed(writes, resolves, at);
     // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
@@ -277,28 +280,23 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   missed({ operations, complete }: Missed): void {
-    this.#advanceRows(
+    this.#following.advance(
       operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })),
     );
-    if (!complete) this.#lookUp(this.#catchingUp);
+    if (!complete) this.#following.catchUp();
   }
 
-  /** Reads what is missing of where the database was seen to stand. */
   follow(head: Head): void {
-    if (this.#ended) return;
-    const { version, operationId } = this.#state;
-    const work = new Set(this.#lacking(head));
-    // A head that is older than the state was read before our own commit; then the log tells whether it is ours.
-    const suspicious =
-      head.version < version || (head.version === version && differ(head.operationId, operationId));
-    if (suspicious) work.add(this.#catchingUp);
-    if (head.state !== this.#document.state) work.add(this.#refreshing);
-    for (const one of work) this.#lookUp(one);
+    this.#following.follow(head);
+  }
+
+  /** The log before this version was archived, as the database says. */
+  retain(from: number): void {
+    this.#following.retain(from);
   }
 
   reachBack(from: number): void {
-    // The memory was cut; what is older than it can only be judged as too old a base.
-    this.#retainedFrom = Math.max(this.#retainedFrom, from);
+    this.#following.reachesBackTo(from);
     this.#queue.pump();
   }
 
@@ -339,26 +337,11 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   // ---- news of other instances ---------------------------------------------------------------------------------
 
   hearOperations(news: OperationsNews): void {
-    if (news.to <= this.#state.version) return;
-    const { operations } = news;
-    const follows = news.from <= this.#state.version + 1;
-    const sameHistory =
-      news.from !== this.#state.version + 1 || !differ(news.previousId, this.#state.operationId);
-    if (operations === undefined || !follows || !sameHistory) {
-      this.#lookUp(this.#catchingUp);
-      return;
-    }
-    const last = operations.at(-1);
-    if (last !== undefined) {
-      const lagMs = this.#services.nowMs() - Date.parse(last.at);
-      this.#services.metrics.fanoutLagSeconds.observe(Math.max(0, lagMs) / 1000);
-    }
-    this.#advanceRows(
-      operations.map((operation) => ({
-        operation,
-        wire: { version: operation.version, id: operation.id, text: JSON.stringify(operation) },
-      })),
-    );
+    this.#following.hear(news);
+  }
+
+  settled(): void {
+    this.#following.settled();
   }
 
   hearPresence(news: PresenceNews): void {
@@ -378,19 +361,19 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   async join(request: JoinRequest): Promise<Joined | undefined> {
     this.#uses += 1;
     try {
-      const answer = await this.#reach(idsToAsk(request));
+      const answer = await this.#following.reach(idsToAsk(request));
       await this.reached(this.locks.version);
       if (answer === undefined || this.#ended) return undefined;
       const start = startOf(request, {
         known: answer.known,
         version: this.#state.version,
-        retainedFrom: this.#retainedFrom,
+        retainedFrom: this.#following.retainedFrom,
         tail: this.#tail,
         encoded: () => this.encoded(),
       });
       const joined: Joined = {
         ...start,
-        document: this.#document,
+        document: this.document,
         version: this.#state.version,
         sessions: this.#presence.others(request.member.info.sessionId),
         locks: this.locks.state(),
@@ -422,27 +405,15 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   async current(): Promise<boolean> {
     this.#uses += 1;
     try {
-      return (await this.#reach()) !== undefined;
+      return (await this.#following.reach()) !== undefined;
     } finally {
       this.#uses -= 1;
     }
   }
 
   /** Resolves when the operations up to a version are sent, or the room has ended. */
-  async reached(version: number): Promise<void> {
-    while (!this.#ended && this.#state.version < version) await this.#catchingUp.start();
-  }
-
-  /** Asks the database where it stands, and goes there. Undefined: the room has ended. */
-  async #reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
-    const answer = await this.#services.heads.read(this.docId, ids);
-    if (answer === undefined) this.end("missing");
-    while (answer !== undefined && !this.#ended) {
-      const work = this.#lacking(answer.head);
-      if (work.length === 0) return answer;
-      await Promise.all(work.map((one) => one.start()));
-    }
-    return undefined;
+  reached(version: number): Promise<void> {
+    return this.#following.reached(version);
   }
 
   /** The state as text: of this moment, or a little older where the tail leads on from it. */
@@ -470,6 +441,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   #stop(): void {
     this.#ended = true;
+    this.#following.close();
     this.#queue.close();
     this.#presence.close();
     this.#conflicts.close();
@@ -479,24 +451,17 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   // ---- how the state moves ---------------------------------------------------------------------------------------
 
-  /** Applies what follows on the state; what is known already is left out, a gap is read from the log. */
-  #advanceRows(advances: readonly Advance[]): void {
-    const news = advances.filter(({ wire }) => wire.version > this.#state.version);
-    const first = news[0];
-    if (first === undefined || this.#ended) return;
-    if (first.wire.version !== this.#state.version + 1) {
-      this.#lookUp(this.#catchingUp);
-      return;
-    }
+  /** The next operations, of others or read from the log. */
+  #advance(advances: readonly Advance[]): void {
     const records = new Set<string>();
-    for (const { operation } of news) {
+    for (const { operation } of advances) {
       applySequenced(this.#state, operation);
       this.#conflicts.heldBack.add(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
     this.#sequenced(
-      news.map(({ wire }) => wire),
-      news.map(({ operation }) => operation),
+      advances.map(({ wire }) => wire),
+      advances.map(({ operation }) => operation),
     );
     this.#conflicts.heard(records);
   }
@@ -527,62 +492,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     for (const member of this.#presence.members) member.deliver(frame);
   }
 
-  /** In the background: when it fails, the database is away, and anti-entropy comes back to it. */
-  #lookUp(work: Repeatable): void {
-    work.start().catch((cause: unknown) => {
-      this.#log.warn({ err: cause }, "could not read what the room lacks");
-    });
-  }
-
-  /** What has to be read to get where the database was seen to stand. */
-  #lacking(head: Head): Repeatable[] {
-    return [
-      ...(this.#state.version < Math.max(head.version, this.locks.version) ? [this.#catchingUp] : []),
-      ...(this.#document.metadataVersion < head.metadataVersion ? [this.#refreshing] : []),
-      ...(this.locks.revision < head.revision ? [this.locks.reading] : []),
-    ];
-  }
-
-  async #catchUp(): Promise<void> {
-    this.#services.metrics.catchUps.inc();
-    while (!this.#ended) {
-      const { version, operationId } = this.#state;
-      const range = await this.#services.store.operations.after(
-        this.docId,
-        { version, id: operationId },
-        catchUpBytes,
-      );
-      switch (range.outcome) {
-        case "range":
-          this.#advanceRows(
-            range.operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })),
-          );
-          if (range.complete || range.operations.length === 0) return;
-          break;
-        case "missing":
-          this.end("missing");
-          return;
-        case "archived":
-        case "history":
-          this.end("history");
-          return;
-      }
-    }
-  }
-
-  async #refresh(): Promise<void> {
-    const document = await this.#services.store.documents.get(this.docId);
-    if (this.#ended) return;
-    if (document === undefined) {
-      this.end("missing");
-      return;
-    }
-    const before = this.#document;
-    const changed = document.metadataVersion > before.metadataVersion || document.state !== before.state;
-    if (document.metadataVersion >= before.metadataVersion) this.#document = document;
-    if (!changed) return;
-    for (const member of [...this.#presence.members]) member.documentChanged(document);
-    void this.#endLost(before, document);
+  #documentChanged(before: DocumentRecord, after: DocumentRecord): void {
+    for (const member of [...this.#presence.members]) member.documentChanged(after);
+    void this.#endLost(before, after);
   }
 
   /** Whoever changed the lists does it too; done twice it is no different. */
@@ -595,9 +507,4 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       this.#log.warn({ err: cause }, "could not end locks of who may not edit any more");
     }
   }
-}
-
-/** Two ids of the operation at one version, where both are known. */
-function differ(one: string | null, other: string | null): boolean {
-  return one !== null && other !== null && one !== other;
 }

@@ -22,7 +22,7 @@ export interface SnapshotSource {
 
 export interface SnapshotWriterOptions {
   readonly source: SnapshotSource;
-  readonly store: Pick<Store, "snapshots" | "documents">;
+  readonly store: Pick<Store, "snapshots" | "documents" | "versions">;
   readonly log: Logger;
   readonly config: Pick<Config, "snapshots" | "retention">;
 }
@@ -81,10 +81,10 @@ export class SnapshotWriter {
         await store.documents.writeContent(docId, version, Buffer.from(`{${elements.join(",")}}`));
       }
       const kept = await store.snapshots.list(docId);
-      const superfluous = thin(
-        kept.map((each) => each.version),
-        config.retention.snapshotsPerDocument,
-      );
+      const versions = kept.map((each) => each.version);
+      const max = config.retention.snapshotsPerDocument;
+      const marked = versions.length > max ? await store.versions.marked(docId) : [];
+      const superfluous = thin(versions, max, nearest(versions, marked));
       if (superfluous.length > 0) await store.snapshots.remove(docId, superfluous);
     } catch (cause) {
       this.#writtenVersion = since;
@@ -93,14 +93,25 @@ export class SnapshotWriter {
   }
 }
 
-/** The versions to give up so that `max` are left: every second of the older half, as often as needed. */
-export function thin(versions: readonly number[], max: number): number[] {
+/**
+ * The versions to give up so that `max` are left: every second of the older half, as often as needed, but for `spared`
+ * ones, of which more than `max` may stay. The oldest always stays: what archiving left of the log begins there.
+ */
+export function thin(versions: readonly number[], max: number, spared: ReadonlySet<number>): number[] {
   let kept = [...versions];
   const given: number[] = [];
   while (kept.length > max) {
     const older = Math.ceil(kept.length / 2);
-    given.push(...kept.filter((_, at) => at < older && at % 2 === 1));
-    kept = kept.filter((_, at) => at >= older || at % 2 === 0);
+    const going = new Set(kept.filter((version, at) => at < older && at % 2 === 1 && !spared.has(version)));
+    if (going.size === 0) break;
+    given.push(...going);
+    kept = kept.filter((version) => !going.has(version));
   }
   return given;
+}
+
+/** Of each named version the snapshot that its content is rebuilt from: the newest at or before it. */
+function nearest(versions: readonly number[], named: readonly number[]): Set<number> {
+  const found = named.flatMap((name) => versions.findLast((version) => version <= name) ?? []);
+  return new Set(found);
 }

@@ -1,5 +1,6 @@
 /** A submit on its way through a room, whether it came over a socket or by REST. */
 import type { Operation, OperationStatus } from "../../shared/document/operation.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
 import type { ErrorCode } from "../../shared/protocol/codes.ts";
 import type { DocumentRecord, HeadAnswer, Origin } from "../store/store.ts";
 import type { ResolveTask } from "./resolve.ts";
@@ -23,8 +24,16 @@ export type SubmitAnswer =
   /** The database did not answer: stored or not, nobody knows. */
   | { readonly outcome: "unavailable"; readonly version: number };
 
+/** Operations that are made of the state when they are proposed, anew whenever the proposal fails. `base` is undefined. */
+export interface Compose {
+  /** None: nothing is to be done. A refusal is told. */
+  operations(state: DocumentState): readonly Operation[] | Refusal;
+  /** Whether nobody may come between the state and them, else only nobody who writes to the same elements. */
+  readonly exact: boolean;
+}
+
 export interface Submission {
-  /** None with `resolve`, which composes them. */
+  /** None with `compose` or `resolve`, which make them. */
   readonly ops: readonly Operation[];
   /** Undefined: the current version. */
   readonly base: number | undefined;
@@ -38,6 +47,7 @@ export interface Submission {
   readonly limited?: Refusal;
   /** Accept only at this version, made of the whole state. `version_mismatch` otherwise. */
   readonly exactly?: number;
+  readonly compose?: Compose;
   /** Resolves a conflict record; `base` is undefined. */
   readonly resolve?: ResolveTask;
   /** Called once. */
@@ -47,13 +57,13 @@ export interface Submission {
 /** A submission in a room's queue. */
 export interface Entry {
   readonly submission: Submission;
-  /** Of its operations; a composed one has them when it is proposed. */
-  ids: readonly string[];
-  /** It is in the log, and answered when that has been read so far. */
+  /** The submission's, or those composed last. */
+  ops: readonly Operation[];
+  /** It is in the log, and answered when the room has read the log so far: not to be composed again. */
   stored: boolean;
   readonly arrivedAt: number;
   /** What the database said of the document and of the operations' ids, asked after the submit arrived. */
-  confirmation?: HeadAnswer;
+  confirmation?: Pick<HeadAnswer, "head" | "known">;
   asked: boolean;
   /** Whether the locks were read anew since it came. */
   locks?: "asked" | "read";

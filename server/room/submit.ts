@@ -16,9 +16,11 @@
 import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
 import type { DecidedOperation, Decision, Draft } from "../../shared/document/decide.ts";
 import type { Author, OperationStatus } from "../../shared/document/operation.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
+import { Awaited, entryOf } from "./awaited.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { lockedRefusal } from "./lock-info.ts";
 import type { RoomLocks } from "./locks.ts";
@@ -31,6 +33,7 @@ export interface SubmitRoom {
   readonly document: DocumentRecord;
   readonly version: number;
   readonly operationId: string | null;
+  readonly state: DocumentState;
   readonly locks: Pick<RoomLocks, "revision" | "version" | "inTheWay" | "learned" | "shown" | "reading">;
   /** False while something must be read before anything may be decided. */
   readonly ready: boolean;
@@ -47,6 +50,8 @@ export interface SubmitRoom {
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void;
   /** Operations that others committed. */
   missed(missed: Missed): void;
+  /** The proposal that was in flight is answered, whatever the answer. */
+  settled(): void;
   /** The database is ahead (or in another history): read what is missing, then call `pump`. */
   follow(answer: HeadAnswer["head"]): void;
   /** The memory does not reach back to a base: read the log from there, then call `pump`. */
@@ -93,9 +98,7 @@ const maxAnswerMs = 9_000;
 export class SubmitQueue {
   readonly #options: SubmitQueueOptions;
   #queue: Entry[] = [];
-  /** By operation id: whose answer waits for it to appear in the log. */
-  readonly #awaited = new Map<string, { readonly entry: Entry; readonly at: number }>();
-  #complete: Entry[] = [];
+  readonly #awaited = new Awaited();
   #inFlight = false;
   /** What is proposed and not answered yet. */
   #flying: readonly Entry[] = [];
@@ -109,39 +112,27 @@ export class SubmitQueue {
     this.#options = options;
   }
 
+  /** Whether a proposal waits for its answer. */
+  get inFlight(): boolean {
+    return this.#inFlight;
+  }
+
   get idle(): boolean {
     return this.#queue.length === 0 && !this.#inFlight;
   }
 
   add(submission: Submission): void {
-    const entry: Entry = {
-      submission,
-      ids: submission.ops.map(({ id }) => id),
-      stored: false,
-      arrivedAt: this.#options.nowMs(),
-      asked: false,
-      answered: false,
-      versions: new Array<number>(submission.ops.length).fill(0),
-      statuses: new Array<OperationStatus>(submission.ops.length).fill("applied"),
-      missing: submission.ops.length,
-    };
+    const entry = entryOf(submission, this.#options.nowMs());
     this.#queue.push(entry);
     if (this.#closed) {
       this.#unavailable(entry);
       return;
     }
-    this.#await(entry);
+    this.#awaited.add(entry);
     this.#sweep ??= setInterval(() => this.#expire(), 500);
     // Told as soon as the database says that it is no repeat, whatever is in flight.
     if (submission.limited !== undefined) this.#confirmed(entry);
     this.pump();
-  }
-
-  #await(entry: Entry): void {
-    entry.ids.forEach((id, at) => {
-      // A copy of a submit that is still on its way (a client that reconnected): the later one is told `duplicate`.
-      if (!this.#awaited.has(id)) this.#awaited.set(id, { entry, at });
-    });
   }
 
   /** Decides and proposes what can be, at the end of the event-loop turn, so that its frames share a batch. */
@@ -156,25 +147,14 @@ export class SubmitQueue {
 
   /** An operation took its place in the log. */
   sequenced(operationId: string, version: number, status: OperationStatus, author: Author): void {
-    const awaited = this.#awaited.get(operationId);
-    if (awaited === undefined) return;
-    const { entry, at } = awaited;
-    const { user, client } = entry.submission.origin;
-    // Another author's by the same id: that is no answer to this one.
-    if (user !== author.user || client !== author.client) return;
-    this.#awaited.delete(operationId);
-    entry.versions[at] = version;
-    entry.statuses[at] = status;
-    entry.missing -= 1;
-    if (entry.missing === 0) this.#complete.push(entry);
+    this.#awaited.sequenced(operationId, version, status, author);
   }
 
   /** Answers the submits whose operations have all appeared; called after they were broadcast. */
   answerSequenced(): void {
-    for (const entry of this.#complete) {
+    for (const entry of this.#awaited.takeComplete()) {
       this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
     }
-    this.#complete = [];
   }
 
   /** Tells everybody that waits that nobody knows: the room ends. */
@@ -196,18 +176,12 @@ export class SubmitQueue {
     let operations = 0;
     for (const entry of this.#queue) {
       if (entry.answered) continue;
-      const { ops, channel, resolve } = entry.submission;
+      const { ops, channel } = entry.submission;
       const full = operations > 0 && (operations + ops.length > maxBatchOperations || this.#oneByOne > 0);
-      // A choice goes alone: what shares its batch might join the record that it resolves.
-      const apart =
-        decided.length > 0 && (resolve !== undefined || decided[0]?.decision.resolution !== undefined);
-      if (
-        entry.stored ||
-        full ||
-        apart ||
-        held.has(channel) ||
-        ops.some((operation) => ids.has(operation.id))
-      ) {
+      // What is made of the whole state goes alone: others of its batch would come between them.
+      const apart = decided.length > 0 && (isOfWholeState(entry) || isOfWholeState(decided[0]?.entry));
+      const waits = full || apart || entry.stored || held.has(channel);
+      if (waits || ops.some((operation) => ids.has(operation.id))) {
         held.add(channel);
         kept.push(entry);
         continue;
@@ -218,8 +192,8 @@ export class SubmitQueue {
         kept.push(entry);
       } else if (decision !== "answered") {
         decided.push({ entry, decision });
-        operations += ops.length;
-        for (const operation of ops) ids.add(operation.id);
+        operations += entry.ops.length;
+        for (const operation of entry.ops) ids.add(operation.id);
       }
     }
     this.#queue = kept;
@@ -246,7 +220,16 @@ export class SubmitQueue {
     if (submission.base === undefined && !this.#confirmed(entry)) return "wait";
     const refusal = submission.limited ?? submission.authorise(room.document);
     if (refusal !== undefined) return this.#refuse(entry, refusal);
-    const lock = room.locks.inTheWay(submission.origin, writtenBy(submission));
+    if (submission.compose !== undefined) {
+      const composed = submission.compose.operations(room.state);
+      if ("code" in composed) return this.#refuse(entry, composed);
+      this.#awaited.compose(entry, composed);
+      if (composed.length === 0) {
+        this.#answer(entry, { outcome: "sequenced", versions: [], statuses: [] });
+        return "answered";
+      }
+    }
+    const lock = room.locks.inTheWay(submission.origin, writtenBy(entry));
     if (lock !== undefined) {
       // It may have run out: only a list that was read after the submit came says so for sure.
       if (!this.#lockConfirmed(entry)) return "wait";
@@ -254,7 +237,8 @@ export class SubmitQueue {
     }
     const mismatched = mismatch(submission, room.version);
     if (mismatched !== undefined) return this.#refuse(entry, mismatched);
-    const decision = room.decide(draft, submission);
+    const { ops } = entry;
+    const decision = room.decide(draft, ops === submission.ops ? submission : { ...submission, ops });
     switch (decision.outcome) {
       case "accepted":
         return decision;
@@ -377,11 +361,15 @@ export class SubmitQueue {
     const [resolution] = decided.flatMap(({ decision }) => decision.resolution ?? []);
     const operations = decided.flatMap((each) => encode(each, records.byOperation));
     for (const { entry, decision } of decided) {
-      if (entry.submission.resolve !== undefined) this.#compose(entry, decision.operations);
+      if (entry.submission.resolve !== undefined)
+        this.#awaited.compose(
+          entry,
+          decision.operations.map(({ operation }) => operation),
+        );
     }
     // Nothing tells the database which element a choice without operations is about: then nobody may come between.
     const exact =
-      decided.some(({ entry }) => entry.submission.exactly !== undefined) ||
+      decided.some(({ entry }) => isExact(entry.submission)) ||
       (resolution !== undefined && operations.length === 0);
     const batch: DocumentBatch = {
       docId: room.docId,
@@ -400,17 +388,8 @@ export class SubmitQueue {
     this.#flying = [];
     if (this.#oneByOne > 0) this.#oneByOne -= 1;
     this.#settle(proposal, outcome);
+    room.settled();
     this.pump();
-  }
-
-  /** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
-  #compose(entry: Entry, operations: readonly DecidedOperation[]): void {
-    for (const id of entry.ids) this.#awaited.delete(id);
-    entry.ids = operations.map(({ operation }) => operation.id);
-    entry.versions = entry.ids.map(() => 0);
-    entry.statuses = entry.ids.map(() => "applied");
-    entry.missing = entry.ids.length;
-    this.#await(entry);
   }
 
   #settle(proposal: Proposal, outcome: CommitOutcome): void {
@@ -420,7 +399,8 @@ export class SubmitQueue {
       case "committed":
         room.committed(proposal, outcome);
         for (const entry of entries) {
-          if (entry.submission.resolve === undefined || entry.answered) continue;
+          const { resolve, compose } = entry.submission;
+          if ((resolve === undefined && compose === undefined) || entry.answered) continue;
           entry.stored = true;
           if (entry.missing > 0) continue;
           this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
@@ -538,17 +518,26 @@ export class SubmitQueue {
   #answer(entry: Entry, answer: SubmitAnswer): void {
     if (entry.answered) return;
     entry.answered = true;
-    for (const id of entry.ids) {
-      if (this.#awaited.get(id)?.entry === entry) this.#awaited.delete(id);
-    }
+    this.#awaited.remove(entry);
     entry.submission.answer(answer);
   }
 }
 
 /** What a submission writes to; a choice of what stands writes nothing. */
-function writtenBy({ ops, resolve }: Submission): readonly { readonly element: string }[] {
+function writtenBy({ ops, submission }: Entry): readonly { readonly element: string }[] {
+  const { resolve } = submission;
   if (resolve === undefined) return ops;
   return resolve.choose === "current" ? [] : [resolve.record];
+}
+
+function isOfWholeState(entry: Entry | undefined): boolean {
+  if (entry === undefined) return false;
+  const { compose, exactly, resolve } = entry.submission;
+  return compose !== undefined || exactly !== undefined || resolve !== undefined;
+}
+
+function isExact({ exactly, compose }: Submission): boolean {
+  return exactly !== undefined || compose?.exact === true;
 }
 
 function mismatch(submission: Submission, version: number): Refusal | undefined {

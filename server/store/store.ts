@@ -167,6 +167,8 @@ export interface HeadQuery {
 export interface HeadAnswer {
   readonly head: Head;
   readonly known: readonly KnownOperation[];
+  /** The lowest version that is still in the live log; `head.version + 1` when none is. */
+  readonly retainedFrom: number;
 }
 /** An operation id that a document has already, archived ones included. */
 export interface KnownOperation {
@@ -488,8 +490,41 @@ export interface SnapshotStore {
   nearest(docId: string, atMost: number): Promise<Snapshot | undefined>;
   /** The version and size of each kept snapshot, oldest first. */
   list(docId: string): Promise<{ version: number; operationId: string | null; bytes: number }[]>;
-  /** Deletes these versions' snapshots. */
+  /** Deletes these versions' snapshots, but for the one that the retained log begins at. */
   remove(docId: string, versions: readonly number[]): Promise<void>;
+}
+
+// ---- named versions --------------------------------------------------------------------------------------
+
+/** A moment of a document that somebody named. */
+export interface NamedVersion {
+  readonly name: string;
+  readonly version: number;
+  readonly createdAt: string;
+  readonly createdBy: string;
+}
+
+export type NameVersionResult =
+  | { readonly outcome: "created"; readonly named: NamedVersion }
+  | { readonly outcome: "taken" }
+  /** The document was never at this version. */
+  | { readonly outcome: "beyond"; readonly version: number }
+  /** Older than the retained log: the content there can not be rebuilt. */
+  | { readonly outcome: "archived" }
+  | { readonly outcome: "missing" };
+
+export interface VersionStore {
+  /** Without a version: the current one. */
+  create(
+    docId: string,
+    named: { readonly name: string; readonly version?: number; readonly createdBy: string },
+  ): Promise<NameVersionResult>;
+  /** By version, then by name. */
+  list(docId: string, page: Page): Promise<Paged<NamedVersion>>;
+  /** False when there is none of this name. */
+  remove(docId: string, name: string): Promise<boolean>;
+  /** The versions that have a name, each once. */
+  marked(docId: string): Promise<number[]>;
 }
 
 // ---- assets ----------------------------------------------------------------------------------------------
@@ -688,6 +723,7 @@ export interface Store {
   readonly assets: AssetStore;
   /** Undefined in memory: what is to be delivered must outlive the process. */
   readonly webhooks: WebhookStore | undefined;
+  readonly versions: VersionStore;
   readonly sessions: SessionStore;
   /**
    * One round trip for many documents (each at most once), results in their order; each document's batch happens

@@ -50,11 +50,16 @@ export function verifyDocument(pool: DatabasePool, docId: string): Promise<Findi
   return pool.withClient(async (client) => {
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     try {
-      return (await new DocumentCheck(client, docId).run()).slice(0, maxFindings);
+      return await checkDocument(client, docId);
     } finally {
       await client.query("ROLLBACK");
     }
   });
+}
+
+/** The same in a transaction of the caller's. */
+export async function checkDocument(client: pg.PoolClient, docId: string): Promise<Finding[]> {
+  return (await new DocumentCheck(client, docId).run()).slice(0, maxFindings);
 }
 
 /** Checks every document and what belongs to none. `onDocument` is called before each, for progress. */
@@ -75,7 +80,8 @@ export async function* verifyAll(
     }
     if (rows.length < 1000) break;
   }
-  for (const table of ["operations", "archived_operations", "snapshot_parts"]) yield* orphansOf(pool, table);
+  for (const table of ["operations", "archived_operations", "snapshot_parts", "archive_parts"])
+    yield* orphansOf(pool, table);
 }
 
 /** Rows of documents that are not there, by hopping from document to document through the primary key. */

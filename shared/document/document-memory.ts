@@ -91,9 +91,19 @@ export function freezeMemory(memory: DocumentMemory): DocumentMemory {
  * The last write of each property is kept however old it is, for blame.
  */
 export function forgetBefore(memory: DocumentMemory, version: number): void {
+  for (const _ of forgetInSteps(memory, version, Number.POSITIVE_INFINITY));
+}
+
+/**
+ * The same, so many elements at a time. Between the steps the memory may be read and written to: nobody asks any more
+ * for what is not forgotten yet.
+ */
+export function* forgetInSteps(memory: DocumentMemory, version: number, elements: number): Iterable<void> {
   if (version - 1 <= memory.since) return;
   memory.since = version - 1;
+  let seen = 0;
   for (const [element, found] of memory.elements) {
+    if (++seen % elements === 0) yield;
     if (found.latest.version < version && !existsNow(found)) {
       memory.elements.delete(element);
       continue;

@@ -7,7 +7,7 @@ beforeAll(buildCommands, 300_000);
 
 describe("usage", () => {
   test("[cli] --help of the whole and of every command: exit 0, examples on standard output", async () => {
-    const names = ["serve", "migrate", "token", "verify", "doctor"];
+    const names = ["serve", "migrate", "token", "verify", "archive", "export", "import", "doctor"];
     const whole = await command(["--help"]);
     expect(whole).toMatchObject({ code: 0, err: "" });
     for (const name of names) expect(whole.out).toContain(`  ${name}`);

@@ -241,6 +241,7 @@ export function documentContract(subject: () => Subject): void {
           metadataVersion: 1,
           revision: 0,
         },
+        retainedFrom: 1,
         known: [{ id: one.id, version: 1, user: "ann", client: "tab-1" }],
       });
       expect(of(b.document.docId)?.known).toEqual([]);

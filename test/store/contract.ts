@@ -5,6 +5,7 @@ import { commitContract } from "./contract-commit.ts";
 import { documentContract } from "./contract-documents.ts";
 import { logContract } from "./contract-log.ts";
 import { presenceContract } from "./contract-presence.ts";
+import { versionsContract } from "./contract-versions.ts";
 import type { Subject } from "./subject.ts";
 
 /** Declares the suite; `subject` is asked within the tests. */
@@ -15,5 +16,6 @@ export function storeContract(name: string, subject: () => Subject): void {
     commitContract(subject);
     logContract(subject);
     presenceContract(subject);
+    versionsContract(subject);
   });
 }

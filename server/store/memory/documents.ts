@@ -67,6 +67,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
         locks: new Map(),
         snapshots: new Map(),
         assets: new Map(),
+        named: new Map(),
       });
       return { outcome: "created", document: { ...record } };
     },
@@ -129,7 +130,11 @@ export function createDocuments(state: MemoryState): DocumentStore {
         const document = documents.get(docId);
         if (document === undefined) return [];
         return [
-          { head: headOf(document), known: (ids ?? []).flatMap((id) => knownOperation(document, id) ?? []) },
+          {
+            head: headOf(document),
+            known: (ids ?? []).flatMap((id) => knownOperation(document, id) ?? []),
+            retainedFrom: document.retainedFrom,
+          },
         ];
       });
     },

@@ -24,7 +24,10 @@ export function createSnapshots(state: MemoryState): SnapshotStore {
         .sort((a, b) => a.version - b.version);
     },
     async remove(docId, versions) {
-      for (const version of versions) state.documents.get(docId)?.snapshots.delete(version);
+      const document = state.documents.get(docId);
+      if (document === undefined) return;
+      for (const version of versions)
+        if (version !== document.retainedFrom - 1) document.snapshots.delete(version);
     },
   };
 }

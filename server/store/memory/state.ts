@@ -8,6 +8,7 @@ import type {
   DocumentRecord,
   Head,
   LockRecord,
+  NamedVersion,
   SessionRecord,
   Snapshot,
   StoredOperation,
@@ -39,6 +40,8 @@ export interface MemoryDocument {
   readonly snapshots: Map<number, Snapshot>;
   /** By SHA-256. */
   readonly assets: Map<string, AssetRecord>;
+  /** By name. */
+  readonly named: Map<string, NamedVersion>;
 }
 
 export interface MemoryState {

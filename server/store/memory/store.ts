@@ -12,6 +12,7 @@ import { createOperations } from "./operations.ts";
 import { createSessions } from "./sessions.ts";
 import { createSnapshots } from "./snapshots.ts";
 import { emptyState, type MemoryDocument, standingLocks, timeOf } from "./state.ts";
+import { createVersions } from "./versions.ts";
 
 export interface MemoryStoreOptions {
   /** Wall clock; everything that PostgreSQL decides by its own clock is decided by this one. */
@@ -34,6 +35,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     snapshots: createSnapshots(state),
     assets: createAssets(state),
     webhooks: undefined,
+    versions: createVersions(state),
     sessions: createSessions(state),
     commit: async (batches) => commit(state, batches),
 

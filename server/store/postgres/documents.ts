@@ -74,13 +74,17 @@ const touch = {
 const addActiveUser = { name: "document_add_active_user", text: "SELECT add_active_user($1, $2)" };
 const removeActiveUser = { name: "document_remove_active_user", text: "SELECT remove_active_user($1, $2)" };
 
-/** Rows deleted in one transaction: 1,000,000 operations at once held the document's row for 1.6 s; an asset is megabytes. */
-const purgedInParts = [
-  ["operations", 10_000],
-  ["archived_operations", 10_000],
-  ["snapshot_parts", 1_000],
-  ["assets", 20],
-] as const;
+/**
+ * Rows deleted in one transaction: 1,000,000 operations at once held the document's row for 1.6 s; assets and parts of
+ * an archive are megabytes.
+ */
+const purgedInParts = {
+  operations: 10_000,
+  archived_operations: 10_000,
+  snapshot_parts: 1_000,
+  archive_parts: 100,
+  assets: 20,
+} as const;
 
 type Own = Omit<DocumentStore, "heads" | "load">;
 
@@ -152,7 +156,7 @@ export function createDocuments(database: Database, orm: NodePgDatabase): Own {
         [docId],
       );
       if (closed === 0) return false;
-      for (const [table, part] of purgedInParts) {
+      for (const [table, part] of Object.entries(purgedInParts)) {
         const text = `DELETE FROM ${table} WHERE doc_id = $1 AND ctid = ANY (ARRAY(
           SELECT ctid FROM ${table} WHERE doc_id = $1 LIMIT ${part}))`;
         while ((await database.count({ text }, [docId])) === part);

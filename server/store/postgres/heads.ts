@@ -23,7 +23,7 @@ const heads = {
   name: "document_heads",
   answerWithinMs: promptMs,
   text: `SELECT d.id AS "docId", d.state, d.version, d.last_operation_id AS "operationId",
-      d.metadata_version AS "metadataVersion", d.revision,
+      d.metadata_version AS "metadataVersion", d.revision, d.retained_from AS "retainedFrom",
       CASE WHEN $2::uuid[] IS NULL THEN NULL ELSE (
         SELECT json_agg(json_build_object('id', k.id, 'version', k.version, 'user', k.user_id, 'client', k.client_id))
         FROM unnest($2::uuid[], $3::int4[]) a(id, doc), LATERAL (
@@ -38,7 +38,7 @@ const heads = {
     FROM documents d WHERE d.id = ANY ($1::uuid[])`,
 };
 
-type HeadRow = Head & { readonly known: KnownOperation[] | null };
+type HeadRow = Head & { readonly known: KnownOperation[] | null; readonly retainedFrom: number };
 
 /** See `DocumentStore.heads`. */
 export async function readHeads(database: Database, queries: readonly HeadQuery[]): Promise<HeadAnswer[]> {
@@ -58,7 +58,7 @@ export async function readHeads(database: Database, queries: readonly HeadQuery[
     ids.length > 0 ? uuidArray(ids) : null,
     ids.length > 0 ? int4Array(idDocs) : null,
   ]);
-  return rows.map(({ known, ...head }) => ({ head, known: known ?? [] }));
+  return rows.map(({ known, retainedFrom, ...head }) => ({ head, known: known ?? [], retainedFrom }));
 }
 
 const documentWithTimes = {

@@ -40,10 +40,17 @@ const list = {
   name: "snapshot_list",
   text: `SELECT version, operation_id AS "operationId", bytes FROM snapshots WHERE doc_id = $1 ORDER BY version`,
 };
+/** Against archiving, which cuts the log at a snapshot under the document's row. */
+const hold = {
+  name: "snapshot_hold",
+  text: `SELECT retained_from - 1 AS first FROM documents WHERE id = $1 FOR SHARE`,
+};
 /** Row and parts in one statement; what a crashed writer left an hour ago goes with them. */
 const remove = {
   name: "snapshot_remove",
-  text: `WITH gone AS (DELETE FROM snapshots WHERE doc_id = $1 AND version = ANY ($2::bigint[]) RETURNING id)
+  text: `WITH gone AS (
+      DELETE FROM snapshots WHERE doc_id = $1 AND version = ANY ($2::bigint[]) AND version <> $3 RETURNING id
+    )
     DELETE FROM snapshot_parts p WHERE p.doc_id = $1 AND (
       p.snapshot_id IN (SELECT id FROM gone)
       OR (p.created_at < clock_timestamp() - interval '1 hour'
@@ -104,7 +111,14 @@ export function createSnapshots(database: Database, newId: () => string): Snapsh
       return database.rows(list, [docId]);
     },
     async remove(docId, versions) {
-      if (versions.length > 0) await database.count(remove, [docId, versions]);
+      if (versions.length === 0) return;
+      await database.transaction(
+        async (query) => {
+          const row = (await query<{ first: number }>(hold, [docId])).rows[0];
+          await query(remove, [docId, versions, row?.first ?? 0]);
+        },
+        { idempotent: true },
+      );
     },
   };
 }

@@ -16,6 +16,7 @@ import { createOperations } from "./operations.ts";
 import { createSessions } from "./sessions.ts";
 import { createSnapshots } from "./snapshots.ts";
 import { readDocumentStats, readStats } from "./stats.ts";
+import { createVersions } from "./versions.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export interface PostgresStoreOptions {
@@ -48,6 +49,7 @@ export function createPostgresStore(options: PostgresStoreOptions): Store {
     snapshots: createSnapshots(database, newId),
     assets: createAssets(database),
     webhooks: createWebhooks(database),
+    versions: createVersions(database),
     sessions,
     commit: (batches, commitOptions) => commit(database, batches, commitOptions, sessions.isRecorded),
 

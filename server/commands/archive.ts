@@ -1,0 +1,105 @@
+/** `aetherflow archive`: moves old operations and settled conflicts out of the live tables. */
+import { ConfigError, loadConfig, parseDuration } from "../config.ts";
+import type { DatabasePool } from "../database/pool.ts";
+import { createLog } from "../observability/log.ts";
+import { createArchive } from "../store/postgres/archive.ts";
+import { createPostgresStore } from "../store/postgres/store.ts";
+import { type ArchivedDocument, archiveDocument } from "./archive-document.ts";
+import {
+  type Command,
+  databaseOptions,
+  databaseUsage,
+  helpOption,
+  readArguments,
+  refusePositionals,
+} from "./command.ts";
+import { withDatabase } from "./database.ts";
+
+const usage = `aetherflow archive --older-than TIME [--dry-run] [flags]
+
+Moves operations older than TIME, and resolved conflicts whose operations went, out of the live tables, while servers
+run. What they made stays: each document's log then begins at a snapshot. Ids stay known, so that repeats are still
+recognised; operations that wait in an unresolved conflict stay. Earlier versions can no longer be read or restored.
+
+  --older-than TIME     such as 90d or 12h
+  --dry-run             only say what would be moved
+  --json                what was moved as JSON
+${databaseUsage}
+Examples
+  aetherflow archive --older-than 90d --dry-run
+  aetherflow archive --older-than 90d --json
+`;
+
+export const archiveCommand: Command = { usage, run };
+
+interface Options {
+  readonly olderThanMs: number;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+async function run(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, {
+    ...databaseOptions,
+    ...helpOption,
+    "older-than": { type: "string" },
+    "dry-run": { type: "boolean" },
+    json: { type: "boolean" },
+  });
+  if (values.help === true) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  refusePositionals(positionals);
+  const { "older-than": olderThan } = values;
+  if (olderThan === undefined) throw new ConfigError(["--older-than: is required, such as 90d"]);
+  const olderThanMs = parseDuration(olderThan);
+  if (olderThanMs === undefined || olderThanMs < 0)
+    throw new ConfigError(["--older-than: expected a duration such as 12h or 90d"]);
+  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  if (config.store.type === "memory")
+    throw new ConfigError(["store.type: the memory store keeps nothing to archive"]);
+  const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+  const options = { olderThanMs, dryRun: values["dry-run"] === true, json: values.json === true };
+  return withDatabase(config, log, (pool) => archiveAll(pool, options));
+}
+
+async function archiveAll(pool: DatabasePool, { olderThanMs, dryRun, json }: Options): Promise<number> {
+  const store = createPostgresStore({ pool });
+  const archive = createArchive(pool);
+  // By the database's clock, which dated the operations.
+  const olderThan = new Date(Date.parse((await store.ping()).now) - olderThanMs).toISOString();
+  const documents: ArchivedDocument[] = [];
+  const problems: { docId: string; problem: string }[] = [];
+  const shows = process.stderr.isTTY && !json;
+  let looked = 0;
+  for await (const candidate of archive.candidates(olderThan)) {
+    looked += 1;
+    if (shows) process.stderr.write(`\r${looked} documents`);
+    const result = await archiveDocument(candidate, { archive, store, olderThan, dryRun });
+    if (result === undefined) continue;
+    if ("problem" in result) problems.push(result);
+    else documents.push(result);
+  }
+  if (shows) process.stderr.write("\r\u001b[K");
+  const sum = (of: "operations" | "conflicts") => documents.reduce((total, each) => total + each[of], 0);
+  const totals = { operations: sum("operations"), conflicts: sum("conflicts") };
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify({ ok: problems.length === 0, olderThan, dryRun, ...totals, documents, problems }, null, 2)}\n`,
+    );
+  } else {
+    for (const { docId, through, operations, conflicts } of documents) {
+      process.stdout.write(`${docId}  through version ${through}: ${count(operations, conflicts)}\n`);
+    }
+    for (const { docId, problem } of problems) process.stdout.write(`${docId}  not archived: ${problem}\n`);
+    const verb = dryRun ? "would be moved" : "moved";
+    process.stdout.write(
+      `${documents.length} document(s): ${count(totals.operations, totals.conflicts)} ${verb}\n`,
+    );
+  }
+  return problems.length === 0 ? 0 : 1;
+}
+
+const count = (operations: number, conflicts: number) =>
+  `${operations} operation(s), ${conflicts} conflict(s)`;

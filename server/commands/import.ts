@@ -1,0 +1,91 @@
+/** `aetherflow import`: takes in what `aetherflow export` wrote, whole or not at all. */
+import { createReadStream } from "node:fs";
+import { access } from "node:fs/promises";
+import { isUuid } from "../../shared/document/identifier.ts";
+import { ConfigError, loadConfig } from "../config.ts";
+import { createLog } from "../observability/log.ts";
+import { ImportProblem, importDocument } from "../store/postgres/import.ts";
+import { StoreRefused } from "../store/store.ts";
+import { type Command, databaseOptions, databaseUsage, helpOption, readArguments } from "./command.ts";
+import { withDatabase } from "./database.ts";
+import { jsonItems } from "./json-items.ts";
+
+const usage = `aetherflow import FILE [--as ID] [flags]
+
+Takes in a document that aetherflow export wrote, with its id: exit code 1 when a document has it already. It is checked
+as aetherflow verify does; when something is wrong, nothing of it stays.
+
+  FILE                  the file, or - for standard input
+  --as ID               another id for the document
+  --json                what was taken in as JSON
+${databaseUsage}
+Examples
+  aetherflow import board.json
+  gunzip < board.json.gz | aetherflow import - --as 0197a3c2-7c1e-7a00-8000-000000000002
+`;
+
+export const importCommand: Command = { usage, run };
+
+async function run(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, {
+    ...databaseOptions,
+    ...helpOption,
+    as: { type: "string" },
+    json: { type: "boolean" },
+  });
+  if (values.help === true) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const [file, ...rest] = positionals;
+  if (file === undefined || rest.length > 0) throw new ConfigError(["expected one FILE"]);
+  const { as } = values;
+  if (as !== undefined && !isUuid(as)) throw new ConfigError(["--as: expected a UUID in lower case"]);
+  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  if (config.store.type === "memory")
+    throw new ConfigError(["store.type: the memory store keeps nothing that is imported"]);
+  const say = (problem: string) => process.stderr.write(`aetherflow import: ${problem}\n`);
+  if (file !== "-") {
+    const unreadable = await access(file).then(
+      () => undefined,
+      (error: NodeJS.ErrnoException) => error.code ?? "unreadable",
+    );
+    if (unreadable !== undefined) {
+      say(`${file}: ${unreadable}`);
+      return 1;
+    }
+  }
+  const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+  const shows = process.stderr.isTTY;
+  try {
+    const imported = await withDatabase(config, log, (pool) =>
+      importDocument(pool, {
+        items: jsonItems(file === "-" ? process.stdin.setEncoding("utf8") : createReadStream(file, "utf8")),
+        ...(as === undefined ? {} : { as }),
+        onRows: (operations) => {
+          if (shows) process.stderr.write(`\r${operations} operations`);
+        },
+      }),
+    );
+    if (shows) process.stderr.write("\r\u001b[K");
+    const { docId, version, operations } = imported;
+    process.stdout.write(
+      values.json === true
+        ? `${JSON.stringify(imported)}\n`
+        : `${docId}  version ${version}, ${operations} operation(s)\n`,
+    );
+    return 0;
+  } catch (error) {
+    if (shows) process.stderr.write("\r\u001b[K");
+    const isOfTheFile =
+      error instanceof ImportProblem || error instanceof SyntaxError || error instanceof StoreRefused;
+    if (!isOfTheFile && !isRefusedValue(error)) throw error;
+    say((error as Error).message);
+    return 1;
+  }
+}
+
+/** SQLSTATE classes 22 and 23: a value of the file is at fault. */
+function isRefusedValue(error: unknown): boolean {
+  return error instanceof Error && "code" in error && /^2[23]/.test(String(error.code));
+}

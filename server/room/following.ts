@@ -1,0 +1,234 @@
+/**
+ * Where the database stands, and how a room gets there: operations by `catchingUp`, metadata by `refreshing`, locks by
+ * `locks.reading`. Each runs once at a time and looks again when it was asked meanwhile.
+ *
+ * Notifications come ahead of each other, twice, or not at all. What follows on the state is applied as it comes; a gap
+ * is read from the log, unless a proposal of this room is in flight: then it is probably that proposal, stored and not
+ * answered yet, and what lies behind it waits for the answer.
+ */
+import type { SequencedOperation } from "../../shared/document/operation.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
+import type { OperationsNews } from "../fanout/news.ts";
+import type { Logger } from "../observability/log.ts";
+import type { DocumentRecord, Head, HeadAnswer } from "../store/store.ts";
+import type { RoomLocks } from "./locks.ts";
+import { Repeatable } from "./repeatable.ts";
+import { forgetInTurns } from "./retention.ts";
+import type { RoomServices } from "./services.ts";
+import { decodeSequenced, encodeSequenced, type WireOperation } from "./wire.ts";
+
+export interface Advance {
+  readonly operation: SequencedOperation;
+  readonly wire: WireOperation;
+}
+
+export interface FollowingOptions {
+  readonly docId: string;
+  readonly services: Pick<RoomServices, "store" | "heads" | "metrics" | "nowMs">;
+  readonly log: Logger;
+  readonly state: DocumentState;
+  readonly locks: () => Pick<RoomLocks, "revision" | "version" | "reading">;
+  readonly proposing: () => boolean;
+  /** The next operations, without a gap. */
+  readonly advance: (advances: readonly Advance[]) => void;
+  readonly documentChanged: (before: DocumentRecord, after: DocumentRecord) => void;
+  readonly end: (reason: "missing" | "history") => void;
+  /** After each read, a turn later: what waited for it may be decided. */
+  readonly onRead: () => void;
+}
+
+/** Bytes of one read of the log. */
+const catchUpBytes = 1024 * 1024;
+/** News from behind a gap that wait for the answer of a proposal; anti-entropy looks after a second anyway. */
+const maxEarlyNews = 32;
+
+export class Following {
+  readonly #options: FollowingOptions;
+  // Whoever started them: submits that waited for what they read are decided afterwards, when they no longer count
+  // as running.
+  readonly #catchingUp = new Repeatable(() => this.#catchUp().finally(() => this.#options.onRead()));
+  readonly #refreshing = new Repeatable(() => this.#refresh().finally(() => this.#options.onRead()));
+  #document: DocumentRecord;
+  #retainedFrom: number;
+  /** Heard while a proposal was in flight, from behind a gap. */
+  #early: OperationsNews[] = [];
+  #closed = false;
+
+  constructor(document: DocumentRecord, retainedFrom: number, options: FollowingOptions) {
+    this.#options = options;
+    this.#document = document;
+    this.#retainedFrom = retainedFrom;
+  }
+
+  /** The metadata as last read. */
+  get document(): DocumentRecord {
+    return this.#document;
+  }
+  /** The lowest version in the live log, as far as was heard. */
+  get retainedFrom(): number {
+    return this.#retainedFrom;
+  }
+  /** Operations are being read. */
+  get catchingUp(): boolean {
+    return this.#catchingUp.running;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#early = [];
+  }
+
+  /** Reads what is missing of where the database was seen to stand. */
+  follow(head: Head): void {
+    if (this.#closed) return;
+    const { version, operationId } = this.#options.state;
+    const work = new Set(this.#lacking(head));
+    // A head that is older than the state was read before our own commit; then the log tells whether it is ours.
+    const suspicious =
+      head.version < version || (head.version === version && differ(head.operationId, operationId));
+    if (suspicious) work.add(this.#catchingUp);
+    if (head.state !== this.#document.state) work.add(this.#refreshing);
+    for (const one of work) this.#lookUp(one);
+  }
+
+  /** Reads the operations that are missing, in the background. */
+  catchUp(): void {
+    this.#lookUp(this.#catchingUp);
+  }
+
+  /** Operations that others committed. */
+  hear(news: OperationsNews): void {
+    const { state, proposing, services } = this.#options;
+    if (news.to <= state.version) return;
+    const { operations } = news;
+    const follows = news.from <= state.version + 1;
+    if (!follows && operations !== undefined && proposing() && this.#early.length < maxEarlyNews) {
+      this.#early.push(news);
+      return;
+    }
+    const sameHistory = news.from !== state.version + 1 || !differ(news.previousId, state.operationId);
+    if (operations === undefined || !follows || !sameHistory) {
+      this.catchUp();
+      return;
+    }
+    const last = operations.at(-1);
+    if (last !== undefined) {
+      const lagMs = services.nowMs() - Date.parse(last.at);
+      services.metrics.fanoutLagSeconds.observe(Math.max(0, lagMs) / 1000);
+    }
+    this.advance(
+      operations.map((operation) => ({
+        operation,
+        wire: { version: operation.version, id: operation.id, text: JSON.stringify(operation) },
+      })),
+    );
+  }
+
+  /** The proposal that was in flight is answered: what was heard too early may follow now. */
+  settled(): void {
+    const early = this.#early;
+    this.#early = [];
+    for (const news of early.sort((a, b) => a.from - b.from)) this.hear(news);
+  }
+
+  /** Applies what follows on the state; what is known already is left out, a gap is read from the log. */
+  advance(advances: readonly Advance[]): void {
+    const { version } = this.#options.state;
+    const news = advances.filter(({ wire }) => wire.version > version);
+    const first = news[0];
+    if (first === undefined || this.#closed) return;
+    if (first.wire.version === version + 1) this.#options.advance(news);
+    else this.catchUp();
+  }
+
+  /** Asks the database where it stands, and goes there. Undefined: the room has ended. */
+  async reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
+    const { services, docId, end } = this.#options;
+    const answer = await services.heads.read(docId, ids);
+    if (answer === undefined) end("missing");
+    else this.retain(answer.retainedFrom);
+    while (answer !== undefined && !this.#closed) {
+      const work = this.#lacking(answer.head);
+      if (work.length === 0) return answer;
+      await Promise.all(work.map((one) => one.start()));
+    }
+    return undefined;
+  }
+
+  /** Resolves when the operations up to a version are sent, or the room has ended. */
+  async reached(version: number): Promise<void> {
+    while (!this.#closed && this.#options.state.version < version) await this.#catchingUp.start();
+  }
+
+  /** The log before this version was archived, as the database says. */
+  retain(from: number): void {
+    if (from <= this.#retainedFrom || this.#closed) return;
+    this.#retainedFrom = from;
+    forgetInTurns(this.#options.state.memory, from);
+  }
+
+  /** The memory was cut: what is older than it can only be judged as too old a base. */
+  reachesBackTo(from: number): void {
+    this.#retainedFrom = Math.max(this.#retainedFrom, from);
+  }
+
+  /** In the background: when it fails, the database is away, and anti-entropy comes back to it. */
+  #lookUp(work: Repeatable): void {
+    work.start().catch((cause: unknown) => {
+      this.#options.log.warn({ err: cause }, "could not read what the room lacks");
+    });
+  }
+
+  /** What has to be read to get where the database was seen to stand. */
+  #lacking(head: Head): Repeatable[] {
+    const locks = this.#options.locks();
+    return [
+      ...(this.#options.state.version < Math.max(head.version, locks.version) ? [this.#catchingUp] : []),
+      ...(this.#document.metadataVersion < head.metadataVersion ? [this.#refreshing] : []),
+      ...(locks.revision < head.revision ? [locks.reading] : []),
+    ];
+  }
+
+  async #catchUp(): Promise<void> {
+    const { services, docId, state, end } = this.#options;
+    services.metrics.catchUps.inc();
+    while (!this.#closed) {
+      const after = { version: state.version, id: state.operationId };
+      const range = await services.store.operations.after(docId, after, catchUpBytes);
+      switch (range.outcome) {
+        case "range":
+          this.advance(
+            range.operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })),
+          );
+          if (range.complete || range.operations.length === 0) return;
+          break;
+        case "missing":
+          end("missing");
+          return;
+        case "archived":
+        case "history":
+          end("history");
+          return;
+      }
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const { services, docId, end, documentChanged } = this.#options;
+    const document = await services.store.documents.get(docId);
+    if (this.#closed) return;
+    if (document === undefined) {
+      end("missing");
+      return;
+    }
+    const before = this.#document;
+    const changed = document.metadataVersion > before.metadataVersion || document.state !== before.state;
+    if (document.metadataVersion >= before.metadataVersion) this.#document = document;
+    if (changed) documentChanged(before, document);
+  }
+}
+
+/** Two ids of the operation at one version, where both are known. */
+function differ(one: string | null, other: string | null): boolean {
+  return one !== null && other !== null && one !== other;
+}

@@ -1,0 +1,254 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { uuidv7 } from "uuidv7";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { jsonItems } from "../../server/commands/json-items.ts";
+import type { Instance } from "../../server/compose.ts";
+import { createPostgresStore } from "../../server/store/postgres/store.ts";
+import { verifyDocument } from "../../server/store/verify.ts";
+import { caller, jwtAuth } from "../http/setup.ts";
+import { startTestInstance } from "../instances/start.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { buildCommands, command, start } from "./run-command.ts";
+
+/** Where documents come from, and where they go. */
+let source: TestDatabase;
+let target: TestDatabase;
+let here: Instance;
+let there: Instance;
+let folder: string;
+
+beforeAll(async () => {
+  buildCommands();
+  [source, target] = [await createTestDatabase(), await createTestDatabase()];
+  const limits = { requestsPerSecond: 0 };
+  here = await startTestInstance(source.url, { ...jwtAuth, limits });
+  there = await startTestInstance(target.url, { ...jwtAuth, limits });
+  folder = await mkdtemp(path.join(os.tmpdir(), "aetherflow-export-"));
+}, 300_000);
+afterAll(async () => {
+  await here.close();
+  await there.close();
+  await source.drop();
+  await target.drop();
+  await rm(folder, { recursive: true });
+});
+
+const ada = caller(() => ({ url: here.url, instance: here }), "ada");
+const adaThere = caller(() => ({ url: there.url, instance: there }), "ada");
+const run = (database: TestDatabase, ...args: string[]) => command(args, { DATABASE_URL: database.url });
+const set = (element: string, props: object) => ({ id: uuidv7(), type: "update", element, set: props });
+const edit = async (docId: string, ...ops: object[]) => {
+  const answer = await ada("POST", `/documents/${docId}/operations`, { ops });
+  expect(answer.status, JSON.stringify(answer.body)).toBe(200);
+};
+
+/** A document with some of everything; the first operations archived where asked for. */
+async function document(archived: boolean): Promise<string> {
+  const elements = { a: { x: 1, t: 'é "😀" \\ ]}' }, b: { list: [1, { k: null }] } };
+  const properties = { number: 1.5, nested: { "a b": [true] } };
+  const fields = { name: "plan ✓", tags: ["t"], editors: ["bob"], properties, conflictPolicy: "strict" };
+  const docId: string = (await ada("POST", "/documents", { ...fields, elements })).body.id;
+  for (let step = 0; step < 600; step += 100)
+    await edit(docId, ...Array.from({ length: 100 }, (_, at) => set("a", { [`p${at % 7}`]: step + at })));
+  await edit(docId, { ...set("b", { y: 1 }), extra: { why: "because" } });
+  await ada("POST", `/documents/${docId}/versions`, { name: "a name", version: 602 });
+  const store = createPostgresStore({ pool: source.pool });
+  const operations = (await store.operations.latest(docId, 2)).map(({ id }) => id);
+  await store.conflicts.create(docId, {
+    id: uuidv7(),
+    join: false,
+    element: "a",
+    properties: ["x", "y"],
+    resolution: "manual",
+    resolvedBy: null,
+    description: 'a "description"',
+    authors: ["a\na", "b\nb"],
+    operations,
+  });
+  await source.pool.run({
+    text: `INSERT INTO assets (doc_id, sha256, content_type, bytes, body, created_by)
+      VALUES ($1, $2, 'image/png', 3000, $3, 'ada')`,
+    values: [docId, "ab".repeat(32), Buffer.alloc(3_000, "\x00\xff\n")],
+  });
+  if (archived) {
+    await source.pool.run({
+      text: `UPDATE operations SET "timestamp" = "timestamp" - interval '9 days' WHERE doc_id = $1 AND version <= 500`,
+      values: [docId],
+    });
+    expect(await run(source, "archive", "--older-than", "8d")).toMatchObject({ code: 0 });
+  }
+  return docId;
+}
+
+/** Everything that a copy must share, table by table. */
+async function contents(database: TestDatabase, docId: string, renamed = false) {
+  const all = async (text: string) =>
+    (await database.pool.run<Record<string, unknown>>({ text, values: [docId] })).rows;
+  const session = renamed ? "" : "o.session_id,";
+  return {
+    document: await all(
+      `SELECT name, type, state, version, last_operation_id, retained_from, metadata_version, revision, created_by,
+        created_at, owner, editors, tags, properties, conflict_policy FROM documents WHERE id = $1`,
+    ),
+    operations: await all(
+      `SELECT ${session} o.id, version, prev_version, "timestamp", type, status, element, user_id, client_id, data, extra,
+        ip, user_agent FROM operations o WHERE doc_id = $1 ORDER BY version`,
+    ),
+    archived: await all(
+      "SELECT id, version, user_id, client_id FROM archived_operations WHERE doc_id = $1 ORDER BY version",
+    ),
+    parts: await all("SELECT id, kind, from_version, to_version, body FROM archive_parts WHERE doc_id = $1"),
+    conflicts: await all(
+      "SELECT id, element, properties, description, authors, created_at, last_at FROM conflicts WHERE doc_id = $1",
+    ),
+    named: await all("SELECT name, version, created_at, created_by FROM document_versions WHERE doc_id = $1"),
+    collided: await all(
+      "SELECT conflict_id, operation_id FROM conflict_operations WHERE doc_id = $1 ORDER BY operation_id",
+    ),
+    assets: await all("SELECT sha256, content_type, bytes, body, created_by FROM assets WHERE doc_id = $1"),
+  };
+}
+
+describe("export and import", () => {
+  test.each([false, true])("[history-8] a round trip keeps all of it; archived: %s", async (archived) => {
+    const docId = await document(archived);
+    const file = path.join(folder, `${docId}.json`);
+    const exported = await run(source, "export", docId);
+    expect(exported).toMatchObject({ code: 0, err: "" });
+    await writeFile(file, exported.out);
+    expect(JSON.parse(exported.out)).toMatchObject({
+      format: "aetherflow-document-1",
+      document: { id: docId },
+    });
+
+    const imported = await run(target, "import", file);
+    expect(imported).toMatchObject({ code: 0, err: "", out: expect.stringContaining(docId) });
+    const original = await contents(source, docId);
+    expect(original.archived).toHaveLength(archived ? 500 : 0);
+    expect(await contents(target, docId)).toEqual(original);
+    expect(await verifyDocument(target.pool, docId)).toEqual([]);
+    // The test made operations older beneath an open room, which has their times from before.
+    const plain = (body: unknown) =>
+      JSON.parse(JSON.stringify(body, (key, value) => (archived && key === "at" ? undefined : value)));
+    for (const what of [
+      "content",
+      "content?version=550",
+      "blame",
+      "versions",
+      "operations?user=ada&order=desc",
+    ]) {
+      const [one, other] = [
+        await ada("GET", `/documents/${docId}/${what}`),
+        await adaThere("GET", `/documents/${docId}/${what}`),
+      ];
+      expect(other.status, what).toBe(200);
+      expect(plain(other.body), what).toEqual(plain(one.body));
+    }
+    // It goes on there, and knows what came before.
+    const repeat = original.operations[0] as { id: string; version: number };
+    const more = await adaThere("POST", `/documents/${docId}/operations`, { ops: [set("a", { x: 9 })] });
+    expect(more).toMatchObject({ status: 200, body: { version: 604 } });
+    const store = createPostgresStore({ pool: target.pool });
+    const [answer] = await store.documents.heads([{ docId, ids: [repeat.id] }]);
+    expect(answer?.known).toMatchObject([{ id: repeat.id, version: repeat.version }]);
+    const { items } = await store.operations.list({ user: "ada" }, "asc", { limit: 5 });
+    expect(items.length).toBeGreaterThan(0);
+
+    // The id is taken, another one is not: also beside the original.
+    const taken = await run(target, "import", file);
+    expect(taken).toMatchObject({ code: 1, out: "", err: expect.stringContaining("--as") });
+    const as = uuidv7();
+    expect(await run(source, "import", file, "--as", as, "--json")).toMatchObject({ code: 0 });
+    expect(await contents(source, as, true)).toEqual(await contents(source, docId, true));
+    expect(await verifyDocument(source.pool, as)).toEqual([]);
+    // A session is looked up in the whole database: the copy's are its own.
+    const { operations: copied } = createPostgresStore({ pool: source.pool });
+    const [newest] = await copied.latest(as, 1);
+    const found = await copied.list({ session: newest!.session }, "asc", { limit: 9 });
+    expect(found.items.map((each) => each.docId)).toEqual([as]);
+  });
+
+  test("[history-8] a file that is cut off, changed or none: exit 1, nothing stays", async () => {
+    const docId = await document(false);
+    const { out } = await run(source, "export", docId);
+    const file = path.join(folder, "bad.json");
+    const cases: [string, string][] = [
+      ["cut off", out.slice(0, Math.floor(out.length * 0.9))],
+      ["with a gap", out.replace(/\n\{[^\n]*"version":300,[^\n]*/, "")],
+      ["with an operation that cannot be", out.replace('{\\"set\\":{\\"p3\\":', '{\\"set\\":{\\"p 3\\":')],
+      ["with a type that is none", out.replace('"type":"update"', '"type":"paint"')],
+      ["of another format", out.replace("aetherflow-document-1", "aetherflow-document-9")],
+      ["empty", ""],
+      ["no object", "[1]"],
+    ];
+    for (const [title, text] of cases) {
+      expect(text, title).not.toBe(out);
+      await writeFile(file, text);
+      const ended = await run(target, "import", file);
+      expect(ended, title).toMatchObject({ code: 1, out: "" });
+      expect(ended.err, title).toMatch(/^aetherflow import: /);
+      expect(ended.err, title).not.toContain("    at ");
+      for (const [table, column] of [
+        ["documents", "id"],
+        ["operations", "doc_id"],
+        ["snapshot_parts", "doc_id"],
+      ]) {
+        const rows = await target.pool.run({
+          text: `SELECT FROM ${table} WHERE ${column} = $1`,
+          values: [docId],
+        });
+        expect(rows.rowCount, title).toBe(0);
+      }
+    }
+  });
+
+  test("[history-8] usage: help with examples; absent documents and files exit 1, wrong arguments 2", async () => {
+    for (const name of ["export", "import"]) {
+      const help = await command([name, "--help"]);
+      expect(help).toMatchObject({ code: 0, err: "" });
+      expect(help.out).toContain("Examples");
+      expect(await command([name])).toMatchObject({ code: 2, out: "" });
+    }
+    expect(await command(["export", "x"])).toMatchObject({ code: 2 });
+    expect(await command(["import", "x", "--as", "y"])).toMatchObject({ code: 2 });
+    expect(await run(source, "export", uuidv7())).toMatchObject({ code: 1, out: "" });
+    expect(await run(source, "import", path.join(folder, "absent.json"))).toMatchObject({ code: 1, out: "" });
+  });
+
+  test("[history-8] a reader that has enough: exit 1 in words", async () => {
+    const docId = await document(false);
+    const { child, ended } = start(["export", docId], { DATABASE_URL: source.url });
+    child.stdout?.destroy();
+    const { code, err } = await ended;
+    expect(code).toBe(1);
+    expect(err).toMatch(/^aetherflow export: the output ended before the document did \(EPIPE\)\n$/);
+  });
+
+  test("[history-8] a large object is read item by item, however it is cut into pieces", async () => {
+    const value = {
+      one: 'a "quoted\\" ,]} text',
+      list: [1, "two, [", { three: ["}", { x: null }] }, []],
+      empty: [],
+      object: { a: [1, 2], b: { c: "]" } },
+      last: false,
+    };
+    const expected = [
+      ["one", value.one],
+      ...value.list.map((item) => ["list", item]),
+      ["object", value.object],
+      ["last", false],
+    ];
+    for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {
+      for (const size of [1, 2, 7, 10_000]) {
+        const chunks = async function* () {
+          for (let at = 0; at < text.length; at += size) yield text.slice(at, at + size);
+        };
+        const items = [];
+        for await (const { key, value } of jsonItems(chunks())) items.push([key, value]);
+        expect(items).toEqual(expected);
+      }
+    }
+  });
+});
