@@ -193,6 +193,10 @@ export class Session implements Member, Requester {
   }
 
   #dispatch(value: Readonly<Record<string, unknown>>): void {
+    if (value.type === "hello") {
+      this.close("protocolViolation");
+      return;
+    }
     const read = readClientMessage(value);
     if (!read.ok) {
       const { message, requestId } = read;
@@ -218,8 +222,7 @@ export class Session implements Member, Requester {
       case "resolve":
         this.#requests.receive(message);
         return;
-      case "hello":
-        this.close("protocolViolation");
+      case "hello": // A second one: closed above, whatever its shape.
     }
   }
 

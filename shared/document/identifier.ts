@@ -3,6 +3,10 @@ import { isForbiddenKey } from "./json.ts";
 const name = /^[A-Za-z0-9_.:-]{1,128}$/;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** What {@link isElementId} and {@link isUuid} accept, as the patterns of a JSON Schema. */
+export const namePattern = "^(?!(?:__proto__|constructor|prototype)$)[A-Za-z0-9_.:-]{1,128}$";
+export const uuidPattern = uuid.source;
+
 /** Whether a text may be the id of an element: 1–128 of `[A-Za-z0-9_.:-]`, no name that reaches a prototype. */
 export function isElementId(text: unknown): text is string {
   return typeof text === "string" && name.test(text) && !isForbiddenKey(text);

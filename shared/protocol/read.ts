@@ -3,7 +3,7 @@
  * oracle is a zod schema: validation is done once an operation, and is on the hot path.
  */
 import { z } from "zod";
-import { isElementId, isUuid } from "../document/identifier.ts";
+import { isElementId, isUuid, namePattern, uuidPattern } from "../document/identifier.ts";
 import { checkJson, isText, maxJsonDepth, type Properties } from "../document/json.ts";
 import type { Operation } from "../document/operation.ts";
 import { readOperation } from "../document/operation.ts";
@@ -15,7 +15,7 @@ export const maxPending = 1_000;
 const text = (max: number) =>
   z.string().min(1).max(max).refine(isText, "contains characters that cannot be stored");
 const version = z.int().nonnegative();
-const uuid = z.string().refine(isUuid, "expected a lower-case UUID");
+const uuid = z.string().refine(isUuid, "expected a lower-case UUID").meta({ pattern: uuidPattern });
 
 const presenceState = z
   .record(z.string(), z.unknown())
@@ -25,10 +25,16 @@ const presenceState = z
     if (problem !== undefined) context.addIssue({ code: "custom", message: problem.message });
   });
 
-export const clientIdSchema = text(255).refine((id) => id !== "server", "is reserved");
+export const clientIdSchema = text(255)
+  .refine((id) => id !== "server", "is reserved")
+  .meta({ not: { const: "server" } });
 export const requestIdSchema = text(64);
 /** What may be locked: an element, or (null) the document. */
-export const lockElementSchema = z.string().refine(isElementId, "expected an element id").nullable();
+export const lockElementSchema = z
+  .string()
+  .refine(isElementId, "expected an element id")
+  .meta({ pattern: namePattern })
+  .nullable();
 /** How long a lease may be asked for. */
 export const ttlMsSchema = z.int().min(1_000).max(300_000);
 
@@ -64,7 +70,16 @@ const nothing = "00000000-0000-7000-8000-000000000000";
 export const resolveChoiceSchema = z.union([
   z.enum(["current", "incoming"]),
   z
-    .looseObject({ set: z.unknown().optional(), unset: z.unknown().optional() })
+    .looseObject({
+      set: z
+        .unknown()
+        .optional()
+        .meta({ type: "object", propertyNames: { pattern: namePattern } }),
+      unset: z
+        .unknown()
+        .optional()
+        .meta({ type: "array", items: { type: "string", pattern: namePattern } }),
+    })
     .superRefine(({ set, unset }, context) => {
       const read = readOperation({ id: nothing, type: "update", element: "x", set, unset });
       if (!read.ok) context.addIssue({ code: "custom", path: read.path.split("."), message: read.message });
@@ -82,7 +97,8 @@ const resolve = z.object({
   base: version.optional(),
 });
 
-const small = { hello, presence, ping, auth, lock, resolve };
+/** Every message of a client by its type, but `submit`. */
+export const smallMessages = { hello, presence, ping, auth, lock, resolve };
 type Small = Hello | PresenceUpdate | Ping | Auth | LockCommand | ResolveCommand;
 
 export type ReadMessage =
@@ -107,10 +123,10 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
     }
     return { ok: false, message: "seq: expected an integer" };
   }
-  if (typeof type !== "string" || !Object.hasOwn(small, type)) {
+  if (typeof type !== "string" || !Object.hasOwn(smallMessages, type)) {
     return { ok: false, message: "type: unknown message type" };
   }
-  const parsed = small[type as keyof typeof small].safeParse(value);
+  const parsed = smallMessages[type as keyof typeof smallMessages].safeParse(value);
   if (parsed.success) return { ok: true, message: parsed.data as Small };
   const issue = parsed.error.issues[0];
   const named = requestIdSchema.safeParse(value.requestId);

@@ -3,18 +3,15 @@
  * Schema and for tests, which hold every frame against them; no client or server runs them.
  */
 import { z } from "zod";
-import { isElementId, isUuid } from "../document/identifier.ts";
+import { isElementId, isUuid, namePattern, uuidPattern } from "../document/identifier.ts";
 import { operationStatuses, operationTypes } from "../document/operation.ts";
 import { type ErrorCode, errorCodes } from "./codes.ts";
 import { conflictPolicies, documentStates, documentTypes } from "./messages.ts";
 
-const uuid = z.string().refine(isUuid, "a lower-case UUID").meta({ format: "uuid" });
+const uuid = z.string().refine(isUuid, "a lower-case UUID").meta({ pattern: uuidPattern });
 const version = z.int().min(0);
 const time = z.iso.datetime({ precision: 3 });
-const elementId = z
-  .string()
-  .refine(isElementId, "an element id")
-  .meta({ pattern: "^[A-Za-z0-9_.:-]{1,128}$" });
+const elementId = z.string().refine(isElementId, "an element id").meta({ pattern: namePattern });
 const role = z.enum(["owner", "editor", "viewer"]);
 const anyObject = z.record(z.string(), z.unknown());
 const code = z.enum(Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]]);
@@ -115,9 +112,19 @@ const elements = z.record(z.string(), anyObject);
 const details = anyObject.optional();
 const requestId = z.string().min(1).max(64);
 
-/** Every message of the server. */
-export const serverMessageSchema = z.union([
-  z.strictObject({
+/** What stands in several messages, by the name that the published schema gives it. */
+export const serverParts = {
+  User: user,
+  Session: session,
+  Document: document,
+  Lock: lock,
+  Conflict: conflict,
+  SequencedOperation: operation,
+};
+
+/** Every message of the server by its type. */
+export const serverMessages = {
+  welcome: z.strictObject({
     type: z.literal("welcome"),
     sessionId: uuid,
     instanceId: z.string(),
@@ -134,51 +141,62 @@ export const serverMessageSchema = z.union([
     limits,
     serverTime: time,
   }),
-  z.strictObject({ type: z.literal("snapshot"), elements, more: z.boolean() }),
-  z.strictObject({ type: z.literal("ops"), ops: z.array(operation).min(1) }),
-  z.strictObject({
+  snapshot: z.strictObject({ type: z.literal("snapshot"), elements, more: z.boolean() }),
+  ops: z.strictObject({ type: z.literal("ops"), ops: z.array(operation).min(1) }),
+  ack: z.strictObject({
     type: z.literal("ack"),
     seq: z.int(),
     versions: z.array(z.int().min(1)).min(1),
     duplicate: z.literal(true),
   }),
-  z.strictObject({ type: z.literal("reject"), seq: z.int(), code, message: z.string(), version, details }),
-  z.strictObject({ type: z.literal("conflict"), conflict }),
-  z.strictObject({ type: z.literal("resolved"), conflict }),
-  z.strictObject({ type: z.literal("locks"), ...locks }),
-  z.strictObject({
+  reject: z.strictObject({
+    type: z.literal("reject"),
+    seq: z.int(),
+    code,
+    message: z.string(),
+    version,
+    details,
+  }),
+  conflict: z.strictObject({ type: z.literal("conflict"), conflict }),
+  resolved: z.strictObject({ type: z.literal("resolved"), conflict }),
+  locks: z.strictObject({ type: z.literal("locks"), ...locks }),
+  presence: z.strictObject({
     type: z.literal("presence"),
     joined: z.array(session).min(1).optional(),
     left: z.array(uuid).min(1).optional(),
     states: z.record(z.string(), presenceState).optional(),
   }),
-  z.strictObject({ type: z.literal("role"), role }),
-  z.strictObject({ type: z.literal("document"), document }),
-  z.strictObject({ type: z.literal("pong"), t: z.unknown(), serverTime: time }),
-  z.strictObject({
-    type: z.literal("result"),
-    requestId,
-    ok: z.literal(true),
-    lock: lock.optional(),
-    conflict: conflict.optional(),
-  }),
-  z.strictObject({
-    type: z.literal("result"),
-    requestId,
-    ok: z.literal(false),
-    code,
-    message: z.string(),
-    details,
-  }),
-  z.strictObject({
+  role: z.strictObject({ type: z.literal("role"), role }),
+  document: z.strictObject({ type: z.literal("document"), document }),
+  pong: z.strictObject({ type: z.literal("pong"), t: z.unknown(), serverTime: time }),
+  result: z.union([
+    z.strictObject({
+      type: z.literal("result"),
+      requestId,
+      ok: z.literal(true),
+      lock: lock.optional(),
+      conflict: conflict.optional(),
+    }),
+    z.strictObject({
+      type: z.literal("result"),
+      requestId,
+      ok: z.literal(false),
+      code,
+      message: z.string(),
+      details,
+    }),
+  ]),
+  error: z.strictObject({
     type: z.literal("error"),
     code: z.enum(["bad_message", "too_large", "rate_limited", "internal"]),
     message: z.string(),
     requestId: requestId.optional(),
   }),
-  z.strictObject({
+  bye: z.strictObject({
     type: z.literal("bye"),
     reason: z.enum(["shutdown", "overloaded"]),
     retryAfterMs: z.int().min(0),
   }),
-]);
+};
+
+export const serverMessageSchema = z.union(Object.values(serverMessages));

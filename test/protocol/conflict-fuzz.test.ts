@@ -195,7 +195,7 @@ const seeds = process.env.SEED === undefined ? [...pinned, seededRandom().seed] 
 
 describe("four policies at once", () => {
   it.each(seeds)(
-    "[R7] replicas, log, content and records agree (seed %i)",
+    "[conflict-16] replicas, log, content and records agree (seed %i)",
     async (seed) => {
       const random = seededRandom(seed);
       const { url } = instances[0]!;

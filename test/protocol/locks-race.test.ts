@@ -81,7 +81,7 @@ async function act(author: Author, random: SeededRandom, until: number): Promise
   }
 }
 
-it("[lock-19] R6: authors on two instances lock and edit the same elements at random", async () => {
+it("[lock-19] authors on two instances lock and edit the same elements at random", async () => {
   const random = seededRandom();
   const users: readonly string[] = ["u0", "u1", "u2", "u3"];
   const tokens = await Promise.all(users.map((user) => devToken(instances[0]?.url ?? "", user)));

@@ -1,5 +1,5 @@
 /**
- * R8: what is accepted is judged in the commit, so a change of rights holds at once for edits; what a session may no
+ * What is accepted is judged in the commit, so a change of rights holds at once for edits; what a session may no
  * longer read reaches it at most 5 s longer, even when every notification is lost.
  */
 import { randomUUID } from "node:crypto";
@@ -59,7 +59,7 @@ const timed = async <T>(work: Promise<T>): Promise<T> => {
 };
 
 describe("a change of rights that nobody is told of", () => {
-  test("[R8-1] a demotion holds for the very next submit, on both instances, and is told by role within 5 s", async () => {
+  test("[rights-1] a demotion holds for the very next submit, on both instances, and is told by role within 5 s", async () => {
     const docId = await create({ editors: ["bob"] });
     const clients = [await enter(one, docId, "bob"), await enter(two, docId, "bob")];
     for (const client of clients) await client.sequenced(submit(client, 1));
@@ -81,7 +81,7 @@ describe("a change of rights that nobody is told of", () => {
     }
   });
 
-  test("[R8-2] lost access closes with 4403 within 5 s, and no edit made afterwards is heard longer than that", async () => {
+  test("[rights-2] lost access closes with 4403 within 5 s, and no edit made afterwards is heard longer than that", async () => {
     const docId = await create({ viewers: ["bob", "carol"] });
     const [bob, carol, ada] = [
       await enter(one, docId, "bob"),
@@ -96,7 +96,7 @@ describe("a change of rights that nobody is told of", () => {
     await Promise.all([carol.close(), ada.close()]);
   });
 
-  test("[R8-3] a delete closes with 4410 within 5 s and nothing is accepted after it; a purge the same", async () => {
+  test("[rights-3] a delete closes with 4410 within 5 s and nothing is accepted after it; a purge the same", async () => {
     for (const end of [
       (docId: string) => changeUnheard(docId, { state: "deleted" }),
       (docId: string) => store.documents.purge(docId),
@@ -113,7 +113,7 @@ describe("a change of rights that nobody is told of", () => {
     }
   });
 
-  test("[R8-4] an archive refuses the very next submit with not_active; reading goes on, and it comes back", async () => {
+  test("[rights-4] an archive refuses the very next submit with not_active; reading goes on, and it comes back", async () => {
     const docId = await create({ editors: ["bob"] });
     const clients = [await enter(one, docId, "ada"), await enter(two, docId, "bob")];
     await changeUnheard(docId, { state: "archived" });
@@ -131,7 +131,7 @@ describe("a change of rights that nobody is told of", () => {
     }
   });
 
-  test("[R8-5] a document that is public no longer closes who came without a token", async () => {
+  test("[rights-5] a document that is public no longer closes who came without a token", async () => {
     const docId = await create({ public: true });
     const guest = await join({ url: two.url, docId, hello: { clientId: randomUUID() } });
     expect(guest.welcome.role).toBe("viewer");
@@ -139,7 +139,7 @@ describe("a change of rights that nobody is told of", () => {
     expect(await timed(guest.closed)).toMatchObject({ code: 4403 });
   });
 
-  test("[R8-6] REST edits, too, are judged by what is in the database", async () => {
+  test("[rights-6] REST edits, too, are judged by what is in the database", async () => {
     const docId = await create({ editors: ["bob"] });
     const bob = await enter(two, docId, "bob");
     await changeUnheard(docId, { editors: [], viewers: ["bob"] });
@@ -150,7 +150,7 @@ describe("a change of rights that nobody is told of", () => {
   });
 });
 
-test("[R8-7] the same while every notification and listening connection is cut again and again", async () => {
+test("[rights-7] the same while every notification and listening connection is cut again and again", async () => {
   const docId = await create({ editors: ["bob", "eve"], viewers: ["carol"] });
   const [bob, carol, eve] = [
     await enter(two, docId, "bob"),
@@ -198,7 +198,7 @@ test("[R8-7] the same while every notification and listening connection is cut a
 describe("the token of a session", () => {
   const inSeconds = (seconds: number) => ({ exp: Math.floor(Date.now() / 1_000) + seconds });
 
-  test("[R8-8] its end closes with 4401; a fresh one before that prolongs the session", async () => {
+  test("[rights-8] its end closes with 4401; a fresh one before that prolongs the session", async () => {
     const docId = await create({ viewers: ["bob"] });
     const [short, prolonged] = [
       await enter(one, docId, "bob", inSeconds(3)),
@@ -212,7 +212,7 @@ describe("the token of a session", () => {
     await prolonged.close();
   });
 
-  test("[R8-9] another user's token, an expired one and no token at all change nothing", async () => {
+  test("[rights-9] another user's token, an expired one and no token at all change nothing", async () => {
     const docId = await create({ viewers: ["bob"] });
     const bob = await enter(one, docId, "bob", inSeconds(4));
     for (const [requestId, offered, code] of [
@@ -228,7 +228,7 @@ describe("the token of a session", () => {
     expect(await timed(bob.closed)).toMatchObject({ code: 4401 });
   });
 
-  test("[R8-10] a fresh token with other roles counts at once, and one without any ends the session", async () => {
+  test("[rights-10] a fresh token with other roles counts at once, and one without any ends the session", async () => {
     const docId = await create();
     const guest = await enter(two, docId, "guest", { docs: { [docId]: "editor" } });
     await guest.sequenced(submit(guest, 1));

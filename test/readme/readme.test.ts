@@ -12,6 +12,8 @@ const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.ur
 // In the package's own folder, where its name resolves to itself, as in a clone.
 const example = path.join(root, `example-${process.pid}.mjs`);
 
+let lines: string | undefined;
+let more: string | undefined;
 let database: TestDatabase;
 let instance: Instance;
 
@@ -19,9 +21,9 @@ beforeAll(async () => {
   database = await createTestDatabase();
   instance = await startTestInstance(database.url);
   const readme = await readFile(path.join(root, "README.md"), "utf8");
-  const block = /<!-- test\/readme runs this block -->\n```js\n([\s\S]*?)```/.exec(readme)?.[1];
-  if (block === undefined) throw new Error("README.md has no block to run");
-  await writeFile(example, block);
+  const blocks = [...readme.matchAll(/<!-- test\/readme runs this block -->\n```js\n([\s\S]*?)```/g)];
+  [lines, more] = blocks.map((match) => match[1] ?? "");
+  if (lines === undefined || more === undefined) throw new Error("README.md has no blocks to run");
 });
 afterAll(async () => {
   await rm(example, { force: true });
@@ -29,15 +31,26 @@ afterAll(async () => {
   await database?.drop();
 });
 
+async function run(program: string, ...args: string[]): Promise<string> {
+  await writeFile(example, program);
+  const env = { ...process.env, URL: instance.url };
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [example, ...args], { env });
+  expect(stderr).toBe("");
+  return stdout;
+}
+
 it("[readme-1] the ten lines run as written, also as the second of two", async () => {
-  const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, [example, ...args], { env: { ...process.env, URL: instance.url } });
-  const first = await run();
-  const documentId = /node example\.mjs (\S+)/.exec(first.stdout)?.[1];
-  expect(first.stdout).toContain("local");
-  expect(first.stdout).toContain("version 1;");
+  const first = await run(lines ?? "");
+  const documentId = /node example\.mjs (\S+)/.exec(first)?.[1];
+  expect(first).toContain("local");
+  expect(first).toContain("version 1;");
   expect(documentId).toMatch(/^[0-9a-f-]{36}$/);
-  const second = await run(documentId ?? "");
-  expect(second.stdout).toContain("version 2;");
-  expect(first.stderr + second.stderr).toBe("");
+  expect(await run(lines ?? "", documentId ?? "")).toContain("version 2;");
+});
+
+it("[readme-2] so do the lines for the rest, put where it says", async () => {
+  const close = "await board.close();";
+  expect(lines).toContain(close);
+  const shown = await run((lines ?? "").replace(close, `${more}\n${close}`));
+  expect(shown.trim().split("\n").at(-1)).toBe("ada");
 });

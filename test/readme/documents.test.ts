@@ -1,0 +1,131 @@
+/** What README.md, CONTRIBUTING.md and docs/ point at is there, and what they list is all there is. */
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Instance } from "../../server/compose.ts";
+import { startTestInstance } from "../instances/start.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const read = (file: string) => readFileSync(path.join(root, file), "utf8");
+const pages = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(path.join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+/** As GitHub makes them of headings. */
+const anchors = (file: string) =>
+  [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+
+describe.each(pages)("%s", (page) => {
+  const text = read(page);
+  const codes = [...text.replaceAll(/```.*?```/gs, "").matchAll(/`([^`\n]+)`/g)].map(([, code = ""]) => code);
+
+  it("[docs-10] its links lead to a file, and to a heading of it", () => {
+    const links = [...text.matchAll(/\]\((?!https?:)([^)\s]*)\)/g)].map(([, link = ""]) => link);
+    const dead = links.filter((link) => {
+      const [file = "", anchor] = link.split("#");
+      const target = file === "" ? page : path.join(path.dirname(page), file);
+      if (!existsSync(path.join(root, target))) return true;
+      return anchor !== undefined && !anchors(target).includes(anchor);
+    });
+    expect(dead).toEqual([]);
+  });
+
+  it("[docs-11] the files and folders of the project that it names are there", () => {
+    const folders = "server|shared|client|client-demo|drizzle|migrations|test|scripts|bench|deploy|docs";
+    const paths = codes.filter((code) => new RegExp(`^(${folders})/[\\w./-]*$`).test(code));
+    expect(paths.filter((name) => !existsSync(path.join(root, name)))).toEqual([]);
+    // `submit.ts` beside a folder that the text has named before.
+    const names = new Set(
+      ["server", "shared", "client", "test", "bench"].flatMap((folder) =>
+        readdirSync(path.join(root, folder), { recursive: true }).map((file) => path.basename(String(file))),
+      ),
+    );
+    const bare = codes.filter((code) => /^[a-z-]+\.tsx?$/.test(code));
+    expect(bare.filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  it("[docs-12] the scripts and commands that it names exist", () => {
+    const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+    const npm = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name = ""]) => name);
+    expect(npm.filter((name) => !(name in scripts))).toEqual([]);
+    const main = read("server/main.ts");
+    const commands = [...text.matchAll(/(?:^|`)aetherflow ([a-z]+)/gm)].map(([, name = ""]) => name);
+    expect(commands.filter((name) => !main.includes(`  ${name}: {`))).toEqual([]);
+  });
+});
+
+describe("docs/rest.md", () => {
+  let database: TestDatabase;
+  let instance: Instance;
+  let folder: string;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    instance = await startTestInstance(database.url);
+    folder = await mkdtemp(path.join(tmpdir(), "aetherflow-docs-"));
+    await writeFile(path.join(folder, "picture.png"), Buffer.from("89504e470d0a1a0a", "hex"));
+  });
+  afterAll(async () => {
+    await instance?.close();
+    await database?.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("[docs-13] lists every call that there is, and no other", async () => {
+    const answer = await fetch(`${instance.url}/v1/openapi.json`);
+    const { paths } = (await answer.json()) as { paths: Record<string, Record<string, unknown>> };
+    const nameless = (route: string) => route.replace(/^\/v1/, "").replaceAll(/\{\w+\}/g, "{}");
+    const there = Object.entries(paths)
+      .filter(([route]) => route.startsWith("/v1/"))
+      .flatMap(([route, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${nameless(route)}`),
+      );
+    const told = new Set<string>();
+    for (const [, cell = ""] of read("docs/rest.md").matchAll(
+      /^\| (`(?:GET|POST|PUT|PATCH|DELETE)[^|]*) \|/gm,
+    )) {
+      for (const [, methods = "", route = ""] of cell.matchAll(
+        /((?:`?(?:GET|POST|PUT|PATCH|DELETE)`?\/?)+) (\/[^`?\s]*)/g,
+      ))
+        for (const [method] of methods.matchAll(/[A-Z]+/g)) told.add(`${method} ${nameless(route)}`);
+    }
+    expect([...told].sort()).toEqual(there.sort());
+  });
+
+  const missing = ["bash", "curl", "sha256sum"].filter(
+    (tool) => !(process.env.PATH ?? "").split(":").some((each) => existsSync(path.join(each, tool))),
+  );
+  it.skipIf(missing.length > 0)(
+    "[docs-14] its lines for the shell and those of docs/webhooks.md run",
+    async () => {
+      const blocks = ["docs/rest.md", "docs/webhooks.md"].flatMap((page) =>
+        [...read(page).matchAll(/```bash\n(.*?)```/gs)].map(([, block = ""]) => block),
+      );
+      expect(blocks.length).toBeGreaterThanOrEqual(3);
+      const script = blocks.join("\necho\n").replace("http://127.0.0.1:9002", instance.url);
+      const { stdout } = await promisify(execFile)(
+        "bash",
+        ["-euc", script.replaceAll("curl ", "curl --fail-with-body ")],
+        {
+          cwd: folder,
+        },
+      );
+      expect(stdout).toContain('"versions":[2]');
+      expect(stdout).toContain('"elements":{"note":{"x":2,"text":"hello"}}');
+      expect(stdout).toContain('"secret"');
+    },
+  );
+});
