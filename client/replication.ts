@@ -225,7 +225,7 @@ export class Replication {
       ...(resume ? { since: version } : {}),
       ...(resume && operationId !== undefined ? { sinceId: operationId } : {}),
       ...(pending === undefined ? {} : { pending: [pending] }),
-      ...(this.presence.state === null ? {} : { presence: this.presence.state }),
+      ...this.presence.greeting(),
       ...(profile === undefined ? {} : { profile }),
     };
   }
