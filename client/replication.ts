@@ -353,8 +353,8 @@ export class Replication {
 
   /** One's own operations that came back without effect, and wait for a decision. */
   #tellHeldBack(): void {
-    const operations = this.#replica.takeHeldBack();
-    if (operations.length > 0) this.#events.emit("heldBack", { operations });
+    const held = this.#replica.takeHeldBack();
+    if (held.operations.length > 0) this.#events.emit("heldBack", held);
   }
 
   #connectionChanged(state: ConnectionState): void {
