@@ -106,7 +106,11 @@ export interface DocumentEvents {
   /** `conflicts.unresolved` is another. */
   readonly conflicts: readonly ConflictInfo[];
   /** Changes of this replica are held back (policy `manual`): acknowledged, without effect, gone from the view. */
-  readonly heldBack: { readonly operations: readonly SequencedOperation[] };
+  readonly heldBack: {
+    readonly operations: readonly SequencedOperation[];
+    /** Later ones, not sent yet, that did not fit without them and are gone as well. */
+    readonly dependent: readonly Operation[];
+  };
   /** Every active lock: `locks.list` is another. */
   readonly locks: readonly LockInfo[];
   /** A lock that this replica kept has ended. */

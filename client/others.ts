@@ -1,7 +1,8 @@
 /**
  * The other people's sessions, each person's replica once and without flicker. One that reconnects leaves and comes back
  * as another session of the same author, a moment later or earlier: its old session stays in sight for `lingerMs`, and is
- * replaced in one step when the new one is there, what it last showed included.
+ * replaced in one step when the new one is there, what it last showed included. Of two that are there, the one that
+ * joined later is shown, whichever is told last; the other one when that has left.
  */
 import type { PresenceState, SessionInfo } from "../shared/protocol/messages.ts";
 import type { Timers } from "./timers.ts";
@@ -17,6 +18,8 @@ const lingerMs = 2_000;
 
 export class Others {
   readonly sessions = new Map<string, SessionInfo>();
+  /** Sessions that are there behind a later one of their author. */
+  readonly #behind = new Map<string, SessionInfo>();
   readonly #timers: Timers;
   readonly #onChange: (event: PresenceEvent) => void;
   /** Sessions that are gone and still shown; what ends that. */
@@ -32,7 +35,7 @@ export class Others {
   /** All there are now. */
   replace(sessions: readonly SessionInfo[]): void {
     const present = new Set(sessions.map(({ sessionId }) => sessionId));
-    const left = [...this.sessions.keys()].filter((id) => !present.has(id));
+    const left = [...this.sessions.keys(), ...this.#behind.keys()].filter((id) => !present.has(id));
     // Of one author's two, the older is one that is not found dead yet.
     const inOrder = [...sessions].sort((a, b) => (a.joinedAt < b.joinedAt ? -1 : 1));
     this.change(inOrder, {}, left);
@@ -47,14 +50,18 @@ export class Others {
     const event = { joined: new Set<string>(), left: new Set<string>(), changed: new Set<string>() };
     for (const session of joined) this.#join(session, event);
     for (const [sessionId, presence] of Object.entries(states)) {
+      const behind = this.#behind.get(sessionId);
+      if (behind !== undefined) this.#behind.set(sessionId, { ...behind, presence });
       const session = this.sessions.get(sessionId);
       if (session === undefined) continue;
       this.#settle(this.#carried, sessionId);
       this.sessions.set(sessionId, { ...session, presence });
       if (!event.joined.has(sessionId)) event.changed.add(sessionId);
     }
+    for (const sessionId of left) this.#behind.delete(sessionId);
     for (const sessionId of left) {
-      if (!this.sessions.has(sessionId) || this.#leaving.has(sessionId)) continue;
+      const session = this.sessions.get(sessionId);
+      if (session === undefined || this.#leaving.has(sessionId)) continue;
       this.#leaving.set(
         sessionId,
         this.#timers.after(lingerMs, () => {
@@ -62,6 +69,10 @@ export class Others {
           this.#onChange({ joined: [], left: [sessionId], changed: [] });
         }),
       );
+      const next = [...this.#behind.values()].find((other) => sameAuthor(other, session));
+      if (next === undefined) continue;
+      this.#behind.delete(next.sessionId);
+      this.#join(next, event);
     }
     if (event.joined.size + event.left.size + event.changed.size === 0) return;
     this.#onChange({ joined: [...event.joined], left: [...event.left], changed: [...event.changed] });
@@ -69,21 +80,31 @@ export class Others {
 
   /** Leaves no timer. */
   close(): void {
+    this.#behind.clear();
     for (const sessionId of [...this.#leaving.keys()]) this.#remove(sessionId);
     for (const sessionId of [...this.#carried.keys()]) this.#settle(this.#carried, sessionId);
   }
 
   #join(session: SessionInfo, event: Record<"joined" | "left" | "changed", Set<string>>): void {
     const { sessionId } = session;
-    if (this.sessions.has(sessionId)) {
+    const known = this.sessions.get(sessionId);
+    if (known !== undefined) {
       this.#settle(this.#leaving, sessionId);
-      this.sessions.set(sessionId, session);
+      const isCarried = session.presence === null && this.#carried.has(sessionId);
+      if (!isCarried) this.#settle(this.#carried, sessionId);
+      this.sessions.set(sessionId, isCarried ? { ...session, presence: known.presence } : session);
       event.changed.add(sessionId);
       return;
     }
+    const formers = [...this.sessions.values()].filter((former) => sameAuthor(former, session));
+    const isShown = ({ sessionId: id, joinedAt }: SessionInfo): boolean =>
+      joinedAt > session.joinedAt && !this.#leaving.has(id);
+    if (formers.some(isShown)) {
+      this.#behind.set(sessionId, session);
+      return;
+    }
     let shown = session;
-    for (const former of [...this.sessions.values()]) {
-      if (former.clientId !== session.clientId || former.user.id !== session.user.id) continue;
+    for (const former of formers) {
       this.#remove(former.sessionId);
       // Who came and went within one frame was never seen.
       if (!event.joined.delete(former.sessionId)) event.left.add(former.sessionId);
@@ -114,4 +135,8 @@ export class Others {
     pending.get(sessionId)?.();
     pending.delete(sessionId);
   }
+}
+
+function sameAuthor(one: SessionInfo, other: SessionInfo): boolean {
+  return one.clientId === other.clientId && one.user.id === other.user.id;
 }

@@ -18,6 +18,8 @@ export class Presence {
   readonly #timers: Timers;
   #state: PresenceState;
   #intervalMs = 1000 / maxPerSecond;
+  /** What the last `hello` carried. */
+  #greeted: PresenceState = null;
   #live = false;
   #sentAt = Number.NEGATIVE_INFINITY;
   #dirty = false;
@@ -51,9 +53,15 @@ export class Presence {
   /** Replaces this session's state (cursor, selection, viewport…). Cheap to call for every pointer event. */
   set(state: PresenceState): void {
     this.#state = state;
-    if (!this.#live) return; // `hello` carries it.
+    if (!this.#live) return; // `hello` carries it; after that, `begin` sends it.
     this.#dirty = true;
     this.#flush();
+  }
+
+  /** For `hello`. */
+  greeting(): { readonly presence?: PresenceState } {
+    this.#greeted = this.#state;
+    return this.#state === null ? {} : { presence: this.#state };
   }
 
   /** A session began: these are the others. A session of this replica's last connection may still be among them. */
@@ -66,10 +74,11 @@ export class Presence {
       limits.presencePerSecond === 0 ? maxPerSecond : Math.min(maxPerSecond, limits.presencePerSecond);
     this.#intervalMs = 1000 / allowed;
     this.#live = true;
-    this.#dirty = false;
+    this.#dirty = this.#state !== this.#greeted;
     this.#others.replace(
       sessions.filter((session) => session.clientId !== self.clientId || session.user.id !== self.user.id),
     );
+    this.#flush();
   }
 
   /** The connection is gone: the others stay as last seen until there is another. */

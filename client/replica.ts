@@ -77,6 +77,8 @@ export class Replica {
   observer: ReplicaObserver | undefined;
   /** Confirmed elements that changed since `store`, when somebody stores. */
   #heldBack: SequencedOperation[] = [];
+  /** What was made on top of them alone. */
+  #dependent: Operation[] = [];
   readonly #unstored = new Set<string>();
   #storesAll = true;
 
@@ -154,6 +156,7 @@ export class Replica {
    */
   receive(operations: readonly SequencedOperation[]): ReadonlySet<string> {
     const touched = new Set<string>();
+    const held = this.#heldBack.length;
     for (const operation of operations) {
       if (operation.version !== this.#version + 1) throw new GapError(this.#version + 1, operation.version);
       if (this.#inFlight?.left.has(operation.id) === true) this.#confirmOwn(operation);
@@ -164,14 +167,31 @@ export class Replica {
       if (!this.#storesAll) this.#unstored.add(operation.element);
     }
     this.#settleIfDone();
+    for (const { type, element } of this.#heldBack.slice(held))
+      if (type === "create" || type === "delete") this.#refitUnfounded(element);
     return this.#refresh(touched);
   }
 
-  /** This replica's operations that were held back since the last call: acknowledged, and without effect. */
-  takeHeldBack(): readonly SequencedOperation[] {
-    const operations = this.#heldBack;
+  /**
+   * This replica's operations that were held back since the last call: acknowledged, and without effect; and what does
+   * not fit without them, and is dropped.
+   */
+  takeHeldBack(): {
+    readonly operations: readonly SequencedOperation[];
+    readonly dependent: readonly Operation[];
+  } {
+    const taken = { operations: this.#heldBack, dependent: this.#dependent };
     this.#heldBack = [];
-    return operations;
+    this.#dependent = [];
+    return taken;
+  }
+
+  /** A creation or deletion had no effect: a new one of the element, or a change to it, may have lost its ground. */
+  #refitUnfounded(element: string): void {
+    const [first] = this.#unsent.operationsOf(element);
+    const below = this.#below(element);
+    if (first === undefined || (first.type === "create") === (below === undefined)) return;
+    this.#dependent.push(...this.#unsent.refit(element, this.#version, below));
   }
 
   /** `ack`: everything of the submit in flight is in the log, and what is confirmed here reaches that far. */

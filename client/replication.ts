@@ -225,7 +225,7 @@ export class Replication {
       ...(resume ? { since: version } : {}),
       ...(resume && operationId !== undefined ? { sinceId: operationId } : {}),
       ...(pending === undefined ? {} : { pending: [pending] }),
-      ...(this.presence.state === null ? {} : { presence: this.presence.state }),
+      ...this.presence.greeting(),
       ...(profile === undefined ? {} : { profile }),
     };
   }
@@ -353,8 +353,8 @@ export class Replication {
 
   /** One's own operations that came back without effect, and wait for a decision. */
   #tellHeldBack(): void {
-    const operations = this.#replica.takeHeldBack();
-    if (operations.length > 0) this.#events.emit("heldBack", { operations });
+    const held = this.#replica.takeHeldBack();
+    if (held.operations.length > 0) this.#events.emit("heldBack", held);
   }
 
   #connectionChanged(state: ConnectionState): void {

@@ -28,8 +28,11 @@ export interface ChangeNews {
 export interface PresenceNews {
   readonly kind: "presence";
   readonly docId: string;
-  readonly joined?: readonly SessionInfo[];
+  /** `number`: of the state that it shows, as in `states`. */
+  readonly joined?: readonly (SessionInfo & { readonly number?: number })[];
   readonly left?: readonly string[];
+  /** The numbers of the sender's sessions' states, once a second: whoever has older ones asks. */
+  readonly numbers?: { readonly [sessionId: string]: number };
   /** The sender lacks states: announce all of them again. */
   readonly ask?: boolean;
   /** By session: a number that grows with each of its states, and the state. */
@@ -64,6 +67,7 @@ const envelopeSchema = z.object({
         docId,
         joined: z.array(z.looseObject({ sessionId: z.string() })).optional(),
         left: z.array(z.string()).optional(),
+        numbers: z.record(z.string(), z.number()).optional(),
         ask: z.boolean().optional(),
         states: z
           .record(z.string(), z.tuple([z.number(), z.record(z.string(), z.json()).nullable()]))

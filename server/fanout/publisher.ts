@@ -251,6 +251,9 @@ function textsOf(news: OutgoingNews, room: number): string[] {
   for (let at = 0; at < (news.left?.length ?? 0); at += 150) {
     pieces.push({ kind, docId, left: (news.left ?? []).slice(at, at + 150) });
   }
+  const numbers = Object.entries(news.numbers ?? {});
+  for (let at = 0; at < numbers.length; at += 100)
+    pieces.push({ kind, docId, numbers: Object.fromEntries(numbers.slice(at, at + 100)) });
   return pieces.map((piece) => JSON.stringify(piece)).filter((piece) => Buffer.byteLength(piece) < room);
 }
 

@@ -4,7 +4,9 @@
  * Not stored, but for the sessions' rows: changes are collected over `frameMs`, then go to the members as one frame
  * (never one's own) and to the other instances as one notification. A state carries a number of its session, so that
  * one that arrives late is dropped. Lost notifications are made up for by `reconcile`, with the rows of all live
- * sessions; an instance that learns of a session that way asks the others to announce their states again.
+ * sessions; an instance that learns of a session that way asks the others to announce their states again, and so does
+ * one that hears (`numbers`, with each `reconcile`) that it has an older state. Who was heard to leave does not come back,
+ * whatever arrives late.
  */
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { PresenceNews } from "../fanout/news.ts";
@@ -25,13 +27,17 @@ export interface PresenceOptions {
   readonly publish: (news: PresenceNews) => void;
 }
 
-/** A session that is told by its notification, but whose row a read did not show yet, stays this long. */
+/** What a notification told is believed this long, where a read does not show it yet: who is there, and their role. */
 const graceMs = 3_000;
+/** How long a notification or the read of a row may be under way. */
+const lateMs = 30_000;
 
 export class RoomPresence {
   readonly #options: PresenceOptions;
   readonly #members = new Map<Member, Present>();
   readonly #remote = new Map<string, Present & { heardAt: number }>();
+  /** Sessions that were heard to leave, and when. */
+  readonly #gone = new Map<string, number>();
   readonly #joined = new Map<string, SessionInfo>();
   readonly #left = new Set<string>();
   readonly #states = new Map<string, PresenceState>();
@@ -40,6 +46,7 @@ export class RoomPresence {
     joined: new Set<Present>(),
     left: new Set<string>(),
     states: new Set<Present>(),
+    numbers: false,
     ask: false,
   };
   #timer: NodeJS.Timeout | undefined;
@@ -117,14 +124,21 @@ export class RoomPresence {
 
   /** Another instance's sessions joined, left or moved. */
   hear(news: PresenceNews, nowMs: number): void {
-    for (const session of news.joined ?? []) this.#hearJoined(session, nowMs);
-    for (const sessionId of news.left ?? []) this.#hearLeft(sessionId);
+    for (const { number, ...session } of news.joined ?? []) this.#hearJoined(session, nowMs, number);
+    for (const sessionId of news.left ?? []) {
+      this.#gone.set(sessionId, nowMs);
+      this.#hearLeft(sessionId);
+    }
     for (const [sessionId, [number, state]] of Object.entries(news.states ?? {})) {
       const present = this.#remote.get(sessionId);
       if (present === undefined || number <= present.number) continue;
       present.number = number;
       present.state = state;
       this.#states.set(sessionId, state);
+    }
+    for (const [sessionId, number] of Object.entries(news.numbers ?? {})) {
+      const present = this.#remote.get(sessionId);
+      if (present !== undefined && present.number < number) this.#announce.ask = true;
     }
     if (news.ask === true) this.#announceStates();
     this.#schedule();
@@ -135,15 +149,25 @@ export class RoomPresence {
     const known = new Set<string>();
     for (const row of live) {
       known.add(row.id);
-      if (row.instanceId === instanceId || this.#remote.has(row.id)) continue;
+      if (row.instanceId === instanceId) continue;
       const { id: sessionId, client: clientId, user, role, joinedAt } = row;
+      const before = this.#remote.get(sessionId);
+      if (before !== undefined) {
+        if (before.info.role !== role && nowMs - before.heardAt > graceMs)
+          this.#hearJoined({ ...before.info, role, presence: before.state }, nowMs);
+        continue;
+      }
       this.#hearJoined({ sessionId, clientId, user, role, joinedAt, presence: null }, nowMs);
+      if (this.#gone.has(sessionId)) continue;
       // Its notification was missed, or came before this document was opened here: what it shows is not in the row.
       this.#announce.ask = true;
     }
     for (const [sessionId, { heardAt }] of this.#remote) {
       if (!known.has(sessionId) && nowMs - heardAt > graceMs) this.#hearLeft(sessionId);
     }
+    for (const [sessionId, atMs] of this.#gone) if (nowMs - atMs > lateMs) this.#gone.delete(sessionId);
+    // A state of the last moment may be lost as well as any other: no notification says that it was the last.
+    this.#announce.numbers = this.#remote.size > 0 && this.#members.size > 0;
     this.#schedule();
   }
 
@@ -152,18 +176,25 @@ export class RoomPresence {
     this.#timer = undefined;
   }
 
-  #hearJoined(session: SessionInfo, nowMs: number): void {
+  /** @param number of its state; undefined: a row, which knows nothing of states. */
+  #hearJoined(session: SessionInfo, nowMs: number, number?: number): void {
+    if (this.#gone.has(session.sessionId)) return;
     const { presence, ...info } = session;
     const before = this.#remote.get(session.sessionId);
-    const state = presence ?? before?.state ?? null;
-    this.#remote.set(session.sessionId, { info, state, number: before?.number ?? 0, heardAt: nowMs });
+    const late = before !== undefined && number !== undefined && number < before.number;
+    const known = late || number === undefined ? before : undefined;
+    const state = late ? before.state : number === undefined ? (presence ?? known?.state ?? null) : presence;
+    this.#remote.set(session.sessionId, {
+      info,
+      state,
+      number: known?.number ?? number ?? 0,
+      heardAt: nowMs,
+    });
     this.#tellJoined(session.sessionId, { ...info, presence: state });
   }
 
   #announceStates(): void {
-    for (const present of this.#members.values()) {
-      if (present.state !== null) this.#announce.states.add(present);
-    }
+    for (const present of this.#members.values()) if (isTold(present)) this.#announce.states.add(present);
   }
 
   #hearLeft(sessionId: string): void {
@@ -184,10 +215,10 @@ export class RoomPresence {
   }
 
   #schedule(): void {
-    const { joined, left, states, ask } = this.#announce;
+    const { joined, left, states, numbers, ask } = this.#announce;
     const toTell =
       this.#joined.size + this.#left.size + this.#states.size + joined.size + left.size + states.size;
-    if (toTell === 0 && !ask) return;
+    if (toTell === 0 && !ask && !numbers) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#tellMembers();
@@ -212,14 +243,19 @@ export class RoomPresence {
 
   #tellInstances(): void {
     const { joined, left, states, ask } = this.#announce;
-    if (joined.size === 0 && left.size === 0 && states.size === 0 && !ask) return;
+    const told = this.#announce.numbers ? [...this.#members.values()].filter(isTold) : [];
+    this.#announce.numbers = false;
+    if (joined.size + left.size + states.size + told.length === 0 && !ask) return;
     this.#options.publish({
       kind: "presence",
       docId: this.#options.docId,
       ...(joined.size === 0
         ? {}
-        : { joined: [...joined].map(({ info, state }) => ({ ...info, presence: state })) }),
+        : { joined: [...joined].map(({ info, state, number }) => ({ ...info, presence: state, number })) }),
       ...(left.size === 0 ? {} : { left: [...left] }),
+      ...(told.length === 0
+        ? {}
+        : { numbers: Object.fromEntries(told.map(({ info, number }) => [info.sessionId, number])) }),
       ...(ask ? { ask } : {}),
       ...(states.size === 0
         ? {}
@@ -234,4 +270,9 @@ export class RoomPresence {
     states.clear();
     this.#announce.ask = false;
   }
+}
+
+/** Others have to know its state: there is one, or there was. */
+function isTold({ state, number }: Present): boolean {
+  return state !== null || number > 1;
 }

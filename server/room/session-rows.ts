@@ -47,7 +47,9 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
       joins = [];
       leaves = new Map();
       try {
-        if (joining.length > 0) await store.sessions.join(joining.map(({ row }) => row));
+        // One whose role changed at once is there twice; no statement writes a row twice.
+        const rows = new Map(joining.map(({ row }) => [row.id, row]));
+        if (rows.size > 0) await store.sessions.join([...rows.values()]);
         for (const { row, resolve } of joining) {
           stale.add(row.docId);
           resolve();

@@ -301,7 +301,8 @@ export class Session implements Member, Requester {
         this.#room = undefined;
         continue;
       }
-      // What was read to join may be newer than what the role was judged by.
+      // It may have changed while the row was being written, and what was read to join may be newer still.
+      if (this.#role !== role) this.#tellRole(room);
       this.documentChanged(joined.document);
       await this.#welcome(joined);
       return;
@@ -356,6 +357,14 @@ export class Session implements Member, Requester {
       ...(userAgent === undefined ? {} : { userAgent }),
       ...(platform === undefined ? {} : { platform }),
     });
+  }
+
+  /** The others see this session's new role: by its notification, and by its row where that is lost. */
+  #tellRole(room: Room): void {
+    room.renew(this);
+    this.#record(room).catch((cause: unknown) =>
+      this.#services.log.warn({ err: cause }, "a session's role not recorded"),
+    );
   }
 
   /** The row is gone with this instance's lease, the session is not. */
@@ -474,7 +483,7 @@ export class Session implements Member, Requester {
     this.#role = role;
     if (changed && this.#info !== undefined) {
       this.#info = { ...this.#info, role };
-      this.#room?.renew(this);
+      if (this.#room !== undefined) this.#tellRole(this.#room);
     }
     if (this.#state !== "live") return;
     if (changed) this.#send({ type: "role", role });

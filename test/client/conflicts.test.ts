@@ -50,6 +50,32 @@ describe("conflicts in the SDK", () => {
     expect(ann.get("a")).toEqual(ben.get("a"));
   });
 
+  test("[sdk/held-back] what was made on top of a creation or deletion that is held back is sent so that it fits, or told", async () => {
+    const { server, world, ann, ben } = await start();
+    const told: string[] = [];
+    ben.on("heldBack", ({ dependent }) => told.push(...dependent.map(({ element }) => element)));
+    server.holdsBack = ({ type, element }) =>
+      type === "delete" || (type === "create" && element === "b") ? "c1" : undefined;
+    ben.transact((tx) => tx.delete("a"));
+    await world.settle();
+    ben.undo(); // Not sent yet: the deletion is on its way.
+    ben.transact((tx) => tx.create("c", {}));
+    await world.drain();
+    expect(server.rejects).toEqual([]);
+    expect(ann.get("a")).toEqual({ x: 0, y: 0 });
+    expect(ann.get("c")).toEqual({});
+    expect(told).toEqual([]);
+    ben.transact((tx) => tx.create("b", { x: 1 }));
+    await world.settle();
+    ben.transact((tx) => tx.update("b", { x: 2 }));
+    ben.transact((tx) => tx.update("c", { x: 2 }));
+    await world.drain();
+    expect(server.rejects).toEqual([]);
+    expect(ben.get("b")).toBeUndefined();
+    expect(ann.get("c")).toEqual({ x: 2 });
+    expect(told).toEqual(["b"]);
+  });
+
   test("[sdk/conflicts] records come and go with what the server tells, and with a list from elsewhere", async () => {
     const { server, world, ann } = await start();
     const lists: number[] = [];

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Others, type PresenceEvent } from "../../client/others.ts";
-import type { SessionInfo } from "../../shared/protocol/messages.ts";
+import { Presence } from "../../client/presence.ts";
+import type { SessionInfo, SessionLimits } from "../../shared/protocol/messages.ts";
 import { StillClock } from "./world.ts";
 
 function session(sessionId: string, user: string, presence: SessionInfo["presence"] = null): SessionInfo {
@@ -62,4 +63,50 @@ test("[sdk/presence] a new session of one's own: those who reconnect at the same
   others.change([], {}, ["s3"]);
   others.close();
   expect(clock.size).toBe(0);
+});
+
+test("[sdk/presence] of two sessions of one replica the later is shown, whichever is told last; the other when it left", () => {
+  const { clock, others } = start();
+  others.change([session("s2", "ann", { at: 2 })], {}, []);
+  others.change([session("s1", "ann", { at: 1 })], {}, []);
+  expect([...others.sessions.keys()]).toEqual(["s2"]);
+  others.change([], {}, ["s1"]);
+  clock.advance(5_000);
+  expect([...others.sessions.keys()]).toEqual(["s2"]);
+  // By a clock that is behind, the live one looks older.
+  others.change([session("s0", "ann")], { s0: { at: 3 } }, []);
+  expect([...others.sessions.keys()]).toEqual(["s2"]);
+  others.change([], {}, ["s2"]);
+  expect([...others.sessions.values()]).toMatchObject([{ sessionId: "s0", presence: { at: 3 } }]);
+  clock.advance(5_000);
+  expect([...others.sessions.keys()]).toEqual(["s0"]);
+  expect(clock.size).toBe(0);
+});
+
+test("[sdk/presence] a state that follows with the session told again stays", () => {
+  const { clock, others } = start();
+  others.replace([session("s1", "ann", { at: 1 })]);
+  others.change([session("s2", "ann")], {}, ["s1"]);
+  others.change([session("s2", "ann")], {}, []);
+  expect(others.sessions.get("s2")?.presence).toEqual({ at: 1 });
+  others.change([session("s2", "ann", { at: 2 })], {}, []);
+  clock.advance(5_000);
+  expect(others.sessions.get("s2")?.presence).toEqual({ at: 2 });
+});
+
+test("[sdk/presence] a state set between `hello` and `welcome` is sent", () => {
+  const clock = new StillClock();
+  const sent: string[] = [];
+  const send = (text: string): boolean => sent.push(text) > 0;
+  const presence = new Presence({ initial: { at: 1 }, send, timers: clock, onChange: () => {} });
+  expect(presence.greeting()).toEqual({ presence: { at: 1 } });
+  presence.set({ at: 2 });
+  presence.begin({ user: { id: "ann" }, clientId: "c" }, [], { presencePerSecond: 0 } as SessionLimits);
+  expect(sent).toEqual(['{"type":"presence","state":{"at":2}}']);
+  presence.pause();
+  presence.greeting();
+  presence.begin({ user: { id: "ann" }, clientId: "c" }, [], { presencePerSecond: 0 } as SessionLimits);
+  clock.advance(5_000);
+  expect(sent.length).toBe(1);
+  presence.close();
 });

@@ -10,6 +10,7 @@ import type { LockInfo } from "../../shared/protocol/messages.ts";
 import { join } from "../instances/raw-client.ts";
 import { devToken, rest, startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { noteLockEnds } from "../support/lock-ends.ts";
 import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
 
 let database: TestDatabase;
@@ -17,15 +18,7 @@ let instances: readonly Instance[];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  // Whoever ends a lock holds the document's row: its version then is where the lock ended.
-  await database.pool.query("CREATE TABLE lock_ends (lock_id uuid, version bigint)");
-  await database.pool.query(`CREATE FUNCTION note_lock_end() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      INSERT INTO lock_ends SELECT NEW.id, d.version FROM documents d WHERE d.id = NEW.doc_id;
-      RETURN NULL;
-    END $$`);
-  await database.pool.query(`CREATE TRIGGER note_lock_end AFTER UPDATE ON locks FOR EACH ROW
-    WHEN (OLD.active AND NOT NEW.active) EXECUTE FUNCTION note_lock_end()`);
+  await noteLockEnds(database.pool);
   instances = await Promise.all([startTestInstance(database.url), startTestInstance(database.url)]);
 });
 afterAll(async () => {

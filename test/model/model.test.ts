@@ -1,0 +1,108 @@
+/**
+ * Random users on random instances do everything that the protocol has, while notifications between the instances are
+ * lost, doubled and late. Afterwards R1–R10 are checked from what went over the wire and from the tables.
+ * `npm run test:model -- --runs 500` for a night; MODEL_SEED and MODEL_PATH repeat a run.
+ */
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../support/wait-for.ts";
+import { pinned } from "./pinned.ts";
+import { type Rig, startRig } from "./rig.ts";
+import { run } from "./run.ts";
+import { type Step, steps } from "./steps.ts";
+
+const runs = Number(process.env.MODEL_RUNS) || 50;
+const seed = Number(process.env.MODEL_SEED) || Math.floor(Math.random() * 2 ** 31);
+const path = process.env.MODEL_PATH;
+/** Runs at once: most of a run is waiting for leases and presence to end. */
+const lanes = path === undefined ? Math.min(runs, 8) : 1;
+/** A pinned run is repeated, because its timing is not. */
+const repetitions = 3;
+/** Shrinking ends after this long: every attempt takes seconds. */
+const shrinkMs = Number(process.env.MODEL_SHRINK_MS ?? 60_000);
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig(seed);
+});
+afterAll(() => rig?.close());
+
+const seen = new Set<string>();
+let versions = 0;
+
+async function explore(lane: number): Promise<void> {
+  let failedAt: number | undefined;
+  const property = fc.asyncProperty(steps, async (each) => {
+    if (failedAt !== undefined && performance.now() - failedAt > shrinkMs) return;
+    try {
+      const outcome = await run(rig, each);
+      for (const kind of outcome.seen) seen.add(kind);
+      versions += outcome.versions;
+    } catch (error) {
+      failedAt ??= performance.now();
+      throw error;
+    }
+  });
+  const numRuns = path !== undefined ? 1 : Math.floor(runs / lanes) + (lane < runs % lanes ? 1 : 0);
+  const details = await fc.check(property, {
+    numRuns,
+    seed: seed + lane,
+    ...(path === undefined ? {} : { path }),
+  });
+  if (!details.failed) return;
+  throw new Error(
+    `MODEL_SEED=${details.seed} MODEL_PATH=${details.counterexamplePath} npx vitest run test/model/model\n` +
+      `to pin it: ${JSON.stringify(details.counterexample?.[0] satisfies Step[] | undefined)}`,
+    { cause: details.errorInstance },
+  );
+}
+
+test.each(pinned.map((each) => [each.found, each.steps] as const))(
+  "[model/pinned] %s",
+  async (_, each) => {
+    for (let repetition = 0; repetition < repetitions; repetition++) await run(rig, each);
+  },
+  120_000,
+);
+
+test(
+  `[model] R1–R10 hold in ${runs} random runs on three instances that lose notifications`,
+  async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: lanes }, (_, lane) => explore(lane)));
+    const failed = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
+    if (failed.length > 0) throw new AggregateError(failed, `${failed.length} run(s) failed`);
+    // A run is worth nothing in which nothing happens.
+    const { dropped, doubled, delayed } = rig.proxy.counts;
+    console.log(`seed ${seed}: ${versions} operations; of the notifications ${dropped} were lost`);
+    expect(Math.min(dropped, doubled, delayed)).toBeGreaterThan(runs);
+    if (runs >= 50)
+      expect([...seen]).toEqual(
+        expect.arrayContaining([
+          "conflict",
+          "resolved",
+          "granted",
+          "refused locked",
+          "reject locked",
+          "reject forbidden",
+          "reject not_active",
+          "reject version_conflict",
+          "role",
+          "closed 4403",
+          "restore 200",
+          "revert 200",
+          "script 200",
+        ]),
+      );
+  },
+  120_000 + runs * 10_000,
+);
+
+test("[model/R10] nothing of all that is left: no session, no timer", async () => {
+  await waitFor(async () => {
+    const answer = await fetch(`${rig.url(0)}/v1/stats`, {
+      headers: { authorization: `Bearer ${rig.token("ada")}` },
+    });
+    const stats = (await answer.json()) as { sessions: number; locks: { active: number } };
+    return stats.sessions === 0 && stats.locks.active === 0;
+  });
+});
