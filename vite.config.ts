@@ -1,14 +1,26 @@
+import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
+import { copyFonts, fontWorkerChunk, offlineExcalidraw } from "./scripts/demo/excalidraw.ts";
+import { precompress } from "./scripts/demo/precompress.ts";
 
-/** Bundles the demo page that the server serves at `/`. No inline scripts or styles: it runs under a strict CSP. */
+/** Bundles the whiteboard that the server serves at `/`. No inline scripts or styles: it runs under a strict CSP. */
 export default defineConfig({
   root: "client-demo",
   base: "/",
+  plugins: [react(), offlineExcalidraw(), copyFonts(), precompress()],
   build: {
     outDir: "../dist/client-demo",
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Excalidraw is one chunk of this size; a test holds the compressed total of what is loaded before use.
+    chunkSizeWarningLimit: 2_500,
+    reportCompressedSize: false,
+    rolldownOptions: {
+      // That compressing takes longer than bundling is known.
+      checks: { bundlerTimings: false },
+      output: { codeSplitting: { groups: [{ name: fontWorkerChunk, debugName: "font worker" }] } },
+    },
   },
 });

@@ -44,7 +44,7 @@ const steps = [
     name: "demo client",
     stamp: at("dist", ".built-demo"),
     output: at("dist", "client-demo", "index.html"),
-    sources: ["client-demo", "client", "shared", "vite.config.ts"],
+    sources: ["client-demo", "client", "shared", "scripts/demo", "package-lock.json", "vite.config.ts"],
     run() {
       node(at("node_modules", "vite", "bin", "vite.js"), ["build", "--logLevel", "warn"]);
     },

@@ -112,6 +112,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
     await app.register(fastifyStatic, {
       root: services.demoDir,
       cacheControl: false,
+      // The build wrote `.br` and `.gz` beside what they make smaller.
+      preCompressed: true,
       setHeaders(response, path) {
         // The names of assets carry a hash of their content; the page does not.
         const immutable = path.includes("/assets/");

@@ -94,6 +94,8 @@ export interface SubmitQueueOptions {
 const maxQueueMs = 4_500;
 /** And in flight or not, it is told by then that nobody knows. */
 const maxAnswerMs = 9_000;
+/** A whole content (REST) may be larger than any submit of a socket: a millisecond more for each operation beyond this. */
+const largeSubmit = 1_000;
 
 export class SubmitQueue {
   readonly #options: SubmitQueueOptions;
@@ -490,7 +492,10 @@ export class SubmitQueue {
       this.#unavailable(entry);
     }
     // Its outcome may come later still: then the operations are broadcast, and a repeat is acknowledged.
-    for (const entry of this.#flying) if (entry.arrivedAt < nowMs() - maxAnswerMs) this.#unavailable(entry);
+    for (const entry of this.#flying) {
+      const patienceMs = maxAnswerMs + Math.max(0, entry.ops.length - largeSubmit);
+      if (entry.arrivedAt < nowMs() - patienceMs) this.#unavailable(entry);
+    }
     this.#queue = this.#queue.filter((entry) => !entry.answered);
     if (this.#queue.length === 0 && this.#flying.length === 0) this.#stopSweep();
   }

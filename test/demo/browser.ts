@@ -1,9 +1,9 @@
-/** A real Chromium that shows the built demo page, and keeps what the page complained about. */
+/** A real Chromium that shows the built whiteboard, and keeps what the page complained about. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { waitFor } from "../support/wait-for.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 export const demoDir = path.join(root, "dist", "client-demo");
@@ -17,10 +17,8 @@ export const chromiumPath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bi
 export function buildDemo(): void {
   if (existsSync(path.join(demoDir, "index.html"))) return;
   const vite = path.join(root, "node_modules", "vite", "bin", "vite.js");
-  const { status } = spawnSync(process.execPath, [vite, "build", "--logLevel", "warn"], {
-    cwd: root,
-    stdio: "inherit",
-  });
+  const build = [vite, "build", "--logLevel", "warn"];
+  const { status } = spawnSync(process.execPath, build, { cwd: root, stdio: "inherit" });
   if (status !== 0) throw new Error("the demo page cannot be built");
 }
 
@@ -29,13 +27,10 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath,
     args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
+      ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+      ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+      // A page behind another one draws as well.
+      ...["--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows"],
       // Nothing but this machine has a name.
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ],
@@ -50,15 +45,25 @@ export interface Person {
   expectOutage(expected: boolean): void;
 }
 
-/** Somebody with a browser of their own (storage included). */
-export async function createPerson(browser: Browser, options: BrowserContextOptions = {}): Promise<Person> {
-  const context = await browser.newContext({ viewport: { width: 1_100, height: 720 }, ...options });
+const refusedPattern =
+  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|net::ERR_FAILED|WebSocket connection to .* failed/;
+
+/** Somebody with a browser of their own (storage included), under that name. */
+export async function createPerson(
+  browser: Browser,
+  name = "Guest",
+  options: BrowserContextOptions = {},
+): Promise<Person> {
+  const context = await browser.newContext({ viewport: { width: 1_200, height: 760 }, ...options });
+  await context.addInitScript((given) => {
+    if (localStorage.getItem("aetherflow.name") === null) localStorage.setItem("aetherflow.name", given);
+  }, name);
   const page = await context.newPage();
   const problems: string[] = [];
   let outage = false;
   page.on("console", (message) => {
-    const refused = /ERR_CONNECTION_REFUSED|WebSocket connection to .* failed/.test(message.text());
-    if (message.type() === "error" && !(outage && refused)) problems.push(`console: ${message.text()}`);
+    const expected = outage && refusedPattern.test(message.text());
+    if (message.type() === "error" && !expected) problems.push(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => problems.push(`exception: ${error.stack}`));
   page.on("request", (request) => {
@@ -66,94 +71,46 @@ export async function createPerson(browser: Browser, options: BrowserContextOpti
     const inside = hostname === "127.0.0.1" || protocol === "data:" || protocol === "blob:";
     if (!inside) problems.push(`request: ${request.url()}`);
   });
-  return {
-    page,
-    problems,
-    expectOutage: (expected) => {
-      outage = expected;
-    },
+  const expectOutage = (expected: boolean): void => {
+    outage = expected;
   };
+  return { page, problems, expectOutage };
 }
 
 export async function waitForLive(page: Page): Promise<void> {
+  await page.waitForFunction(() => window.aetherflow !== undefined, null, { timeout: 20_000 });
   await page.waitForSelector("#connection[data-state=live]", { timeout: 20_000 });
 }
 
 /** Waits until nothing that was done on this page is unsaved. */
 export async function waitForSaved(page: Page): Promise<void> {
-  await page.waitForFunction(() => document.querySelector("#pending")?.textContent === "all saved");
+  await page.waitForFunction(() => window.aetherflow?.board.pendingCount === 0, null, { timeout: 20_000 });
 }
 
-/** An element as a page shows it. */
-export interface Shown {
-  readonly kind: string;
-  readonly x: number;
-  readonly y: number;
-  readonly w: number;
-  readonly h: number;
-  readonly colour: string;
-  readonly text: string;
-  readonly points: string;
-}
-
-/** Every element that a page shows, by id. */
-export function readBoard(page: Page): Promise<Record<string, Shown>> {
-  return page.evaluate(() => {
-    const entries = [...document.querySelectorAll<HTMLElement>("#items > .item")].map((node) => {
-      const { left, top, width, height } = node.style;
-      const shown = {
-        kind: node.dataset.kind ?? "",
-        x: Number.parseFloat(left),
-        y: Number.parseFloat(top),
-        w: Number.parseFloat(width),
-        h: Number.parseFloat(height),
-        colour: node.style.getPropertyValue("--colour"),
-        text: node.querySelector("textarea")?.value ?? "",
-        points: node.querySelector("polyline")?.getAttribute("points") ?? "",
-      };
-      return [node.dataset.id ?? "", shown] as const;
-    });
-    return Object.fromEntries(entries.sort(([one], [other]) => (one < other ? -1 : 1)));
-  });
-}
-
-/** The stored content of a board, as a page would show it. */
-export function asShown(
-  elements: Record<string, Record<string, unknown>>,
-): Record<string, Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(elements).map(([id, { kind, x, y, w, h, colour, text = "", points = [] }]) => {
-      const line = (points as number[][]).map((point) => point.join(",")).join(" ");
-      return [id, { kind, x, y, w, h, colour, text, points: line }];
-    }),
-  );
-}
-
-/** Waits until a page shows what a condition asks for; its elements. */
-export function waitForBoard(
+/** Draws, drags: presses at the first place, and goes on to the others. */
+export async function drag(
   page: Page,
-  what: string,
-  condition: (elements: Shown[]) => boolean,
-): Promise<Record<string, Shown>> {
-  return waitFor(
-    async () => {
-      const board = await readBoard(page);
-      return condition(Object.values(board)) ? board : undefined;
-    },
-    { what },
-  );
-}
-
-/** Drags with the left button, in steps as a hand does. */
-export async function drag(page: Page, from: [number, number], to: [number, number]): Promise<void> {
-  await page.mouse.move(...from);
+  places: readonly (readonly [number, number])[],
+  { steps = 6, release = true } = {},
+): Promise<void> {
+  const [first, ...others] = places;
+  if (first === undefined) return;
+  await page.mouse.move(...first);
   await page.mouse.down();
-  await page.mouse.move(...to, { steps: 20 });
-  await page.mouse.up();
+  for (const place of others) await page.mouse.move(...place, { steps });
+  if (release) await page.mouse.up();
 }
 
-/** Keeps a picture in the folder `SCREENSHOTS`, when that is set. */
+/** Chooses a tool by its key, as people do. */
+export async function tool(page: Page, key: string): Promise<void> {
+  await page.keyboard.press("Escape");
+  await page.keyboard.press(key);
+}
+
+/** Saves a screenshot where the environment's DEMO_SCREENSHOTS says. */
 export async function photograph(page: Page, name: string): Promise<void> {
-  const folder = process.env.SCREENSHOTS;
-  if (folder !== undefined) await page.screenshot({ path: path.join(folder, `${name}.png`) });
+  const folder = process.env.DEMO_SCREENSHOTS;
+  if (folder === undefined) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: path.join(folder, `${name}.png`) });
 }

@@ -1,3 +1,4 @@
+import type { DocumentMetadata } from "../../client/index.ts";
 import { type Account, everybody } from "./account.ts";
 import { CallError, changeBoard, createBoard, getBoard } from "./server-calls.ts";
 
@@ -33,4 +34,21 @@ export async function joinBoard(account: Account, id: string): Promise<void> {
       if (!(error instanceof CallError && error.status === 412)) throw error;
     }
   }
+}
+
+/** Whether this person may archive a board and bring it back: its owner, or everybody. */
+export function mayArchive(account: Account, { owner }: DocumentMetadata): boolean {
+  return owner === account.userId || (owner === everybody && !account.broughtToken);
+}
+
+/** Archives a board, or brings it back. */
+export async function archiveBoard(
+  account: Account,
+  id: string,
+  state: "active" | "archived",
+): Promise<void> {
+  const own = await account.token();
+  const { owner } = await getBoard(own, id);
+  const token = owner === everybody && !account.broughtToken ? await account.token(everybody) : own;
+  await changeBoard(token, await getBoard(token, id), { state });
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { editBetween, mergeText, placeAfter } from "../../client-demo/merge-text.ts";
+import { editBetween, mergeText, placeAfter } from "../../../client-demo/binding/merge-text.ts";
 
 const text = fc.string({ unit: fc.constantFrom("a", "b", " ", "é", "😀", "😁"), maxLength: 8 });
 const property = (check: (one: string, two: string, three: string) => void): void => {

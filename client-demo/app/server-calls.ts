@@ -1,5 +1,5 @@
 /** The few REST calls that the page makes. */
-import type { DocumentMetadata } from "../client/index.ts";
+import type { DocumentMetadata, Properties } from "../../client/index.ts";
 
 /** A call that the server refused. */
 export class CallError extends Error {
@@ -23,9 +23,17 @@ export function devToken(user: string): Promise<{ readonly token: string; readon
   return call("POST", "/dev/token", undefined, { user });
 }
 
-/** What the caller may read. */
-export function listBoards(token: string, cursor?: string): Promise<BoardPage> {
-  const query = new URLSearchParams({ type: "whiteboard", limit: "20" });
+/** What the caller may read, by name when something is searched. */
+export function listBoards(
+  token: string,
+  {
+    state,
+    search,
+    cursor,
+  }: { readonly state: "active" | "archived"; readonly search?: string; readonly cursor?: string },
+): Promise<BoardPage> {
+  const query = new URLSearchParams({ type: "whiteboard", limit: "24", state });
+  if (search) query.set("q", search);
   if (cursor !== undefined) query.set("cursor", cursor);
   return call("GET", `/documents?${query}`, token);
 }
@@ -41,11 +49,24 @@ export function getBoard(token: string, id: string): Promise<DocumentMetadata> {
   return call("GET", `/documents/${encodeURIComponent(id)}`, token);
 }
 
+/** A board's elements at its newest version. */
+export function getContent(
+  token: string,
+  id: string,
+): Promise<{ readonly version: number; readonly elements: Readonly<Record<string, Properties>> }> {
+  return call("GET", `/documents/${encodeURIComponent(id)}/content`, token);
+}
+
 /** Changes what only an owner may; fails with 412 when somebody else changed the board's metadata since. */
 export function changeBoard(
   token: string,
   board: DocumentMetadata,
-  fields: { readonly owner?: string; readonly editors?: readonly string[] },
+  fields: {
+    readonly owner?: string;
+    readonly editors?: readonly string[];
+    readonly name?: string;
+    readonly state?: "active" | "archived";
+  },
 ): Promise<DocumentMetadata> {
   return call("PATCH", `/documents/${encodeURIComponent(board.id)}`, token, fields, {
     "if-match": `"${board.metadataVersion}"`,

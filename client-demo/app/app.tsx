@@ -1,0 +1,60 @@
+import { lazy, Suspense, useCallback, useState } from "react";
+import { GalleryPage } from "../gallery/gallery-page.tsx";
+import { Account, TokenNeeded } from "./account.ts";
+import { messageOf, NoticesProvider } from "./notices.tsx";
+import { Problem, TokenForm } from "./problem.tsx";
+import { CallError } from "./server-calls.ts";
+
+// The gallery needs no editor.
+const BoardPage = lazy(() => import("../board/board-page.tsx"));
+
+type Trouble =
+  | { readonly kind: "none" }
+  | { readonly kind: "token"; readonly text: string }
+  | { readonly kind: "missing" }
+  | { readonly kind: "failed"; readonly text: string };
+
+/** The whole page: what the address names, or what stands in the way of it. */
+export function App() {
+  const [account] = useState(() => new Account());
+  const [trouble, setTrouble] = useState<Trouble>({ kind: "none" });
+  const fail = useCallback(
+    (error: unknown) => {
+      const refused = error instanceof CallError && error.status === 401;
+      if (refused || error instanceof TokenNeeded) {
+        account.forget();
+        setTrouble({ kind: "token", text: refused ? new TokenNeeded(true).message : error.message });
+      } else if (error instanceof CallError && [400, 403, 404].includes(error.status)) {
+        setTrouble({ kind: "missing" });
+      } else setTrouble({ kind: "failed", text: messageOf(error) });
+    },
+    [account],
+  );
+  const documentId = new URLSearchParams(location.search).get("doc") ?? "";
+  return (
+    <NoticesProvider>
+      {trouble.kind === "token" && (
+        <TokenForm
+          text={trouble.text}
+          onToken={(token) => {
+            account.paste(token);
+            setTrouble({ kind: "none" });
+          }}
+        />
+      )}
+      {trouble.kind === "missing" && (
+        <Problem
+          title="This board is not here"
+          text="It may have been deleted, the link may be incomplete, or it is not shared with you."
+        />
+      )}
+      {trouble.kind === "failed" && <Problem title="That did not work" text={trouble.text} />}
+      {trouble.kind === "none" && documentId === "" && <GalleryPage account={account} onFailure={fail} />}
+      {trouble.kind === "none" && documentId !== "" && (
+        <Suspense fallback={<p className="loading">Opening the board …</p>}>
+          <BoardPage account={account} documentId={documentId} onFailure={fail} />
+        </Suspense>
+      )}
+    </NoticesProvider>
+  );
+}

@@ -1,0 +1,37 @@
+/** What a person chose; `system` follows the machine. */
+export type ThemeChoice = "light" | "dark" | "system";
+
+const key = "aetherflow.theme";
+const darkQuery = (): MediaQueryList => matchMedia("(prefers-color-scheme: dark)");
+
+export function storedTheme(): ThemeChoice {
+  try {
+    const stored = localStorage.getItem(key);
+    return stored === "light" || stored === "dark" ? stored : "system";
+  } catch {
+    return "system"; // Storage is forbidden here.
+  }
+}
+
+/** What a choice comes to now. */
+export function resolveTheme(choice: ThemeChoice): "light" | "dark" {
+  if (choice !== "system") return choice;
+  return darkQuery().matches ? "dark" : "light";
+}
+
+/** Shows the page in it, and remembers it. */
+export function applyTheme(choice: ThemeChoice): void {
+  document.documentElement.style.colorScheme = choice === "system" ? "light dark" : choice;
+  try {
+    localStorage.setItem(key, choice);
+  } catch {
+    // As above.
+  }
+}
+
+/** Calls back when the machine goes dark or light. */
+export function onSystemTheme(listener: () => void): () => void {
+  const query = darkQuery();
+  query.addEventListener("change", listener);
+  return () => query.removeEventListener("change", listener);
+}

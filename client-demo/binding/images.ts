@@ -1,0 +1,126 @@
+/**
+ * Pasted images. An image is an element with a `fileId`; its bytes are kept once, under the hash of their content, in a
+ * store of the application's. Which hash belongs to an element is its property `asset`, which lives in the document
+ * alone: the editor does not know it. Until it is there, others see the empty frame of the image.
+ */
+import type { Properties, Unsubscribe } from "../../client/index.ts";
+import type { SceneElement } from "./model.ts";
+
+/** Where the bytes of images are. Both may fail: they are tried again. */
+export interface AssetStore {
+  /** Keeps bytes; resolves to the SHA-256 of them, in hexadecimal. */
+  put(bytes: Uint8Array<ArrayBuffer>, mimeType: string): Promise<string>;
+  get(hash: string): Promise<Blob>;
+}
+
+interface BinaryFile {
+  readonly id: string;
+  readonly mimeType: string;
+  readonly dataURL: string;
+  readonly created: number;
+}
+
+interface ImageEditor {
+  getSceneElementsIncludingDeleted(): readonly SceneElement[];
+  getFiles(): Readonly<Record<string, BinaryFile>>;
+  addFiles(files: BinaryFile[]): void;
+  onChange(listener: () => void): Unsubscribe;
+}
+
+interface ImageBoard {
+  readonly elements: ReadonlyMap<string, Properties>;
+  get(element: string): Properties | undefined;
+  transact(
+    change: (transaction: { update(element: string, set: { readonly asset: string }): void }) => void,
+    options: { readonly undo: false },
+  ): void;
+  on(name: "change" | "status", listener: () => void): Unsubscribe;
+}
+
+const retryAfterMs = 3_000;
+
+/** Keeps images the same on both sides until `close`. */
+export function bindImages(
+  editor: ImageEditor,
+  board: ImageBoard,
+  store: AssetStore,
+  mayEdit: () => boolean,
+): { close(): void } {
+  const hashes = new Map<string, string>();
+  /** Files that are on their way, in either direction. */
+  const busy = new Set<string>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let closed = false;
+
+  const look = (): void => {
+    if (closed) return;
+    const files = editor.getFiles();
+    for (const element of editor.getSceneElementsIncludingDeleted()) {
+      const { fileId } = element as { readonly fileId?: string | null };
+      if (element.type !== "image" || element.isDeleted || typeof fileId !== "string") continue;
+      const asset = board.get(element.id)?.asset;
+      const file = files[fileId];
+      if (typeof asset === "string") {
+        hashes.set(fileId, asset);
+        if (file === undefined) void run(fileId, () => fetchFile(fileId, asset));
+      } else if (file !== undefined && mayEdit() && board.get(element.id) !== undefined) {
+        const known = hashes.get(fileId);
+        if (known === undefined) void run(fileId, () => sendFile(file));
+        else board.transact((change) => change.update(element.id, { asset: known }), { undo: false });
+      }
+    }
+  };
+
+  const run = async (fileId: string, work: () => Promise<void>): Promise<void> => {
+    if (busy.has(fileId)) return;
+    busy.add(fileId);
+    try {
+      await work();
+      busy.delete(fileId);
+      look();
+    } catch {
+      // Offline, perhaps: again after a while, and when the connection is back.
+      setTimeout(() => {
+        busy.delete(fileId);
+        look();
+      }, retryAfterMs);
+    }
+  };
+
+  const sendFile = async (file: BinaryFile): Promise<void> => {
+    const bytes = new Uint8Array(await (await fetch(file.dataURL)).arrayBuffer());
+    hashes.set(file.id, await store.put(bytes, file.mimeType));
+  };
+
+  const fetchFile = async (fileId: string, asset: string): Promise<void> => {
+    const blob = await store.get(asset);
+    const file = { id: fileId, mimeType: blob.type, dataURL: await dataUrlOf(blob), created: Date.now() };
+    if (!closed) editor.addFiles([file]);
+  };
+
+  // The editor tells of every rendering; images are rare.
+  const schedule = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      look();
+    }, 100);
+  };
+  const stops = [editor.onChange(schedule), board.on("change", schedule), board.on("status", schedule)];
+  schedule();
+  return {
+    close: () => {
+      closed = true;
+      clearTimeout(timer);
+      for (const stop of stops) stop();
+    },
+  };
+}
+
+function dataUrlOf(blob: Blob): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}

@@ -1,0 +1,163 @@
+/**
+ * Pointers, selections and views of the others, and one's own for them, by the SDK's presence. Others' state is not
+ * believed to be well-formed.
+ */
+import type { Json, PresenceState, SessionInfo, Unsubscribe } from "../../client/index.ts";
+
+/** A collaborator as Excalidraw draws them. */
+export interface Collaborator {
+  /** Of the person: their colour follows from it. */
+  readonly id: string;
+  readonly socketId: string;
+  readonly username: string;
+  readonly pointer?: { readonly x: number; readonly y: number; readonly tool: "pointer" | "laser" };
+  readonly button?: "up" | "down";
+  readonly selectedElementIds?: Record<string, true>;
+}
+
+/** What somebody sees of the board: left, top, right, bottom, in the scene's coordinates. */
+export type ViewBounds = readonly [number, number, number, number];
+
+/** The part of the editor's state that others see. */
+interface ViewState {
+  readonly scrollX: number;
+  readonly scrollY: number;
+  readonly width: number;
+  readonly height: number;
+  readonly zoom: { readonly value: number };
+  readonly selectedElementIds: Readonly<Record<string, boolean>>;
+}
+
+interface PresenceEditor {
+  getAppState(): ViewState;
+  updateScene(scene: { readonly collaborators: Map<string, Collaborator> }): void;
+  onChange(listener: () => void): Unsubscribe;
+}
+
+interface PresenceBoard {
+  readonly presence: {
+    readonly others: ReadonlyMap<string, SessionInfo>;
+    set(state: PresenceState): void;
+  };
+  on(name: "presence", listener: () => void): Unsubscribe;
+}
+
+export interface PresenceBinding {
+  /** For Excalidraw's `onPointerUpdate`. */
+  pointerMoved(update: {
+    readonly pointer: { readonly x: number; readonly y: number; readonly tool: "pointer" | "laser" };
+    readonly button: "up" | "down";
+  }): void;
+  close(): void;
+}
+
+/** A selection is told to others up to here: a state has to stay small. */
+const mostSelected = 60;
+
+/** Binds until `close`. `nameOf` says how somebody is called. */
+export function bindPresence(
+  editor: PresenceEditor,
+  board: PresenceBoard,
+  nameOf: (session: SessionInfo) => string,
+): PresenceBinding {
+  let pointer: Json | undefined;
+  let told = "";
+  let frame: number | undefined;
+  const tell = (): void => {
+    const { selectedElementIds, ...state } = editor.getAppState();
+    const selection = Object.keys(selectedElementIds).filter((id) => selectedElementIds[id]);
+    const next = {
+      ...(pointer === undefined ? {} : { pointer }),
+      selection: selection.slice(0, mostSelected),
+      view: boundsOf(state).map(Math.round),
+    };
+    const text = JSON.stringify(next);
+    if (text === told) return;
+    told = text;
+    board.presence.set(next);
+  };
+  const draw = (): void => {
+    frame = undefined;
+    const collaborators = new Map<string, Collaborator>();
+    for (const session of board.presence.others.values()) {
+      collaborators.set(session.sessionId, collaboratorOf(session, nameOf(session)));
+    }
+    editor.updateScene({ collaborators });
+  };
+  const schedule = (): void => {
+    frame ??= requestAnimationFrame(draw);
+  };
+  const stops = [editor.onChange(tell), board.on("presence", schedule)];
+  schedule();
+  return {
+    pointerMoved: (update) => {
+      const { x, y, tool } = update.pointer;
+      pointer = { x: Math.round(x * 10) / 10, y: Math.round(y * 10) / 10, tool, button: update.button };
+      tell();
+    },
+    close: () => {
+      for (const stop of stops) stop();
+      if (frame !== undefined) cancelAnimationFrame(frame);
+    },
+  };
+}
+
+function collaboratorOf(session: SessionInfo, username: string): Collaborator {
+  const { pointer, selection } = session.presence ?? {};
+  const base = {
+    id: session.user.id,
+    socketId: session.sessionId,
+    username,
+  };
+  const selected = Array.isArray(selection) ? selection.filter((id) => typeof id === "string") : [];
+  const place = pointOf(pointer);
+  return {
+    ...base,
+    ...(place === undefined ? {} : place),
+    selectedElementIds: Object.fromEntries(selected.slice(0, mostSelected).map((id) => [id, true as const])),
+  };
+}
+
+function pointOf(pointer: Json | undefined): Pick<Collaborator, "pointer" | "button"> | undefined {
+  if (typeof pointer !== "object" || pointer === null || Array.isArray(pointer)) return undefined;
+  const { x, y, tool, button } = pointer as { readonly [name: string]: Json };
+  if (typeof x !== "number" || typeof y !== "number") return undefined;
+  return {
+    pointer: { x, y, tool: tool === "laser" ? "laser" : "pointer" },
+    button: button === "down" ? "down" : "up",
+  };
+}
+
+function boundsOf({
+  scrollX,
+  scrollY,
+  width,
+  height,
+  zoom,
+}: Omit<ViewState, "selectedElementIds">): number[] {
+  return [-scrollX, -scrollY, width / zoom.value - scrollX, height / zoom.value - scrollY];
+}
+
+/** The view that a session told, if it did. */
+export function viewOf(session: SessionInfo | undefined): ViewBounds | undefined {
+  const view = session?.presence?.view;
+  if (!Array.isArray(view) || view.length !== 4) return undefined;
+  const [left, top, right, bottom] = view;
+  const numbers = [left, top, right, bottom].every((part) => typeof part === "number");
+  if (!numbers || Number(right) <= Number(left) || Number(bottom) <= Number(top)) return undefined;
+  return [Number(left), Number(top), Number(right), Number(bottom)];
+}
+
+/** Scroll and zoom that show all of somebody's view on this screen, in its middle. */
+export function scrollTo(
+  [left, top, right, bottom]: ViewBounds,
+  { width, height }: { readonly width: number; readonly height: number },
+): { readonly scrollX: number; readonly scrollY: number; readonly zoom: { readonly value: number } } {
+  const fit = Math.min(width / (right - left), height / (bottom - top));
+  const value = Math.min(30, Math.max(0.1, fit));
+  return {
+    scrollX: width / value / 2 - (left + right) / 2,
+    scrollY: height / value / 2 - (top + bottom) / 2,
+    zoom: { value },
+  };
+}

@@ -1,0 +1,37 @@
+/** The page of one board: opens it, and shows it live until the page is left. */
+import { useEffect, useState } from "react";
+import type { Account } from "../app/account.ts";
+import { BoardView } from "./board-view.tsx";
+import { type OpenBoard, openBoard } from "./open-board.ts";
+
+export default function BoardPage(props: {
+  readonly account: Account;
+  readonly documentId: string;
+  onFailure(error: unknown): void;
+}) {
+  const { account, documentId, onFailure } = props;
+  const [opened, setOpened] = useState<OpenBoard>();
+  const [name, setName] = useState(account.name);
+
+  // A name belongs to a session: with another one, the board is opened anew.
+  useEffect(() => {
+    let left = false;
+    let mine: OpenBoard | undefined;
+    account.name = name;
+    openBoard(account, documentId)
+      .then((next) => {
+        mine = next;
+        if (left) void next.board.close();
+        else setOpened(next);
+      })
+      .catch((error: unknown) => left || onFailure(error));
+    return () => {
+      left = true;
+      // What is not acknowledged is kept, and sent by the next that opens the board.
+      void mine?.board.close();
+    };
+  }, [account, documentId, name, onFailure]);
+
+  if (opened === undefined) return <p className="loading">Opening the board …</p>;
+  return <BoardView key={opened.board.clientId} opened={opened} name={name} onName={setName} />;
+}

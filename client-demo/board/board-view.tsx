@@ -1,0 +1,139 @@
+import { MainMenu } from "@excalidraw/excalidraw";
+import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
+import { messageOf, useNotices } from "../app/notices.tsx";
+import { applyTheme, onSystemTheme, resolveTheme, storedTheme, type ThemeChoice } from "../app/theme.ts";
+import type { Binding, Editor } from "../binding/index.ts";
+import icon from "../icon.svg";
+import { assetStore } from "./asset-store.ts";
+import { Banner } from "./banner.tsx";
+import { ConflictsPanel } from "./conflicts-panel.tsx";
+import { HistoryPanel } from "./history-panel.tsx";
+import { LockButton } from "./lock-button.tsx";
+import { LockMarks } from "./lock-marks.tsx";
+import { NameDialog } from "./name-dialog.tsx";
+import type { OpenBoard } from "./open-board.ts";
+import { PeopleList } from "./people-list.tsx";
+import { ShareDialog } from "./share-dialog.tsx";
+import { StatusLine } from "./status-line.tsx";
+import { UndoButtons } from "./undo-buttons.tsx";
+import { mayEdit, useBoardEvents } from "./use-board.ts";
+import { useNews } from "./use-news.ts";
+import { Whiteboard } from "./whiteboard.tsx";
+
+declare global {
+  interface Window {
+    /** The editor, for people with the console open, and for tests. */
+    aetherflow?: { readonly board: DocumentReplica; readonly editor: ExcalidrawImperativeAPI };
+  }
+}
+
+/** A board that is open: the bar above, the editor, the line below. */
+export function BoardView(props: {
+  readonly opened: OpenBoard;
+  readonly name: string;
+  onName(name: string): void;
+}) {
+  const { opened, name, onName } = props;
+  const { board, token } = opened;
+  const notices = useNotices();
+  useBoardEvents(board, ["role", "document", "status", "locks"]);
+  useNews(board, notices);
+  const [open, setOpen] = useState<"share" | "name" | "history">();
+  const [editor, setEditor] = useState<ExcalidrawImperativeAPI>();
+  const binding = useRef<Binding>();
+  const assets = useMemo(() => assetStore(board.documentId, token), [board, token]);
+  const flush = useCallback(() => binding.current?.flush(), []);
+  const selection = useCallback(() => selectionOf(editor), [editor]);
+  const [followed, setFollowed] = useState<SessionInfo>();
+  const [themeChoice, setThemeChoice] = useState<ThemeChoice>(storedTheme);
+  const [theme, setTheme] = useState(() => resolveTheme(themeChoice));
+  useEffect(() => {
+    setTheme(resolveTheme(themeChoice));
+    return onSystemTheme(() => setTheme(resolveTheme(themeChoice)));
+  }, [themeChoice]);
+  const title = board.documentMetadata?.name ?? "Board";
+  useEffect(() => {
+    document.title = `${title} · AetherFlow`;
+  }, [title]);
+
+  return (
+    <div className="board-page">
+      <header className="top-bar">
+        <a href="/" className="home" title="All boards">
+          <img src={icon} alt="All boards" width="28" height="28" />
+        </a>
+        <h1 id="title">{title}</h1>
+        <PeopleList board={board} followed={followed?.sessionId} onFollow={setFollowed} />
+        <UndoButtons board={board} beforeUndo={flush} />
+        <LockButton board={board} selection={selection} />
+        <button type="button" id="name-button" title="Change your name" onClick={() => setOpen("name")}>
+          {name}
+        </button>
+        <button type="button" id="share" className="primary" onClick={() => setOpen("share")}>
+          Share
+        </button>
+      </header>
+      <main aria-label="Whiteboard">
+        <Whiteboard
+          board={board}
+          assets={assets}
+          readOnly={!mayEdit(board) || board.locks.blocks(null)?.element === null}
+          theme={theme}
+          themeChoice={themeChoice}
+          followed={followed}
+          onTheme={(choice) => {
+            applyTheme(choice);
+            setThemeChoice(choice);
+          }}
+          onUnfollow={() => setFollowed(undefined)}
+          onRefused={(error) => notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" })}
+          onReady={(api, bound) => {
+            binding.current = bound;
+            setEditor(api);
+            window.aetherflow = { board, editor: api };
+          }}
+        >
+          <MainMenu.Item onSelect={() => setOpen("share")}>Invite others …</MainMenu.Item>
+          <MainMenu.Item onSelect={() => setOpen("history")}>History …</MainMenu.Item>
+          <MainMenu.ItemLink href="/">All boards</MainMenu.ItemLink>
+        </Whiteboard>
+        {editor !== undefined && (
+          <LockMarks board={board} editor={editor as unknown as Editor & MarkedView} />
+        )}
+        <div className="panels">
+          <ConflictsPanel opened={opened} />
+          {open === "history" && (
+            <HistoryPanel opened={opened} selection={selection} onClose={() => setOpen(undefined)} />
+          )}
+        </div>
+        <Banner board={board} />
+      </main>
+      <StatusLine board={board} />
+      {open === "share" && (
+        <ShareDialog viewersOnly={sharedForViewing(board)} onClose={() => setOpen(undefined)} />
+      )}
+      {open === "name" && <NameDialog name={name} onName={onName} onClose={() => setOpen(undefined)} />}
+    </div>
+  );
+}
+
+/** The part of the editor's state that places what lies over it. */
+interface MarkedView {
+  getAppState(): {
+    readonly scrollX: number;
+    readonly scrollY: number;
+    readonly zoom: { readonly value: number };
+  };
+}
+
+function selectionOf(editor: ExcalidrawImperativeAPI | undefined): string[] {
+  const selected = editor?.getAppState().selectedElementIds ?? {};
+  return Object.keys(selected).filter((id) => selected[id]);
+}
+
+/** The board belongs to one person: others with the link can only look. */
+function sharedForViewing(board: DocumentReplica): boolean {
+  return board.documentMetadata?.owner !== "everybody";
+}

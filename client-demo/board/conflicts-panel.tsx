@@ -1,0 +1,127 @@
+import { useEffect, useState } from "react";
+import type { ConflictInfo, Json, Properties } from "../../client/index.ts";
+import { messageOf, useNotices } from "../app/notices.tsx";
+import { Thumbnail } from "../gallery/thumbnail.tsx";
+import type { OpenBoard } from "./open-board.ts";
+import { mayEdit, useBoardEvents } from "./use-board.ts";
+
+/** Edits that were held back because two people changed one thing: both sides as pictures, and the choice. */
+export function ConflictsPanel({ opened }: { readonly opened: OpenBoard }) {
+  const { board, rest } = opened;
+  useBoardEvents(board, ["conflicts", "change", "role", "document"]);
+  useEffect(() => {
+    const load = (): void => {
+      if (board.connection.state !== "live" || board.documentMetadata?.conflictPolicy !== "manual") return;
+      board.conflicts.load(() => rest.conflicts({ state: "unresolved" })).catch(() => {});
+    };
+    load();
+    return board.on("status", load);
+  }, [board, rest]);
+  const { unresolved } = board.conflicts;
+  if (unresolved.length === 0) return null;
+  return (
+    <aside className="panel" id="conflicts" aria-label="Conflicts">
+      <h2>
+        {unresolved.length === 1
+          ? "One edit waits for a decision"
+          : `${unresolved.length} edits wait for a decision`}
+      </h2>
+      <ul>
+        {unresolved.slice(0, 3).map((conflict) => (
+          <Choice key={conflict.id} conflict={conflict} opened={opened} />
+        ))}
+      </ul>
+    </aside>
+  );
+}
+
+function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonly opened: OpenBoard }) {
+  const { board, rest } = opened;
+  const notices = useNotices();
+  const [wanted, setWanted] = useState<{ readonly fields: Properties; readonly by: string }>();
+  const [busy, setBusy] = useState(false);
+  const count = conflict.operations.length;
+  useEffect(() => {
+    let left = false;
+    rest
+      .conflict(conflict.id)
+      .then(({ operations }) => {
+        if (left) return;
+        const held = operations.filter(({ status }) => status === "conflict");
+        const fields = Object.assign({}, ...held.map(({ set, props }) => set ?? props ?? {})) as Record<
+          string,
+          Json
+        >;
+        const author = held[0]?.user ?? "";
+        const session = [...board.presence.others.values()].find(({ user }) => user.id === author);
+        setWanted({ fields, by: author === board.user?.id ? "You" : (session?.user.name ?? author) });
+      })
+      .catch(() => {}); // The choice is there without its picture.
+    return () => {
+      left = true;
+    };
+  }, [board, conflict.id, count, rest]);
+  const choose = async (side: "current" | "incoming"): Promise<void> => {
+    setBusy(true);
+    try {
+      await board.conflicts.resolve(conflict.id, side);
+      notices.show(side === "current" ? "Kept as it is." : "The held-back edit is made.");
+    } catch (error) {
+      notices.show(messageOf(error), { tone: "warning" });
+      setBusy(false);
+    }
+  };
+  const current = board.get(conflict.element);
+  const names = conflict.properties.length === 0 ? "the whole element" : conflict.properties.join(", ");
+  return (
+    <li>
+      <p className="quiet">About: {names}</p>
+      <div className="sides">
+        <Side
+          label="As it is now"
+          fields={current}
+          disabled={busy || !mayEdit(board)}
+          onChoose={() => void choose("current")}
+          button="Keep"
+        />
+        <Side
+          label={wanted === undefined ? "Held back" : `${wanted.by} wanted`}
+          fields={wanted && { ...current, ...wanted.fields }}
+          disabled={busy || !mayEdit(board)}
+          onChoose={() => void choose("incoming")}
+          button="Use this"
+        />
+      </div>
+    </li>
+  );
+}
+
+function Side(props: {
+  readonly label: string;
+  readonly fields: Properties | undefined;
+  readonly button: string;
+  readonly disabled: boolean;
+  onChoose(): void;
+}) {
+  const { x, y } = props.fields ?? {};
+  return (
+    <figure>
+      <figcaption>{props.label}</figcaption>
+      <span className="picture">
+        {props.fields === undefined ? (
+          <span className="quiet">deleted</span>
+        ) : (
+          <Thumbnail elements={{ element: props.fields }} />
+        )}
+      </span>
+      {typeof x === "number" && typeof y === "number" && (
+        <span className="quiet">
+          at {Math.round(x)}, {Math.round(y)}
+        </span>
+      )}
+      <button type="button" disabled={props.disabled} onClick={props.onChoose}>
+        {props.button}
+      </button>
+    </figure>
+  );
+}

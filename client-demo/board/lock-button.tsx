@@ -1,0 +1,55 @@
+import { useState } from "react";
+import { type DocumentReplica, LockHeldError } from "../../client/index.ts";
+import { LockIcon } from "../app/lock-icon.tsx";
+import { messageOf, useNotices } from "../app/notices.tsx";
+import { mayEdit, useBoardEvents } from "./use-board.ts";
+
+/** More at once are no selection any more, but the board. */
+const mostAtOnce = 50;
+
+/** Reserves what is selected, or the whole board, for this person; or gives it back. */
+export function LockButton(props: { readonly board: DocumentReplica; selection(): readonly string[] }) {
+  const { board, selection } = props;
+  useBoardEvents(board, ["locks", "lockLost", "role", "document"]);
+  const notices = useNotices();
+  const [busy, setBusy] = useState(false);
+  const { held } = board.locks;
+  const run = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      if (held.length > 0) {
+        await Promise.all(held.map(({ element }) => board.locks.release(element)));
+        notices.show("Unlocked: everybody may edit again.");
+        return;
+      }
+      const selected = selection().slice(0, mostAtOnce);
+      for (const element of selected.length === 0 ? [null] : selected) await board.locks.acquire(element);
+      notices.show(
+        selected.length === 0
+          ? "The board is locked: only you can edit it, until you unlock it or leave."
+          : `Locked for you: ${selected.length === 1 ? "one element" : `${selected.length} elements`}.`,
+      );
+    } catch (error) {
+      const holder =
+        error instanceof LockHeldError ? (error.lock.user.name ?? error.lock.user.id) : undefined;
+      notices.show(holder === undefined ? messageOf(error) : `${holder} has locked it already.`, {
+        tone: "warning",
+      });
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <button
+      type="button"
+      id="lock"
+      aria-pressed={held.length > 0}
+      disabled={busy || !mayEdit(board)}
+      title={held.length > 0 ? "Give back what I have locked" : "Lock the selection, or the board, for me"}
+      onClick={() => void run()}
+    >
+      <LockIcon open={held.length > 0} />
+      <span className="wide">{held.length > 0 ? "Unlock" : "Lock"}</span>
+    </button>
+  );
+}

@@ -1,0 +1,40 @@
+import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
+import { useBoardEvents } from "./use-board.ts";
+
+/** One line about the connection, what waits, version, latency and instance. */
+export function StatusLine({ board }: { readonly board: DocumentReplica }) {
+  useBoardEvents(board, ["status", "progress", "latency", "document", "role"]);
+  const { connection, pendingCount, version, latencyMs, instanceId } = board;
+  return (
+    <footer className="status-line">
+      <span id="connection" data-state={connection.state}>
+        {describe(connection)}
+      </span>
+      <span id="pending" data-count={pendingCount}>
+        {pendingCount === 0
+          ? "all saved"
+          : `${pendingCount} ${pendingCount === 1 ? "edit" : "edits"} waiting`}
+      </span>
+      <span id="version">version {version}</span>
+      <span id="latency">
+        {latencyMs === undefined ? "" : `${latencyMs.toFixed(latencyMs < 10 ? 1 : 0)} ms`}
+      </span>
+      <span id="instance">{instanceId === undefined ? "" : `instance ${instanceId}`}</span>
+    </footer>
+  );
+}
+
+function describe(connection: ConnectionState): string {
+  switch (connection.state) {
+    case "connecting":
+      return "connecting";
+    case "syncing":
+      return "catching up";
+    case "live":
+      return "live";
+    case "reconnecting":
+      return "offline, trying again";
+    case "closed":
+      return "closed";
+  }
+}

@@ -1,0 +1,134 @@
+/** The editor, bound to the board: everything that knows Excalidraw's own interface. */
+import { Excalidraw, MainMenu, mutateElement, restoreElements } from "@excalidraw/excalidraw";
+import type { AppState, ExcalidrawImperativeAPI, SocketId } from "@excalidraw/excalidraw/types";
+import "@excalidraw/excalidraw/index.css";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
+import { nameOf } from "../app/people.ts";
+import type { ThemeChoice } from "../app/theme.ts";
+import {
+  type AssetStore,
+  type Binding,
+  bindExcalidraw,
+  bindImages,
+  bindPresence,
+  type Editor,
+  findTextField,
+  initialElements,
+  type PresenceBinding,
+  scrollTo,
+  viewOf,
+} from "../binding/index.ts";
+import { measureText } from "./measure-text.ts";
+import { mayEdit } from "./use-board.ts";
+
+export interface WhiteboardProps {
+  readonly board: DocumentReplica;
+  readonly readOnly: boolean;
+  readonly assets: AssetStore;
+  readonly themeChoice: ThemeChoice;
+  readonly theme: "light" | "dark";
+  readonly followed: SessionInfo | undefined;
+  readonly children?: ReactNode;
+  onTheme(choice: ThemeChoice): void;
+  onUnfollow(): void;
+  onRefused(error: unknown): void;
+  onReady(api: ExcalidrawImperativeAPI, binding: Binding): void;
+}
+
+export function Whiteboard(props: WhiteboardProps) {
+  const { board, readOnly, theme, themeChoice, followed, children } = props;
+  const [api, setApi] = useState<ExcalidrawImperativeAPI>();
+  const presence = useRef<PresenceBinding>();
+  const callbacks = useRef(props);
+  callbacks.current = props;
+  const initialData = useMemo(
+    () => ({ elements: initialElements(board) as never, scrollToContent: true }),
+    [board],
+  );
+
+  useEffect(() => {
+    if (api === undefined) return undefined;
+    const editor = api as unknown as Editor;
+    const binding = bindExcalidraw(editor, board, {
+      mutateElement: mutateElement as never,
+      textField: findTextField(document),
+      measureText: (text, scene) => measureText(restoreElements, text, scene),
+      mayEdit: () => mayEdit(board),
+      onRefused: (error) => callbacks.current.onRefused(error),
+    });
+    const people = bindPresence(api as never, board, nameOf);
+    presence.current = people;
+    const images = bindImages(api as never, board, callbacks.current.assets, () => mayEdit(board));
+    // A gesture is a step of its own, however soon it follows.
+    const stopPressing = api.onPointerDown(() => board.undoStop());
+    callbacks.current.onReady(api, binding);
+    return () => {
+      stopPressing();
+      images.close();
+      binding.close();
+      people.close();
+    };
+  }, [api, board]);
+
+  // Following: the view moves with theirs, until the person moves it themselves (the editor says so).
+  useEffect(() => {
+    if (api === undefined) return undefined;
+    const userToFollow =
+      followed === undefined
+        ? null
+        : { socketId: followed.sessionId as SocketId, username: nameOf(followed) };
+    api.updateScene({ appState: { userToFollow } as Partial<AppState> as AppState });
+    if (followed === undefined) return undefined;
+    const move = (): void => {
+      const session = board.presence.others.get(followed.sessionId);
+      if (session === undefined) callbacks.current.onUnfollow();
+      const view = viewOf(session);
+      if (view === undefined) return;
+      const { width, height } = api.getAppState();
+      api.updateScene({ appState: scrollTo(view, { width, height }) as unknown as AppState });
+    };
+    move();
+    const stops = [
+      board.on("presence", move),
+      api.onUserFollow(({ action }) => {
+        if (action === "UNFOLLOW") callbacks.current.onUnfollow();
+      }),
+    ];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [api, board, followed]);
+
+  return (
+    <Excalidraw
+      excalidrawAPI={setApi}
+      initialData={initialData}
+      isCollaborating
+      viewModeEnabled={readOnly}
+      theme={theme}
+      name={board.documentMetadata?.name ?? "board"}
+      onPointerUpdate={(update) => presence.current?.pointerMoved(update)}
+      validateEmbeddable={false}
+      aiEnabled={false}
+      autoFocus
+      handleKeyboardGlobally
+      langCode="en"
+      UIOptions={{
+        canvasActions: { loadScene: false, clearCanvas: false, saveToActiveFile: false, toggleTheme: true },
+      }}
+    >
+      <MainMenu>
+        {children}
+        <MainMenu.Separator />
+        <MainMenu.DefaultItems.SaveAsImage />
+        <MainMenu.DefaultItems.Export />
+        <MainMenu.DefaultItems.SearchMenu />
+        <MainMenu.DefaultItems.Help />
+        <MainMenu.Separator />
+        <MainMenu.DefaultItems.ToggleTheme allowSystemTheme theme={themeChoice} onSelect={props.onTheme} />
+        <MainMenu.DefaultItems.ChangeCanvasBackground />
+      </MainMenu>
+    </Excalidraw>
+  );
+}

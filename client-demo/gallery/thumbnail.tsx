@@ -1,0 +1,96 @@
+/** A small picture of a board, without the editor: the gallery is there at once. */
+import type { Properties } from "../../client/index.ts";
+import { type SceneElement, toScene } from "../binding/index.ts";
+import { inOrder } from "../binding/scene.ts";
+
+type Drawn = SceneElement & {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly angle: number;
+  readonly opacity: number;
+  readonly strokeColor: string;
+  readonly backgroundColor: string;
+  readonly strokeWidth: number;
+  readonly points?: readonly (readonly [number, number])[];
+  readonly text?: string;
+  readonly fontSize?: number;
+};
+
+/** More is not seen at this size, and costs time. */
+const mostElements = 600;
+
+/** Draws a board's elements; nothing when there is nothing. */
+export function Thumbnail({ elements }: { readonly elements: Readonly<Record<string, Properties>> }) {
+  const drawn = inOrder(
+    Object.entries(elements).flatMap(
+      ([id, properties]) => toScene(id, properties, { version: 1, versionNonce: 1 }) ?? [],
+    ),
+  ).slice(0, mostElements) as Drawn[];
+  if (drawn.length === 0) return null;
+  const left = Math.min(...drawn.map(({ x, width }) => Math.min(x, x + width)));
+  const top = Math.min(...drawn.map(({ y, height }) => Math.min(y, y + height)));
+  const right = Math.max(...drawn.map(({ x, width }) => Math.max(x, x + width)));
+  const bottom = Math.max(...drawn.map(({ y, height }) => Math.max(y, y + height)));
+  const margin = Math.max(right - left, bottom - top, 120) * 0.06;
+  const box = [left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin];
+  return (
+    <svg viewBox={box.join(" ")} aria-hidden="true" preserveAspectRatio="xMidYMid meet">
+      {drawn.map((element) => (
+        <g
+          key={element.id}
+          opacity={element.opacity / 100}
+          transform={`translate(${element.x} ${element.y}) rotate(${(element.angle * 180) / Math.PI} ${element.width / 2} ${element.height / 2})`}
+        >
+          <Shape element={element} />
+        </g>
+      ))}
+    </svg>
+  );
+}
+
+function Shape({ element }: { readonly element: Drawn }) {
+  const { width, height, strokeColor, backgroundColor, strokeWidth, points = [] } = element;
+  const paint = { stroke: strokeColor, fill: backgroundColor, strokeWidth };
+  switch (element.type) {
+    case "ellipse":
+      return <ellipse cx={width / 2} cy={height / 2} rx={width / 2} ry={height / 2} {...paint} />;
+    case "diamond":
+      return (
+        <path
+          d={`M${width / 2} 0L${width} ${height / 2}L${width / 2} ${height}L0 ${height / 2}Z`}
+          {...paint}
+        />
+      );
+    case "freedraw":
+    case "line":
+    case "arrow":
+      return (
+        <polyline
+          points={points.map(([x, y]) => `${x},${y}`).join(" ")}
+          {...paint}
+          fill={element.type === "line" ? backgroundColor : "none"}
+          strokeWidth={strokeWidth * 1.5}
+          strokeLinecap="round"
+          strokeLinejoin="round"
+        />
+      );
+    case "text": {
+      const { fontSize = 20, text = "" } = element;
+      return (
+        <text fill={strokeColor} fontSize={fontSize} fontFamily="sans-serif">
+          {text.split("\n").map((line, at) => (
+            <tspan key={at} x={0} y={(at + 0.8) * fontSize * 1.25}>
+              {line}
+            </tspan>
+          ))}
+        </text>
+      );
+    }
+    case "image":
+      return <rect width={width} height={height} rx={6} fill="#adb5bd" />;
+    default:
+      return <rect width={width} height={height} rx={Math.min(width, height) * 0.08} {...paint} />;
+  }
+}
