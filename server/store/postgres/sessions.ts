@@ -84,20 +84,22 @@ const live = {
       s.user_color AS color, s.client_id AS client, s.role, s.joined_at AS "joinedAt"
     FROM sessions s WHERE s.doc_id = ANY ($1::uuid[]) AND s.left_at IS NULL ORDER BY s.joined_at, s.id`,
 };
-/** Rows that differ, held in id order like those of a commit. */
+/**
+ * First the rows that differ are taken, in id order like those of a commit; what the sessions say is read afterwards,
+ * by a statement of its own. One statement would write what it saw before it waited for a row: two instances at it
+ * at once, and a user who came meanwhile stayed out of the list for good.
+ */
+const users = `ARRAY(SELECT DISTINCT s.user_id::text FROM sessions s WHERE s.doc_id = d.id AND s.left_at IS NULL ORDER BY 1)`;
+const holdStale = {
+  name: "session_hold_stale_active_users",
+  text: `SELECT d.id AS "docId" FROM documents d
+    WHERE d.id = ANY (ARRAY(SELECT d.id FROM documents d WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users}))
+    ORDER BY d.id FOR NO KEY UPDATE`,
+};
 const refresh = {
   name: "session_refresh_active_users",
-  text: `WITH said AS MATERIALIZED (
-      SELECT d.id, ARRAY(SELECT DISTINCT s.user_id::text FROM sessions s
-        WHERE s.doc_id = d.id AND s.left_at IS NULL ORDER BY 1) AS users
-      FROM documents d WHERE d.id = ANY ($1::uuid[])
-    ), held AS MATERIALIZED (
-      SELECT d.id FROM documents d
-      WHERE d.id = ANY (ARRAY(SELECT said.id FROM said JOIN documents e USING (id) WHERE e.active_users <> said.users))
-      ORDER BY d.id FOR NO KEY UPDATE
-    )
-    UPDATE documents d SET active_users = said.users FROM held JOIN said USING (id)
-    WHERE d.id = held.id AND d.active_users <> said.users RETURNING d.id AS "docId"`,
+  text: `UPDATE documents d SET active_users = ${users}
+    WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users} RETURNING d.id AS "docId"`,
 };
 
 type LiveRow = Omit<SessionRecord, "user"> & { userId: string; name: string | null; color: string | null };
@@ -182,7 +184,15 @@ export function createSessions(database: Database, monotonicMs: () => number): S
 
     async refreshActiveUsers(docIds) {
       if (docIds.length === 0) return [];
-      return (await database.rows<{ docId: string }>(refresh, [docIds])).map((row) => row.docId);
+      const changed = await database.transaction(
+        async (query) => {
+          const held = await query<{ docId: string }>(holdStale, [docIds]);
+          if (held.rows.length === 0) return [];
+          return (await query<{ docId: string }>(refresh, [held.rows.map((row) => row.docId)])).rows;
+        },
+        { idempotent: true },
+      );
+      return changed.map((row) => row.docId);
     },
   };
 }
