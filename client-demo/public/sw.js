@@ -9,7 +9,7 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 self.addEventListener("message", (event) => {
   const paths = Array.isArray(event.data) ? event.data.filter((path) => typeof path === "string") : [];
   event.waitUntil(
-    caches.open(shell).then((cache) => Promise.allSettled(paths.map((path) => cache.add(path)))),
+    caches.open(shell).then((cache) => Promise.allSettled(paths.map((path) => keep(cache, path)))),
   );
 });
 
@@ -41,4 +41,8 @@ async function fromServer(request) {
     if (kept !== undefined) return kept;
     throw error;
   }
+}
+
+async function keep(cache, path) {
+  if (path === "/" || (await cache.match(path)) === undefined) await cache.add(path);
 }
