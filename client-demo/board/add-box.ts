@@ -1,4 +1,5 @@
 import type { DocumentReplica } from "../../client/index.ts";
+import { toScene, toWire } from "../binding/index.ts";
 
 interface BoxEditor {
   getAppState(): {
@@ -25,10 +26,11 @@ export function addBox(board: DocumentReplica, editor: BoxEditor, show: () => vo
   const x = Math.round(view.width / zoom.value / 2 - scrollX - width / 2) + shift;
   const y = Math.round(view.height / zoom.value / 2 - scrollY - height / 2) + shift;
   const [seed = 1] = crypto.getRandomValues(new Uint16Array(1));
+  const fields = { type: "rectangle", x, y, width, height, seed, roundness: { type: 3 } };
+  const box = toScene(id, fields, { version: 1, versionNonce: 1 });
+  if (box === undefined) return;
   board.undoStop();
-  board.transact((change) =>
-    change.create(id, { type: "rectangle", x, y, width, height, seed, roundness: { type: 3 } }),
-  );
+  board.transact((change) => change.create(id, toWire(box)));
   show();
   editor.updateScene({ appState: { selectedElementIds: { [id]: true } } });
 }
