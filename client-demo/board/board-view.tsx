@@ -116,6 +116,7 @@ export function BoardView(props: {
             Add a box
           </MainMenu.Item>
           <MainMenu.Item onSelect={() => setOpen("history")}>History …</MainMenu.Item>
+          <MainMenu.Item onSelect={() => setOpen("name")}>Your name …</MainMenu.Item>
           <MainMenu.ItemLink href="/">All boards</MainMenu.ItemLink>
         </Whiteboard>
         {editor !== undefined && (
