@@ -1,6 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { copyFonts, fontWorkerChunk, offlineExcalidraw } from "./scripts/demo/excalidraw.ts";
+import { copyFonts, fontWorkerChunks, offlineExcalidraw } from "./scripts/demo/excalidraw.ts";
 import { precompress } from "./scripts/demo/precompress.ts";
 
 /** Bundles the whiteboard that the server serves at `/`. No inline scripts or styles: it runs under a strict CSP. */
@@ -20,7 +20,7 @@ export default defineConfig({
     rolldownOptions: {
       // That compressing takes longer than bundling is known.
       checks: { bundlerTimings: false },
-      output: { codeSplitting: { groups: [{ name: fontWorkerChunk, debugName: "font worker" }] } },
+      output: { codeSplitting: { groups: fontWorkerChunks } },
     },
   },
 });

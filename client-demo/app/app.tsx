@@ -1,12 +1,10 @@
-import { lazy, Suspense, useCallback, useState } from "react";
+import { useCallback, useState } from "react";
+import { BoardPage } from "../board/board-page.tsx";
 import { GalleryPage } from "../gallery/gallery-page.tsx";
 import { Account, TokenNeeded } from "./account.ts";
 import { messageOf, NoticesProvider } from "./notices.tsx";
 import { Problem, TokenForm } from "./problem.tsx";
 import { CallError } from "./server-calls.ts";
-
-// The gallery needs no editor.
-const BoardPage = lazy(() => import("../board/board-page.tsx"));
 
 type Trouble =
   | { readonly kind: "none" }
@@ -51,9 +49,7 @@ export function App() {
       {trouble.kind === "failed" && <Problem title="That did not work" text={trouble.text} />}
       {trouble.kind === "none" && documentId === "" && <GalleryPage account={account} onFailure={fail} />}
       {trouble.kind === "none" && documentId !== "" && (
-        <Suspense fallback={<p className="loading">Opening the board …</p>}>
-          <BoardPage account={account} documentId={documentId} onFailure={fail} />
-        </Suspense>
+        <BoardPage account={account} documentId={documentId} onFailure={fail} />
       )}
     </NoticesProvider>
   );

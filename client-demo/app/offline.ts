@@ -4,15 +4,18 @@ export function keepPage(): void {
   navigator.serviceWorker
     .register("/sw.js")
     .then(() => navigator.serviceWorker.ready)
-    .then(({ active }) => active?.postMessage(loadedPaths()))
+    .then(({ active }) => {
+      active?.postMessage(["/"]);
+      // What was loaded before the worker was there, and what is still on its way.
+      const watch = new PerformanceObserver((list) => active?.postMessage(assetsOf(list.getEntries())));
+      watch.observe({ type: "resource", buffered: true });
+    })
     .catch(() => {}); // Without it the page works as well, while there is a server.
 }
 
-function loadedPaths(): string[] {
-  const loaded = performance
-    .getEntriesByType("resource")
+function assetsOf(entries: readonly PerformanceEntry[]): string[] {
+  return entries
     .map(({ name }) => new URL(name))
     .filter(({ origin, pathname }) => origin === location.origin && pathname.startsWith("/assets/"))
     .map(({ pathname }) => pathname);
-  return ["/", ...new Set(loaded)];
 }

@@ -1,10 +1,13 @@
 /** The page of one board: opens it, and shows it live until the page is left. */
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import type { Account } from "../app/account.ts";
-import { BoardView } from "./board-view.tsx";
 import { type OpenBoard, openBoard } from "./open-board.ts";
 
-export default function BoardPage(props: {
+const loadView = () => import("./board-view.tsx");
+// The gallery needs no editor; on a board's page it is fetched while the board is opened.
+const BoardView = lazy(async () => ({ default: (await loadView()).BoardView }));
+
+export function BoardPage(props: {
   readonly account: Account;
   readonly documentId: string;
   onFailure(error: unknown): void;
@@ -16,6 +19,7 @@ export default function BoardPage(props: {
   // A name belongs to a session: with another one, the board is opened anew.
   useEffect(() => {
     let left = false;
+    loadView().catch(() => {}); // Tried again when it is rendered.
     let mine: OpenBoard | undefined;
     account.name = name;
     openBoard(account, documentId)
@@ -32,6 +36,11 @@ export default function BoardPage(props: {
     };
   }, [account, documentId, name, onFailure]);
 
-  if (opened === undefined) return <p className="loading">Opening the board …</p>;
-  return <BoardView key={opened.board.clientId} opened={opened} name={name} onName={setName} />;
+  const loading = <p className="loading">Opening the board …</p>;
+  if (opened === undefined) return loading;
+  return (
+    <Suspense fallback={loading}>
+      <BoardView key={opened.board.clientId} opened={opened} name={name} onName={setName} />
+    </Suspense>
+  );
 }

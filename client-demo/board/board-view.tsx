@@ -6,6 +6,7 @@ import { messageOf, useNotices } from "../app/notices.tsx";
 import { applyTheme, onSystemTheme, resolveTheme, storedTheme, type ThemeChoice } from "../app/theme.ts";
 import type { Binding, Editor } from "../binding/index.ts";
 import icon from "../icon.svg";
+import { addBox } from "./add-box.ts";
 import { assetStore } from "./asset-store.ts";
 import { Banner } from "./banner.tsx";
 import { ConflictsPanel } from "./conflicts-panel.tsx";
@@ -46,6 +47,21 @@ export function BoardView(props: {
   const assets = useMemo(() => assetStore(board.documentId, token), [board, token]);
   const flush = useCallback(() => binding.current?.flush(), []);
   const selection = useCallback(() => selectionOf(editor), [editor]);
+  const insertBox = useCallback(() => {
+    if (editor === undefined || !mayEdit(board)) return;
+    addBox(board, editor as never, () => binding.current?.apply());
+  }, [board, editor]);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey) return;
+      const { target } = event;
+      if (target instanceof HTMLElement && target.closest("input, textarea, dialog") !== null) return;
+      event.preventDefault();
+      insertBox();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [insertBox]);
   const [followed, setFollowed] = useState<SessionInfo>();
   const [themeChoice, setThemeChoice] = useState<ThemeChoice>(storedTheme);
   const [theme, setTheme] = useState(() => resolveTheme(themeChoice));
@@ -96,7 +112,11 @@ export function BoardView(props: {
           }}
         >
           <MainMenu.Item onSelect={() => setOpen("share")}>Invite others …</MainMenu.Item>
+          <MainMenu.Item shortcut="N" onSelect={insertBox}>
+            Add a box
+          </MainMenu.Item>
           <MainMenu.Item onSelect={() => setOpen("history")}>History …</MainMenu.Item>
+          <MainMenu.Item onSelect={() => setOpen("name")}>Your name …</MainMenu.Item>
           <MainMenu.ItemLink href="/">All boards</MainMenu.ItemLink>
         </Whiteboard>
         {editor !== undefined && (

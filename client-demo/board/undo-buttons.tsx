@@ -11,11 +11,18 @@ export function UndoButtons(props: { readonly board: DocumentReplica; beforeUndo
   useBoardEvents(board, ["undo"]);
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
-      if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-      const key = event.key.toLowerCase();
-      if (key !== "z" && key !== "y") return;
       const { target } = event;
-      if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) return;
+      const typing = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
+      const key = event.key.toLowerCase();
+      const isUndo = (event.ctrlKey || event.metaKey) && !event.altKey && (key === "z" || key === "y");
+      if (!isUndo || typing) {
+        // A command is a step of its own; typing is one until it ends, and so are arrows that nudge.
+        const goesOn = typing ? key !== "escape" : event.repeat || key.startsWith("arrow");
+        if (goesOn) return;
+        beforeUndo();
+        board.undoStop();
+        return;
+      }
       event.preventDefault();
       event.stopImmediatePropagation();
       beforeUndo();

@@ -55,12 +55,11 @@ export function copyFonts(): Plugin {
 
 /**
  * The worker that makes fonts smaller for exports runs a chunk of the bundle: what it needs has to stand apart, or it
- * would load the whole application.
+ * would load the whole application, and the application 670 kB of WebAssembly. A group takes along what it depends on,
+ * but for what one before it (a higher priority) has: the ground that both share is the first.
  */
-export function fontWorkerChunk(id: string): string | null {
-  if (!id.startsWith(dist)) return null;
-  const name = path.basename(id);
-  if (name.startsWith("subset-worker")) return "font-worker";
-  if (name.startsWith("chunk-EIO257PC")) return "font-subset";
-  return /^chunk-(SRAX5OIU|ZUYEQ4TG)/.test(name) ? "font-worker-base" : null;
-}
+export const fontWorkerChunks = [
+  { name: "excalidraw-base", test: /excalidraw\/dist\/prod\/chunk-(SRAX5OIU|ZUYEQ4TG)/, priority: 3 },
+  { name: "font-subset", test: /excalidraw\/dist\/prod\/chunk-EIO257PC/, priority: 2 },
+  { name: "font-worker", test: /excalidraw\/dist\/prod\/subset-worker/, priority: 1 },
+];

@@ -56,6 +56,7 @@ export async function createPerson(
 ): Promise<Person> {
   const context = await browser.newContext({ viewport: { width: 1_200, height: 760 }, ...options });
   await context.addInitScript((given) => {
+    if (!location.protocol.startsWith("http")) return;
     if (localStorage.getItem("aetherflow.name") === null) localStorage.setItem("aetherflow.name", given);
   }, name);
   const page = await context.newPage();

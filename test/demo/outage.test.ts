@@ -56,8 +56,8 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
     ]);
     await waitForScene(grace.page, "the box", (all) => all.length === 1);
     // The worker that keeps the page is there.
-    await grace.page.waitForFunction(
-      async () => (await (await caches.open("aetherflow-shell")).keys()).length > 3,
+    await grace.page.waitForFunction(async () =>
+      (await (await caches.open("aetherflow-shell")).keys()).some(({ url }) => url.includes("board-page")),
     );
     grace.expectOutage(true);
     const start = await stopSecond();
