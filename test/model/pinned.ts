@@ -10,4 +10,40 @@ export interface Pinned {
   readonly steps: readonly Step[];
 }
 
-export const pinned: readonly Pinned[] = [];
+const at = (document: number, who: number) => ({ document, who });
+const everyone = [0, 1, 2, 3, 4];
+
+export const pinned: readonly Pinned[] = [
+  {
+    found: "a role that changed while its notification was lost stayed as it was in others' presence",
+    steps: [
+      { do: "rights", document: 0, user: "ben", as: "viewer", instance: 0, wait: true },
+      { do: "rights", document: 1, user: "cas", as: "viewer", instance: 1, wait: false },
+      { do: "rights", document: 1, user: "dan", as: "editor", instance: 2, wait: false },
+    ],
+  },
+  {
+    found: "presence set between hello and welcome, or lost, or late behind a reconnect, was never shown",
+    steps: [0, 1].flatMap((document): Step[] =>
+      everyone.flatMap((who): Step[] => [
+        { do: "show", ...at(document, who), value: 1 },
+        { do: "kill", ...at(document, who) },
+        { do: "edit", ...at(document, who), edits: [{ kind: "move", element: who % 3, value: who }] },
+        { do: "show", ...at(document, who), value: 2 },
+        { do: "kill", ...at(document, (who + 1) % 5) },
+        { do: "show", ...at(document, who), value: 3 },
+      ]),
+    ),
+  },
+  {
+    found: "undoing a deletion that was held back meanwhile sent a create of an element that is there",
+    steps: [0, 1].flatMap((document): Step[] => [
+      { do: "edit", ...at(document, 0), edits: [{ kind: "move", element: 0, value: 1 }] },
+      { do: "settle", document },
+      { do: "edit", ...at(document, 0), edits: [{ kind: "move", element: 0, value: 2 }] },
+      { do: "edit", ...at(document, 3), edits: [{ kind: "delete", element: 0, value: 0 }] },
+      { do: "undo", ...at(document, 3) },
+      { do: "edit", ...at(document, 3), edits: [{ kind: "move", element: 1, value: 3 }] },
+    ]),
+  },
+];

@@ -193,4 +193,4 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** A run: enough for people to get into each other's way. */
-export const steps: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 40, maxLength: 160, size: "max" });
+export const steps: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 40, maxLength: 120, size: "max" });
