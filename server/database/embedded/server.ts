@@ -119,7 +119,7 @@ async function start(options: StartOptions, deadline: number): Promise<Running |
     if (client instanceof pg.Client) {
       await writePort(layout, port);
       await createDatabase(client);
-      log.info({ port, pid: child.pid }, "started the embedded PostgreSQL");
+      log.info({ port, serverPid: child.pid }, "started the embedded PostgreSQL");
       return { port, client };
     }
     reason = client;
