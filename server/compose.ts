@@ -23,6 +23,7 @@ import { createLockSweep } from "./room/lock-sweep.ts";
 import { RoomRegistry } from "./room/registry.ts";
 import type { RoomServices } from "./room/services.ts";
 import { createSessionRows } from "./room/session-rows.ts";
+import { Turn } from "./room/turn.ts";
 import { encodeSequenced } from "./room/wire.ts";
 import { createSessionHost, type SessionHost } from "./session/host.ts";
 import { createReleases } from "./session/releases.ts";
@@ -80,6 +81,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
       metrics.commitBatchSize.observe(operations);
     },
   });
+  const turn = new Turn();
   const sessionRows = createSessionRows({ store, log });
 
   let publisher: Publisher | undefined;
@@ -89,6 +91,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     store,
     heads: createHeadReader(store),
     groupCommit,
+    turn,
     lockSweep: createLockSweep({ store, publish }),
     sessionRows,
     publish,
@@ -183,6 +186,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   });
   sessions = createSessionHost({
     server: http.server,
+    turn,
     config,
     addresses: createConcurrencyLimit(config.limits.socketsPerAddress),
     newId: uuidv7,

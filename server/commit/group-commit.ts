@@ -1,6 +1,6 @@
 /**
  * Group commit. While a round trip is in flight, batches of all rooms collect; the next call carries them together.
- * Under light load nobody waits: a batch leaves at the end of the event-loop turn in which it came.
+ * Under light load nobody waits: a batch leaves with all others of the callback in which it came.
  *
  * A call takes the free rows only. A document whose row somebody else holds (`busy`) goes again by itself and
  * waits there, so that one held row delays one document and not the hundred that shared its call.
@@ -84,7 +84,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   function schedule(to: Lane): void {
     if (to.scheduled || to.queue.length === 0 || to.inFlight >= to.flights) return;
     to.scheduled = true;
-    setImmediate(() => {
+    process.nextTick(() => {
       to.scheduled = false;
       while (to.queue.length > 0 && to.inFlight < to.flights) fly(to, take(to));
     });

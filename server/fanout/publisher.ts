@@ -4,7 +4,7 @@
  * (a notification has nothing to lose), one call in flight; what comes meanwhile is merged by document and goes
  * with the next. What is lost here is found by anti-entropy.
  */
-import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { Logger } from "../observability/log.ts";
 import type { OutgoingNews, OutgoingOperationsNews } from "./news.ts";
@@ -77,8 +77,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function pump(): void {
     if (closed) return;
-    // At the end of the turn, so that what it commits goes together.
-    running ??= turn()
+    // Not at once: what else is told in this callback goes together.
+    running ??= Promise.resolve()
       .then(run)
       .finally(() => {
         running = undefined;

@@ -25,6 +25,8 @@ export interface PresenceOptions {
   readonly docId: string;
   readonly frameMs: number;
   readonly publish: (news: PresenceNews) => void;
+  /** Another instance has somebody here, for the first time or again. */
+  readonly onOthers: () => void;
 }
 
 /** What a notification told is believed this long, where a read does not show it yet: who is there, and their role. */
@@ -38,6 +40,11 @@ export class RoomPresence {
   readonly #remote = new Map<string, Present & { heardAt: number }>();
   /** Sessions that were heard to leave, and when. */
   readonly #gone = new Map<string, number>();
+  /**
+   * Reads of the live sessions. Who joined elsewhere while this document was being opened may be missing in the first,
+   * and their notification came too early.
+   */
+  #reads = 0;
   readonly #joined = new Map<string, SessionInfo>();
   readonly #left = new Set<string>();
   readonly #states = new Map<string, PresenceState>();
@@ -63,7 +70,11 @@ export class RoomPresence {
     return this.#members.size;
   }
 
-  /** Users who are in the document from this instance. */
+  /** Whether another instance may have somebody here: somebody to tell. */
+  get hasOthers(): boolean {
+    return this.#remote.size > 0 || this.#reads < 2;
+  }
+
   join(member: Member, state: PresenceState): void {
     const present: Present = { info: member.info, state, number: 1 };
     this.#members.set(member, present);
@@ -146,6 +157,7 @@ export class RoomPresence {
 
   /** Makes the list of other instances' sessions what the database says. */
   reconcile(live: readonly SessionRecord[], instanceId: string, nowMs: number): void {
+    this.#reads += 1;
     const known = new Set<string>();
     for (const row of live) {
       known.add(row.id);
@@ -180,6 +192,7 @@ export class RoomPresence {
   #hearJoined(session: SessionInfo, nowMs: number, number?: number): void {
     if (this.#gone.has(session.sessionId)) return;
     const { presence, ...info } = session;
+    const alone = this.#remote.size === 0;
     const before = this.#remote.get(session.sessionId);
     const late = before !== undefined && number !== undefined && number < before.number;
     const known = late || number === undefined ? before : undefined;
@@ -191,6 +204,9 @@ export class RoomPresence {
       heardAt: nowMs,
     });
     this.#tellJoined(session.sessionId, { ...info, presence: state });
+    if (!alone) return;
+    this.#announceStates();
+    this.#options.onOthers();
   }
 
   #announceStates(): void {
@@ -245,6 +261,8 @@ export class RoomPresence {
     const { joined, left, states, ask } = this.#announce;
     const told = this.#announce.numbers ? [...this.#members.values()].filter(isTold) : [];
     this.#announce.numbers = false;
+    // Nobody shows them; whoever comes is told anew.
+    if (!this.hasOthers) states.clear();
     if (joined.size + left.size + states.size + told.length === 0 && !ask) return;
     this.#options.publish({
       kind: "presence",

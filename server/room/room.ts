@@ -60,6 +60,14 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly #snapshots: SnapshotWriter;
   readonly #following: Following;
   readonly #onEnd: (room: Room) => void;
+  /**
+   * The last commit was not notified: as far as is known, no other instance has anybody here. A notification costs
+   * PostgreSQL and this process as much as a third of the commit. Whoever joined elsewhere meanwhile is heard of in
+   * some milliseconds, and told to look then; where that is lost, anti-entropy finds it on either side.
+   */
+  #unheard = false;
+  /** What is committed and not told yet: it is at the end of the turn. */
+  #untold: (() => void)[] = [];
   #ended = false;
   /** Joins and edits under way: the room must not be closed beneath them. */
   #uses = 0;
@@ -96,6 +104,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       docId: this.docId,
       frameMs: services.config.presence.frameMs,
       publish: services.publish,
+      onOthers: () => this.#hasOthers(),
     });
     this.locks = new RoomLocks(
       { revision: document.revision, version: document.version, locks: loaded.locks },
@@ -140,6 +149,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#queue = new SubmitQueue({
       room: this,
       groupCommit: services.groupCommit,
+      turn: services.turn,
       heads: services.heads,
       log: this.#log,
       maxBatchOperations: services.config.commit.maxBatchOperations,
@@ -236,7 +246,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     return this.#conflicts.record(decided);
   }
 
-  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void {
+  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: () => void): void {
     const { firstVersion, at, missed } = outcome;
     const { operations, conflicts: writes = [] } = proposal.batch;
     const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
@@ -248,29 +258,42 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     );
     const previousId =
       this.#state.version === firstVersion - 1 ? this.#state.operationId : this.#tail.idAt(firstVersion - 1);
-    // The log may have brought our own operations already (a catch-up read them first); then only others need to hear.
+    const publish = () => {
+      this.#unheard = !this.#presence.hasOthers;
+      if (this.#unheard) return;
+      this.#services.publish(
+        previousId === undefined || operations.length === 0
+          ? { kind: "change", docId: this.docId }
+          : {
+              kind: "operations",
+              docId: this.docId,
+              from: firstVersion,
+              to: lastVersion,
+              previousId,
+              texts: wires.map(({ text }) => text),
+            },
+      );
+    };
     if (this.#state.version === firstVersion - 1) {
       commitDraft(proposal.draft, { firstVersion, at });
-      operations.forEach((operation, index) => {
-        if (operation.status === "conflict") this.#heldBack(wires[index]);
+      wires.forEach((wire, index) => {
+        this.#tail.push(wire);
+        if (operations[index]?.status === "conflict") this.#heldBack(wire);
       });
-      this.#sequenced(
-        wires,
-        operations.map(({ status, origin }) => ({ status, user: origin.user, client: origin.client })),
-      );
-    } else if (this.#state.version < lastVersion) this.#following.catchUp();
-    this.#services.publish(
-      previousId === undefined || operations.length === 0
-        ? { kind: "change", docId: this.docId }
-        : {
-            kind: "operations",
-            docId: this.docId,
-            from: firstVersion,
-            to: lastVersion,
-            previousId,
-            texts: wires.map(({ text }) => text),
-          },
-    );
+      this.#tellLater(() => {
+        this.#sequenced(
+          wires,
+          operations.map(({ status, origin }) => ({ status, user: origin.user, client: origin.client })),
+        );
+        publish();
+        told();
+      });
+    } else {
+      // The log has brought our own operations already (a catch-up read them first): only others need to hear.
+      if (this.#state.version < lastVersion) this.#following.catchUp();
+      publish();
+      told();
+    }
     this.#conflicts.clock(at);
     this.#conflicts.committed(writes, resolves, at);
     // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
@@ -364,6 +387,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       const answer = await this.#following.reach(idsToAsk(request));
       await this.reached(this.locks.version);
       if (answer === undefined || this.#ended) return undefined;
+      // What it starts from must not be told to it again.
+      this.#tellNow();
       const start = startOf(request, {
         known: answer.known,
         version: this.#state.version,
@@ -440,6 +465,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   #stop(): void {
+    this.#tellNow();
     this.#ended = true;
     this.#following.close();
     this.#queue.close();
@@ -459,6 +485,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       this.#conflicts.heldBack.add(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
+    for (const { wire } of advances) this.#tail.push(wire);
     this.#sequenced(
       advances.map(({ wire }) => wire),
       advances.map(({ operation }) => operation),
@@ -474,7 +501,6 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes))
       this.#broadcast(text);
     wires.forEach((wire, index) => {
-      this.#tail.push(wire);
       const operation = by[index];
       if (operation !== undefined) this.#queue.sequenced(wire.id, wire.version, operation.status, operation);
     });
@@ -483,11 +509,29 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#snapshots.advanced();
   }
 
-  #heldBack(wire: WireOperation | undefined): void {
-    if (wire !== undefined) this.#conflicts.heldBack.add(JSON.parse(wire.text) as SequencedOperation);
+  #heldBack({ text }: WireOperation): void {
+    this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
+  }
+
+  #hasOthers(): void {
+    if (!this.#unheard) return;
+    this.#unheard = false;
+    this.#services.publish({ kind: "change", docId: this.docId });
+  }
+
+  #tellLater(tell: () => void): void {
+    if (this.#untold.push(tell) === 1) this.#services.turn.tell(() => this.#tellNow());
+  }
+
+  /** Whatever else is broadcast, and whoever joins, comes after what is committed already. */
+  #tellNow(): void {
+    const untold = this.#untold;
+    this.#untold = [];
+    for (const tell of untold) tell();
   }
 
   #broadcast(text: string): void {
+    this.#tellNow();
     const frame = encodeFrame(text);
     for (const member of this.#presence.members) member.deliver(frame);
   }

@@ -8,12 +8,14 @@ import type { Store } from "../store/store.ts";
 import type { HeadReader } from "./head-reader.ts";
 import type { LockSweep } from "./lock-sweep.ts";
 import type { SessionRows } from "./session-rows.ts";
+import type { Turn } from "./turn.ts";
 
 export interface RoomServices {
   readonly instanceId: string;
   readonly store: Store;
   readonly heads: HeadReader;
   readonly groupCommit: GroupCommit;
+  readonly turn: Turn;
   readonly lockSweep: LockSweep;
   readonly sessionRows: SessionRows;
   readonly publish: (news: OutgoingNews) => void;

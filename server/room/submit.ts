@@ -26,6 +26,7 @@ import { lockedRefusal } from "./lock-info.ts";
 import type { RoomLocks } from "./locks.ts";
 import type { Composed, Resolution } from "./resolve.ts";
 import type { Entry, Refusal, Submission, SubmitAnswer } from "./submission.ts";
+import type { Turn } from "./turn.ts";
 
 /** What the queue needs of its room. */
 export interface SubmitRoom {
@@ -46,8 +47,11 @@ export interface SubmitRoom {
   };
   /** Whether an operation is among the latest of the log. */
   hasRecent(operationId: string): boolean;
-  /** The proposal is stored from `firstVersion` on, and `missed` lies before it: apply and broadcast. */
-  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }): void;
+  /**
+   * The proposal is stored from `firstVersion` on, and `missed` lies before it: apply, and broadcast at the end of the
+   * turn. `told` is called when it is.
+   */
+  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: () => void): void;
   /** Operations that others committed. */
   missed(missed: Missed): void;
   /** The proposal that was in flight is answered, whatever the answer. */
@@ -82,6 +86,7 @@ export interface Proposal {
 export interface SubmitQueueOptions {
   readonly room: SubmitRoom;
   readonly groupCommit: GroupCommit;
+  readonly turn: Turn;
   readonly heads: HeadReader;
   readonly log: Logger;
   readonly maxBatchOperations: number;
@@ -141,7 +146,7 @@ export class SubmitQueue {
   pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    setImmediate(() => {
+    this.#options.turn.propose(() => {
       this.#pumping = false;
       this.#propose();
     });
@@ -399,16 +404,7 @@ export class SubmitQueue {
     const entries = proposal.decided.map(({ entry }) => entry);
     switch (outcome.outcome) {
       case "committed":
-        room.committed(proposal, outcome);
-        for (const entry of entries) {
-          const { resolve, compose } = entry.submission;
-          if ((resolve === undefined && compose === undefined) || entry.answered) continue;
-          entry.stored = true;
-          if (entry.missing > 0) continue;
-          this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
-        }
-        // Where the room has to read the log first, the rest is answered as it appears there.
-        this.#putBack(entries.filter((entry) => !entry.answered));
+        room.committed(proposal, outcome, () => this.#told(entries));
         return;
       case "resolved": {
         const { conflictId } = outcome;
@@ -469,6 +465,19 @@ export class SubmitQueue {
   }
 
   /** In front, in their order: what was decided came before what waits. */
+  /** They are stored, and what the room could broadcast of them is. */
+  #told(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const { resolve, compose } = entry.submission;
+      if ((resolve === undefined && compose === undefined) || entry.answered) continue;
+      entry.stored = true;
+      if (entry.missing > 0) continue;
+      this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
+    }
+    // Where the room has to read the log first, the rest is answered as it appears there.
+    this.#putBack(entries.filter((entry) => !entry.answered));
+  }
+
   #putBack(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     if (this.#closed) {

@@ -10,21 +10,7 @@
  */
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
-
-/** Sockets that were written to in this turn; uncorked together at its end. */
-export class Turn {
-  #corked: ClientSocket[] = [];
-
-  add(socket: ClientSocket): void {
-    if (this.#corked.push(socket) === 1) setImmediate(() => this.#flush());
-  }
-
-  #flush(): void {
-    const corked = this.#corked;
-    this.#corked = [];
-    for (const socket of corked) socket.uncork();
-  }
-}
+import type { Turn } from "../room/turn.ts";
 
 export interface ClientSocketOptions {
   readonly ws: WebSocket;
@@ -75,7 +61,7 @@ export class ClientSocket {
     if (!this.#corked) {
       this.#corked = true;
       socket.cork();
-      turn.add(this);
+      turn.corked(this);
     }
     socket.write(frame);
   }

@@ -8,7 +8,8 @@ import { closeCodes } from "../../shared/protocol/codes.ts";
 import { subprotocol } from "../../shared/protocol/messages.ts";
 import type { ConcurrencyLimit } from "../access/rate.ts";
 import type { Config } from "../config.ts";
-import { ClientSocket, Turn } from "./client-socket.ts";
+import type { Turn } from "../room/turn.ts";
+import { ClientSocket } from "./client-socket.ts";
 import type { SessionServices } from "./services.ts";
 import { type Connection, Session } from "./session.ts";
 
@@ -24,6 +25,7 @@ export interface SessionHost {
 export interface SessionHostOptions {
   readonly server: Server;
   readonly services: SessionServices;
+  readonly turn: Turn;
   readonly config: Pick<Config, "limits" | "sockets" | "auth" | "server">;
   /** Open sockets by address. */
   readonly addresses: ConcurrencyLimit;
@@ -42,9 +44,8 @@ const maxUserAgentLength = 1_000;
 const maxPlatformLength = 100;
 
 export function createSessionHost(options: SessionHostOptions): SessionHost {
-  const { server, services, config, addresses, newId } = options;
+  const { server, services, turn, config, addresses, newId } = options;
   const { limits, sockets: times } = config;
-  const turn = new Turn();
   const open = new Map<Session, Open>();
   let closing = false;
 
