@@ -110,7 +110,7 @@ async function measureIdle(
   documents: number,
 ): Promise<{ measured: Measured; violations: readonly string[] }> {
   // A server of its own for each round: memory that an earlier one left behind would be used again, and not be counted.
-  const target = context.servers.fresh({ target: name }, true);
+  const target = context.servers.fresh({ target: name, instances: 1 }, true);
   const close = context.cleanups.add(() => target.close());
   try {
     await target.scale(1);

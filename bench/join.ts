@@ -27,8 +27,8 @@ export const joinExperiment: Experiment = {
   long: false,
   servers: [],
   async run(context): Promise<ExperimentResult> {
-    const ours = context.servers.fresh({ target: "ours" });
-    const raw = context.servers.fresh({ target: "ws, a turn" });
+    const ours = context.servers.fresh({ target: "ours", instances: 1 });
+    const raw = context.servers.fresh({ target: "ws, a turn", instances: 1 });
     const closeOurs = context.cleanups.add(() => ours.close());
     const closeRaw = context.cleanups.add(() => raw.close());
     try {

@@ -31,8 +31,16 @@ function readSaved(file: string): SavedRun {
 
 const pins = pinning(flags.pin);
 const cleanups = new Cleanups();
-process.once("SIGINT", () => void cleanups.close().finally(() => process.exit(130)));
-process.once("SIGTERM", () => void cleanups.close().finally(() => process.exit(143)));
+let interrupted = false;
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => {
+    interrupted = true;
+    void cleanups.close().finally(() => process.exit(code));
+  });
+}
 const postgres = await openPostgres();
 cleanups.add(() => postgres.close());
 
@@ -87,6 +95,7 @@ try {
     const stillUsed = flags.chosen.slice(index).flatMap((one) => one.servers);
     await servers.keep(new Set(stillUsed));
     const result = await experiment.run(context).catch((error: unknown): ExperimentResult => {
+      if (interrupted) throw error;
       // The others are still worth their time.
       const { name, title } = experiment;
       const violations = [`it failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`];

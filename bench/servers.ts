@@ -13,11 +13,13 @@ export interface ServerGroup {
   readonly instances: number;
   /** Operations in the log before anything is measured. */
   readonly stored?: number | undefined;
+  /** Of each instance's pool; undefined: the default. */
+  readonly connections?: number | undefined;
 }
 
 /** Names a group. */
-export const groupKey = ({ target, instances, stored = 0 }: ServerGroup): string =>
-  `${target} × ${instances}, ${stored} stored`;
+export const groupKey = ({ target, instances, stored = 0, connections }: ServerGroup): string =>
+  JSON.stringify([target, instances, stored, connections]);
 
 export interface ServersOptions {
   readonly postgres: BenchPostgres;
@@ -49,10 +51,11 @@ export class Servers {
   }
 
   /** A target of the caller's own, not started, which the caller closes. */
-  fresh(group: Pick<ServerGroup, "target" | "stored">, collectible = false): Target {
+  fresh(group: ServerGroup, collectible = false): Target {
     const { core, profileFolder } = this.#options;
     return makeTarget(group.target, {
       core,
+      connections: group.connections,
       collectible,
       profile: profileFolder(group.target),
       databaseUrl: () => this.#database(group.stored ?? 0),

@@ -30,6 +30,8 @@ export interface TargetOptions {
   databaseUrl(): Promise<string>;
   /** A folder for CPU profiles. */
   readonly profile?: string | undefined;
+  /** Of one instance's pool; undefined: the default. */
+  readonly connections?: number | undefined;
   /** See `startNode`. */
   readonly collectible?: boolean;
 }
@@ -42,6 +44,9 @@ const noLimits = {
   AETHERFLOW_LIMITS_UNAUTHENTICATED_SOCKETS: "0",
   AETHERFLOW_LIMITS_REQUESTS_PER_SECOND: "0",
 };
+
+const poolOf = (connections: number | undefined): Readonly<Record<string, string>> =>
+  connections === undefined ? {} : { AETHERFLOW_STORE_POSTGRES_MAX_OPEN_CONNS: String(connections) };
 
 const scripts: Readonly<Record<Exclude<TargetName, "ours">, readonly string[]>> = {
   "bare durable": ["bench/baselines/bare-durable.js"],
@@ -80,7 +85,7 @@ function element(number: number): Readonly<Record<string, unknown>> {
 
 /** A target without instances yet. */
 export function makeTarget(name: TargetName, options: TargetOptions): Target {
-  const { core, profile, collectible } = options;
+  const { core, profile, connections, collectible } = options;
   const running: RunningServer[] = [];
   let url: Promise<string> | undefined;
   const databaseUrl = (): Promise<string> => {
@@ -95,7 +100,7 @@ export function makeTarget(name: TargetName, options: TargetOptions): Target {
     }
     const env = { DATABASE_URL: await databaseUrl() };
     if (name === "ours") {
-      const all = { ...env, ...noLimits };
+      const all = { ...env, ...noLimits, ...poolOf(connections) };
       return startServer("server/main.js", serveArguments, { core, env: all, profile, collectible });
     }
     const [script, ...args] = scripts[name];

@@ -35,6 +35,8 @@ export interface Run {
   readonly elements?: number;
   /** Operations that the log has already. */
   readonly stored?: number;
+  /** Of each instance's pool; undefined: the default. */
+  readonly connections?: number;
   /** Left out of `--quick`. */
   readonly onlyFull?: boolean;
 }

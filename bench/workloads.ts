@@ -157,7 +157,8 @@ export const workloads: readonly Workload[] = [
     title: "one, two and four instances on the same core and the same 100 documents",
     documents: 100,
     load: { ...documentsLoad, clientsPerDocument: 4, writersPerDocument: 4 },
-    runs: [ours, { ...ours, instances: 2 }, { ...ours, instances: 4 }],
+    // Seven instances that wait for their turn: of 100 connections, each one's pool and two more.
+    runs: [1, 2, 4].map((instances) => ({ ...ours, instances, connections: 10 })),
     figures: [
       { kind: "ratio", metric: "opsPerSecond", run: 1, to: 0 },
       { kind: "ratio", metric: "opsPerSecond", run: 2, to: 0 },
