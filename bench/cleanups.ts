@@ -1,5 +1,6 @@
 /** What has to be stopped or removed whatever happens: in the reverse order of its start, each once. */
 export class Cleanups {
+  #closing: Promise<void> | undefined;
   readonly #waiting = new Map<symbol, () => Promise<void>>();
 
   /** Returns a function that cleans up now. */
@@ -11,7 +12,13 @@ export class Cleanups {
     };
   }
 
-  async close(): Promise<void> {
+  /** Waits for all, also when somebody else has begun. */
+  close(): Promise<void> {
+    this.#closing ??= this.#cleanAll();
+    return this.#closing;
+  }
+
+  async #cleanAll(): Promise<void> {
     for (const [key, clean] of [...this.#waiting].reverse()) if (this.#waiting.delete(key)) await clean();
   }
 }

@@ -2,6 +2,7 @@
  * Joining a document of 5,000 elements: again and again while it is open, beside `ws` that sends as many bytes; the first
  * of all, which has to be read; and fifty at once, which have to share one read.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { Context, Experiment, ExperimentResult } from "./experiment.ts";
 import type { JoinResult } from "./load/plan.ts";
@@ -10,6 +11,8 @@ import type { Target } from "./targets.ts";
 
 const elements = 5_000;
 const crowd = 50;
+/** A round starts three servers. */
+const quickRounds = 2;
 
 interface Round {
   readonly first: number;
@@ -41,7 +44,7 @@ export const joinExperiment: Experiment = {
 };
 
 async function measureJoins(context: Context, ours: Target, raw: Target): Promise<ExperimentResult> {
-  const { rounds } = context;
+  const rounds = context.quick ? Math.min(quickRounds, context.rounds) : context.rounds;
   const joins = context.quick ? 50 : 200;
   const violations: string[] = [];
   await ours.scale(1);
@@ -140,6 +143,7 @@ async function readsOf(url: string): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
+    await untilAlone(client);
     const { rows } = await client.query<{ reads: number }>(
       `SELECT sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::int AS reads
         FROM pg_stat_user_tables WHERE relname IN ('snapshot_parts', 'operations')`,
@@ -147,5 +151,17 @@ async function readsOf(url: string): Promise<number> {
     return rows[0]?.reads ?? Number.NaN;
   } finally {
     await client.end();
+  }
+}
+
+/** A backend ends, and tells its statistics, a moment after the server that it worked for. */
+async function untilAlone(client: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query(
+      `SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+    );
+    if (rows.length === 0) return;
+    await delay(20);
   }
 }

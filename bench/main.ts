@@ -94,8 +94,9 @@ try {
     say(heading);
     const stillUsed = flags.chosen.slice(index).flatMap((one) => one.servers);
     await servers.keep(new Set(stillUsed));
-    const result = await experiment.run(context).catch((error: unknown): ExperimentResult => {
-      if (interrupted) throw error;
+    const result = await experiment.run(context).catch(async (error: unknown): Promise<ExperimentResult> => {
+      // Its servers were stopped under it; the process ends when all is cleaned up.
+      if (interrupted) return new Promise<never>(() => {});
       // The others are still worth their time.
       const { name, title } = experiment;
       const violations = [`it failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`];

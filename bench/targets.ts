@@ -67,6 +67,9 @@ export const serveArguments = [
   "0",
 ] as const;
 
+/** Requests that make documents, at a time. */
+const atOnce = 10;
+
 /** An element of a large document: about 200 bytes, as a drawing's. */
 function element(number: number): Readonly<Record<string, unknown>> {
   return {
@@ -148,15 +151,17 @@ export function makeTarget(name: TargetName, options: TargetOptions): Target {
       const content = Object.fromEntries(
         Array.from({ length: elements }, (_, number) => [`stored-${number}`, element(number)]),
       );
-      for (const id of ids) {
-        await request("/documents", await token("bench-0"), {
+      const owner = await token("bench-0");
+      const create = (id: string): Promise<unknown> =>
+        request("/documents", owner, {
           id,
           name: `benchmark ${id}`,
           public: true,
           editors: users.slice(1, writers),
           ...(elements === 0 ? {} : { elements: content }),
         });
-      }
+      for (let from = 0; from < count; from += atOnce)
+        await Promise.all(ids.slice(from, from + atOnce).map(create));
       return { ids, tokens: all };
     },
     async close() {

@@ -109,7 +109,6 @@ export const workloads: readonly Workload[] = [
       { kind: "ratio", metric: "everybodyP99", to: 1, atMost: 1.5 },
       { kind: "ratio", metric: "serverCpu", to: 1, atMost: 1.3 },
     ],
-    quick: true,
   },
   {
     name: "cross",
