@@ -24,11 +24,11 @@ const list = experiments
 const usage = `Usage: npm run bench -- [options]
 
 Measures the server beside bare relays and raw PostgreSQL, in one run. DATABASE_URL names the PostgreSQL to use;
-without it, an embedded one is started in a temporary folder. About ten minutes.
+without it, an embedded one is started in a temporary folder. A good ten minutes.
 
   --only NAMES     some experiments, separated by commas (below)
-  --all            the long ones too; half an hour and 10 GB of disk
-  --quick          a few of them, shorter: about two minutes
+  --all            the long ones too; some minutes more and 10 GB of disk
+  --quick          a few of them, shorter: two to three minutes
   --compare FILE   tell what became slower than the run that --json wrote to FILE, by more than the noise of both;
                    exit code 1 when something did. Compare quick runs with quick ones
   --json FILE      also write everything measured to FILE
