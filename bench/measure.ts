@@ -1,10 +1,11 @@
 /** One measurement: a load on a target, with the CPU time that server and PostgreSQL used for it. */
+import pg from "pg";
 import { cpuSeconds } from "./cpu.ts";
-import type { LoadMessage, LoadPlan, LoadResult } from "./load/plan.ts";
-import { startNode, stopChild } from "./processes.ts";
+import type { LoadPlan } from "./load/plan.ts";
+import { runInLoadProcess } from "./load-process.ts";
 import { monotonicMicros, type Stretch } from "./profile.ts";
 import type { Target } from "./targets.ts";
-import type { Workload } from "./workloads.ts";
+import type { Run, Workload } from "./workload.ts";
 
 export interface Measurement {
   readonly opsPerSecond: number;
@@ -22,6 +23,8 @@ export interface Measurement {
   readonly postgresCpu: number;
   /** The smallest instance's share of the operations. */
   readonly smallestShare: number;
+  /** Snapshots whose writing ended meanwhile; `NaN` where they are not counted. */
+  readonly snapshots: number;
   readonly violations: readonly string[];
   /** When it was measured, and how many operations came. */
   readonly stretch: Stretch;
@@ -30,8 +33,8 @@ export interface Measurement {
 
 export interface MeasureOptions {
   readonly workload: Workload;
+  readonly run: Run;
   readonly target: Target;
-  readonly instances: number;
   readonly postgresPid: number | undefined;
   readonly loadCore: number | undefined;
   readonly warmupMs: number;
@@ -42,76 +45,83 @@ export interface MeasureOptions {
 }
 
 export async function measure(options: MeasureOptions): Promise<Measurement> {
-  const { workload, target } = options;
-  const servers = (await target.scale(options.instances)).slice();
+  const { workload, run, target } = options;
   const { clientsPerDocument, writersPerDocument } = workload.load;
-  const { ids, tokens } = await target.documents(workload.documents, clientsPerDocument, writersPerDocument);
+  const { ids, tokens } = await target.documents({
+    count: run.documents ?? workload.documents,
+    members: clientsPerDocument,
+    writers: writersPerDocument,
+    elements: run.elements,
+  });
   const plan: LoadPlan = {
     ...workload.load,
+    kind: "load",
     target: target.protocol,
-    urls: servers.map(({ url }) => url.replace("http:", "ws:")),
+    urls: target.running.map(({ url }) => url.replace("http:", "ws:")),
     documents: ids,
     tokens,
     warmupMs: options.warmupMs,
     measureMs: options.measureMs,
     seed: options.seed,
   };
-  const pids = servers.map(({ pid }) => pid);
+  const pids = target.running.map(({ pid }) => pid);
   const postgres = options.postgresPid === undefined ? [] : [options.postgresPid];
   const cpu = () => Promise.all([cpuSeconds(pids), cpuSeconds(postgres)]);
   let from = 0;
   let to = 0;
-
-  const child = startNode("bench/load/main.js", [], { core: options.loadCore, ipc: true });
-  try {
-    let before: ReturnType<typeof cpu> | undefined;
-    let after: ReturnType<typeof cpu> | undefined;
-    const result = await new Promise<LoadResult>((resolve, reject) => {
-      child.on("message", (message: LoadMessage) => {
-        if (message.type === "measuring") {
-          from = monotonicMicros();
-          before = cpu();
-        } else if (message.type === "measured") {
-          to = monotonicMicros();
-          after = cpu();
-        } else if (message.type === "progress") options.progress(message.share);
-        else if (message.type === "result") resolve(message.result);
-        else if (message.type === "failed") reject(new Error(`load generator: ${message.message}`));
-      });
-      child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`the load generator ended with ${code}`)));
-      child.send(plan);
-    });
-    const [server0, postgres0] = (await before) ?? [Number.NaN, Number.NaN];
-    const [server1, postgres1] = (await after) ?? [Number.NaN, Number.NaN];
-    const per10k = 10_000 / result.operations;
-    return {
-      opsPerSecond: result.operations / result.seconds,
-      deliveriesPerSecond: result.deliveries / result.seconds,
-      ackP50: result.ack.p50,
-      ackP99: result.ack.p99,
-      everybodyP99: result.everybody.p99,
-      sameP50: result.same.p50,
-      sameP99: result.same.p99,
-      crossP50: result.cross.p50,
-      crossP99: result.cross.p99,
-      serverCpu: (server1 - server0) * per10k,
-      postgresCpu: (postgres1 - postgres0) * per10k,
-      smallestShare: Math.min(...result.byInstance) / result.operations,
-      violations: result.violations,
-      stretch: { from, to },
-      operations: result.operations,
-    };
-  } finally {
-    await stopChild(child);
-  }
+  let before: ReturnType<typeof cpu> | undefined;
+  let after: ReturnType<typeof cpu> | undefined;
+  const result = await runInLoadProcess(plan, options.loadCore, (message) => {
+    if (message.type === "measuring") {
+      from = monotonicMicros();
+      before = cpu();
+    } else if (message.type === "measured") {
+      to = monotonicMicros();
+      after = cpu();
+    } else if (message.type === "progress") options.progress(message.share);
+  });
+  const [server0, postgres0] = (await before) ?? [Number.NaN, Number.NaN];
+  const [server1, postgres1] = (await after) ?? [Number.NaN, Number.NaN];
+  const counting = workload.snapshots === true && run.target === "ours";
+  const snapshots = counting ? await countSnapshots(await target.databaseUrl(), ids, from) : Number.NaN;
+  const violations =
+    snapshots === 0 && run.elements !== undefined
+      ? [...result.violations, "no snapshot was written while it was measured"]
+      : result.violations;
+  const per10k = 10_000 / result.operations;
+  return {
+    opsPerSecond: result.operations / result.seconds,
+    deliveriesPerSecond: result.deliveries / result.seconds,
+    ackP50: result.ack.p50,
+    ackP99: result.ack.p99,
+    everybodyP99: result.everybody.p99,
+    sameP50: result.same.p50,
+    sameP99: result.same.p99,
+    crossP50: result.cross.p50,
+    crossP99: result.cross.p99,
+    serverCpu: (server1 - server0) * per10k,
+    postgresCpu: (postgres1 - postgres0) * per10k,
+    smallestShare: Math.min(...result.byInstance) / result.operations,
+    snapshots,
+    violations,
+    stretch: { from, to },
+    operations: result.operations,
+  };
 }
 
-/** The middle of the values that are numbers; `NaN` without any. */
-export function median(values: readonly number[]): number {
-  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
-  if (sorted.length === 0) return Number.NaN;
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+/** Of the documents, written since: thinning may have taken some away again, so that there were at least as many. */
+async function countSnapshots(url: string, ids: readonly string[], from: number): Promise<number> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const seconds = (monotonicMicros() - from) / 1e6;
+    const { rows } = await client.query<{ count: number }>(
+      `SELECT count(*)::int AS count FROM snapshots
+        WHERE doc_id = ANY ($1::uuid[]) AND created_at > clock_timestamp() - $2 * interval '1 second'`,
+      [ids, seconds],
+    );
+    return rows[0]?.count ?? 0;
+  } finally {
+    await client.end();
+  }
 }

@@ -24,9 +24,12 @@ export function startNode(
   options: {
     readonly core: number | undefined;
     readonly ipc?: boolean;
-    readonly env?: Record<string, string>;
+    /** Beside the environment of this process; undefined takes a variable away. */
+    readonly env?: Readonly<Record<string, string | undefined>>;
     /** Where a CPU profile is written when the process ends. */
     readonly profile?: string | undefined;
+    /** Collects all garbage at SIGUSR2. */
+    readonly collectible?: boolean | undefined;
   },
 ): ChildProcess {
   const path = fileURLToPath(new URL(`../${script}`, import.meta.url));
@@ -34,7 +37,9 @@ export function startNode(
   const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`];
   // As `npm start` runs the server; baselines get the same, so that the ratio is not one of heap settings.
   const heap = ["--max-semi-space-size=64"];
-  const [command, ...rest] = [...pin, process.execPath, ...heap, ...profiling, path, ...args];
+  const collector = fileURLToPath(new URL("./collect-garbage.js", import.meta.url));
+  const garbage = options.collectible === true ? ["--expose-gc", "--import", collector] : [];
+  const [command, ...rest] = [...pin, process.execPath, ...heap, ...garbage, ...profiling, path, ...args];
   return spawn(command as string, rest, {
     stdio: ["ignore", "pipe", "inherit", ...(options.ipc === true ? (["ipc"] as const) : [])],
     // JSON would turn the NaN of a missing figure into null.
@@ -56,8 +61,9 @@ export async function startServer(
   args: readonly string[],
   options: {
     readonly core: number | undefined;
-    readonly env?: Record<string, string>;
+    readonly env?: Readonly<Record<string, string | undefined>>;
     readonly profile?: string | undefined;
+    readonly collectible?: boolean | undefined;
   },
 ): Promise<RunningServer> {
   const child = startNode(script, args, options);

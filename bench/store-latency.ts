@@ -1,6 +1,6 @@
 /**
  * The store's latencies on 100,000 documents and 1,000,000 operations, one client, durable commits, beside what is
- * promised; and what the batch commit costs (operations a second, PostgreSQL's CPU for 10,000).
+ * promised (every call of the store's list); and what the batch commit costs (operations a second, PostgreSQL's CPU for 10,000).
  *
  *   node dist/bench/store-latency.js [--runs 300] [--json]
  *
@@ -11,11 +11,13 @@ import { uuidv7 } from "uuidv7";
 import { migrate } from "../server/database/migrate.ts";
 import { createPool } from "../server/database/pool.ts";
 import { createPostgresStore } from "../server/store/postgres/store.ts";
-import type { CommitOperation, DocumentBatch, Head, Origin, Store } from "../server/store/store.ts";
+import type { Origin, Store } from "../server/store/store.ts";
 import { cpuSeconds } from "./cpu.ts";
-import { documentId, fillLargeDatabase } from "./large-database.ts";
+import { fillLargeDatabase } from "./large-database.ts";
 import { Histogram, percentiles } from "./load/histogram.ts";
 import { openPostgres } from "./postgres.ts";
+import { table } from "./report.ts";
+import { batchAt, headsOf, newOperation, storeCalls } from "./store-calls.ts";
 
 const { values: flags } = parseArgs({
   options: { runs: { type: "string", default: "300" }, json: { type: "boolean", default: false } },
@@ -24,87 +26,6 @@ const runs = Number(flags.runs);
 const progress = (text: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 };
-const data = JSON.stringify({ set: { x: 123.5, y: 88.25, note: "n".repeat(160) } });
-
-function operation(origin: Origin): CommitOperation {
-  return { id: uuidv7(), type: "update", element: "element-1", base: 0, status: "applied", data, origin };
-}
-
-function batchAt(head: Head, operations: readonly CommitOperation[]): DocumentBatch {
-  const { docId, version, operationId, metadataVersion } = head;
-  return { docId, expectedVersion: version, expectedId: operationId, metadataVersion, operations };
-}
-
-async function headsOf(store: Store, from: number, count: number): Promise<Head[]> {
-  const answers = await store.documents.heads(
-    Array.from({ length: count }, (_, i) => ({ docId: documentId(from + i) })),
-  );
-  return answers.map((answer) => answer.head);
-}
-
-/** Each measured call with its target of the median in milliseconds. */
-function latencyCases(
-  store: Store,
-): [name: string, targetMs: number, run: (i: number) => Promise<unknown>][] {
-  const origin: Origin = { user: "user-1", client: "bench", session: uuidv7() };
-  let head: Head | undefined;
-  return [
-    [
-      "create document",
-      10,
-      () =>
-        store.documents.create({
-          id: uuidv7(),
-          name: "New",
-          type: "whiteboard",
-          createdBy: "user-1",
-          tags: ["new"],
-        }),
-    ],
-    ["get document", 5, (i) => store.documents.get(documentId(i * 97))],
-    [
-      "update document",
-      8,
-      (i) => store.documents.update(documentId(i * 89), { name: `Renamed ${i}` }, "user-1"),
-    ],
-    [
-      "list documents (50 of an owner)",
-      50,
-      (i) => store.documents.list({ owner: `user-${i}` }, { by: "updatedAt", order: "desc" }, { limit: 50 }),
-    ],
-    [
-      "list documents (50 active)",
-      50,
-      () => store.documents.list({ state: "active" }, { by: "updatedAt", order: "desc" }, { limit: 50 }),
-    ],
-    [
-      "commit one operation",
-      5,
-      async () => {
-        head ??= (await headsOf(store, 500, 1))[0];
-        if (head === undefined) throw new Error("no document to commit to");
-        const one = operation(origin);
-        const [result] = await store.commit([batchAt(head, [one])], { wait: false });
-        if (result?.outcome !== "committed") throw new Error(`not committed: ${result?.outcome}`);
-        head = { ...head, version: result.firstVersion, operationId: one.id };
-      },
-    ],
-    ["latest 100 operations", 20, () => store.operations.latest(documentId(0), 100)],
-    [
-      "acquire lock",
-      5,
-      (i) =>
-        store.locks.acquire({
-          docId: documentId(1_000 + i),
-          element: "e",
-          ...origin,
-          ttlMs: 30_000,
-          maxPerAuthor: 0,
-        }),
-    ],
-    ["load document (join)", 20, (i) => store.documents.load(documentId(2_000 + i))],
-  ];
-}
 
 /** Commits batches of `documents` × `each` operations on two connections; returns operations a second and CPU. */
 async function commitCost(store: Store, postgresPid: number | undefined, documents: number, each: number) {
@@ -119,7 +40,7 @@ async function commitCost(store: Store, postgresPid: number | undefined, documen
         const batches = heads.map((head) =>
           batchAt(
             head,
-            Array.from({ length: each }, () => operation(origin)),
+            Array.from({ length: each }, () => newOperation(origin)),
           ),
         );
         const results = await store.commit(batches, { wait: true });
@@ -155,7 +76,7 @@ async function main(): Promise<number> {
     await pool.run({ text: "ANALYZE" });
     const store = createPostgresStore({ pool });
     const rows = [];
-    for (const [name, targetMs, run] of latencyCases(store)) {
+    for (const { name, targetMs, run } of storeCalls(store)) {
       progress(name);
       const histogram = new Histogram();
       for (let i = 0; i < runs + 20; i++) {
@@ -164,7 +85,13 @@ async function main(): Promise<number> {
         if (i >= 20) histogram.add(performance.now() - startedAt);
       }
       const { p50, p99 } = percentiles(histogram);
-      rows.push({ call: name, p50Ms: p50, p99Ms: p99, targetMs, met: p50 < targetMs });
+      rows.push({
+        call: name,
+        p50Ms: p50,
+        p99Ms: p99,
+        targetMs,
+        met: targetMs === undefined ? undefined : p50 < targetMs,
+      });
     }
     const costs = [];
     for (const [documents, each] of [
@@ -180,10 +107,17 @@ async function main(): Promise<number> {
       console.log(JSON.stringify({ postgres: postgres.description, latencies: rows, commit: costs }));
     else {
       console.log(postgres.description);
-      console.table(rows);
-      console.table(costs);
+      const lines = rows.map(({ call, p50Ms, p99Ms, targetMs, met }) => [
+        call,
+        p50Ms.toFixed(2),
+        p99Ms.toFixed(2),
+        met === undefined ? "" : `(aim < ${targetMs}: ${met ? "met" : "MISSED"})`,
+      ]);
+      console.log(table([["latency, ms", "p50", "p99", ""], ...lines]));
+      const commits = costs.map((one) => [one.batch, String(one.opsPerSecond), one.postgresCpuPer10k]);
+      console.log(`\n${table([["commit of", "ops/s", "PG CPU s for 10,000"], ...commits])}`);
     }
-    return rows.every((row) => row.met) ? 0 : 1;
+    return rows.every(({ met }) => met !== false) ? 0 : 1;
   } finally {
     await pool.close();
     await postgres.close();

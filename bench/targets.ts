@@ -7,13 +7,33 @@ export const targetNames = ["ours", "bare durable", "own tables", "ws, a turn", 
 export type TargetName = (typeof targetNames)[number];
 
 export interface Target {
-  readonly name: TargetName;
   readonly protocol: Protocol;
+  /** The running instances. */
+  readonly running: readonly RunningServer[];
+  /** Of its database; without one an error. */
+  databaseUrl(): Promise<string>;
   /** Starts instances until there are so many, stops those beyond. */
-  scale(instances: number): Promise<readonly RunningServer[]>;
-  /** New documents, and a token for each of `members` clients of one, the first `writers` of which may edit. */
-  documents(count: number, members: number, writers: number): Promise<{ ids: string[]; tokens: string[] }>;
+  scale(instances: number): Promise<void>;
+  /** New documents of so many elements, and a token for each of `members` clients of one, the first `writers` of which may edit. */
+  documents(options: {
+    readonly count: number;
+    readonly members: number;
+    readonly writers: number;
+    readonly elements?: number | undefined;
+  }): Promise<{ ids: string[]; tokens: string[] }>;
   close(): Promise<void>;
+}
+
+export interface TargetOptions {
+  readonly core: number | undefined;
+  /** Called once, if at all. */
+  databaseUrl(): Promise<string>;
+  /** A folder for CPU profiles. */
+  readonly profile?: string | undefined;
+  /** Of one instance's pool; undefined: the default. */
+  readonly connections?: number | undefined;
+  /** See `startNode`. */
+  readonly collectible?: boolean;
 }
 
 /** Everything that a client of the benchmark could run into is switched off: it measures the path, not the limits. */
@@ -25,6 +45,9 @@ const noLimits = {
   AETHERFLOW_LIMITS_REQUESTS_PER_SECOND: "0",
 };
 
+const poolOf = (connections: number | undefined): Readonly<Record<string, string>> =>
+  connections === undefined ? {} : { AETHERFLOW_STORE_POSTGRES_MAX_OPEN_CONNS: String(connections) };
+
 const scripts: Readonly<Record<Exclude<TargetName, "ours">, readonly string[]>> = {
   "bare durable": ["bench/baselines/bare-durable.js"],
   "own tables": ["bench/baselines/own-tables.js"],
@@ -32,32 +55,59 @@ const scripts: Readonly<Record<Exclude<TargetName, "ours">, readonly string[]>> 
   "ws, a message": ["bench/baselines/raw-ws.js", "--each"],
 };
 
-/**
- * A target whose first instance is started at first use. `databaseUrl` is called once, if at all; `profile` is a
- * folder for CPU profiles.
- */
-export function makeTarget(
-  name: TargetName,
-  core: number | undefined,
-  databaseUrl: () => Promise<string>,
-  profile?: string,
-): Target {
+/** The arguments of the server under measurement, but for its database. */
+export const serveArguments = [
+  "serve",
+  "--auth",
+  "dev",
+  "--log-level",
+  "warn",
+  "--no-demo",
+  "--port",
+  "0",
+] as const;
+
+/** Requests that make documents, at a time. */
+const atOnce = 10;
+
+/** An element of a large document: about 200 bytes, as a drawing's. */
+function element(number: number): Readonly<Record<string, unknown>> {
+  return {
+    type: "rectangle",
+    x: number % 4000,
+    y: (number * 7) % 3000,
+    width: 120.75,
+    height: 64.5,
+    angle: 0,
+    strokeColor: "#1e1e1e",
+    backgroundColor: "transparent",
+    index: `a${number.toString(36)}`,
+    text: `note ${number}`,
+  };
+}
+
+/** A target without instances yet. */
+export function makeTarget(name: TargetName, options: TargetOptions): Target {
+  const { core, profile, connections, collectible } = options;
   const running: RunningServer[] = [];
   let url: Promise<string> | undefined;
+  const databaseUrl = (): Promise<string> => {
+    url ??= options.databaseUrl();
+    return url;
+  };
 
   const start = async (): Promise<RunningServer> => {
     if (name === "ws, a turn" || name === "ws, a message") {
       const [script, ...args] = scripts[name];
-      return startServer(script as string, args, { core });
+      return startServer(script as string, args, { core, collectible });
     }
-    url ??= databaseUrl();
-    const env = { DATABASE_URL: await url };
+    const env = { DATABASE_URL: await databaseUrl() };
     if (name === "ours") {
-      const args = ["serve", "--auth", "dev", "--log-level", "warn", "--no-demo", "--port", "0"];
-      return startServer("server/main.js", args, { core, env: { ...env, ...noLimits }, profile });
+      const all = { ...env, ...noLimits, ...poolOf(connections) };
+      return startServer("server/main.js", serveArguments, { core, env: all, profile, collectible });
     }
     const [script, ...args] = scripts[name];
-    return startServer(script as string, args, { core, env, profile });
+    return startServer(script as string, args, { core, env, profile, collectible });
   };
 
   const request = async (path: string, token: string | undefined, body: unknown): Promise<unknown> => {
@@ -73,7 +123,7 @@ export function makeTarget(
     return response.json();
   };
 
-  /** Tokens live an hour; they are asked for once. */
+  /** Tokens live a day; they are asked for once. */
   const tokens = new Map<string, string>();
   const token = async (user: string): Promise<string> => {
     let known = tokens.get(user);
@@ -85,27 +135,33 @@ export function makeTarget(
   };
 
   return {
-    name,
     protocol: name === "ours" ? "aetherflow" : "relay",
+    running,
+    databaseUrl,
     async scale(instances) {
       while (running.length > instances) await running.pop()?.stop();
       while (running.length < instances) running.push(await start());
-      return running;
     },
-    async documents(count, members, writers) {
+    async documents({ count, members, writers, elements = 0 }) {
       const ids = Array.from({ length: count }, () => randomUUID());
       if (name !== "ours") return { ids, tokens: [] };
       const users = Array.from({ length: members }, (_, member) => `bench-${member}`);
       const all: string[] = [];
       for (const user of users) all.push(await token(user));
-      for (const id of ids) {
-        await request("/documents", await token("bench-0"), {
+      const content = Object.fromEntries(
+        Array.from({ length: elements }, (_, number) => [`stored-${number}`, element(number)]),
+      );
+      const owner = await token("bench-0");
+      const create = (id: string): Promise<unknown> =>
+        request("/documents", owner, {
           id,
           name: `benchmark ${id}`,
           public: true,
           editors: users.slice(1, writers),
+          ...(elements === 0 ? {} : { elements: content }),
         });
-      }
+      for (let from = 0; from < count; from += atOnce)
+        await Promise.all(ids.slice(from, from + atOnce).map(create));
       return { ids, tokens: all };
     },
     async close() {

@@ -1,6 +1,7 @@
 /**
  * Raw ws: a relay without a database. `--each`: one ready frame a message, as fast as `ws` sends it;
- * `--turn` (default): one shared frame a room and event-loop turn.
+ * `--turn` (default): one shared frame a room and event-loop turn. Who connects to `/ROOM?ballast=BYTES` gets a ready
+ * frame of so many bytes after the welcome, where a server would send the document.
  *
  *   node dist/bench/baselines/raw-ws.js [--each] [--port 0]
  */
@@ -8,6 +9,7 @@
 import type { Duplex } from "node:stream";
 import { parseArgs } from "node:util";
 import type { RawData } from "ws";
+import { textFrame } from "./frame.ts";
 import { opsFrame, rawSocket, serveSockets } from "./relay.ts";
 
 const { values: flags } = parseArgs({
@@ -25,6 +27,13 @@ interface Room {
 }
 const rooms = new Map<string, Room>();
 let turn: Room[] = [];
+
+const ballasts = new Map<number, Buffer>();
+function ballast(bytes: number): Buffer {
+  const made = ballasts.get(bytes) ?? textFrame(Buffer.alloc(bytes, "#"));
+  ballasts.set(bytes, made);
+  return made;
+}
 
 function send(room: Room, ops: readonly Buffer[]): void {
   const frame = opsFrame(room.version + 1, ops);
@@ -54,5 +63,7 @@ await serveSockets(Number(flags.port), (ws, path) => {
       for (const one of ready) send(one, one.queue.splice(0));
     });
   });
-  ws.send(`{"welcome":${room.version}}`);
+  const bytes = Number(/\?ballast=(\d+)$/.exec(path)?.[1] ?? 0);
+  ws.send(`{"welcome":${room.version},"more":${bytes > 0}}`);
+  if (bytes > 0) socket.write(ballast(bytes));
 });

@@ -1,8 +1,10 @@
-/** One socket of the generator: it checks that what it gets is contiguous, and keeps its submits in flight. */
-import { once } from "node:events";
+/**
+ * One socket of the generator: it checks that what it gets is contiguous, and keeps its submits in flight.
+ * Joining: the welcome, what is left of a snapshot, operations up to the welcome's version. Live: each frame goes on.
+ */
 import type { Socket } from "node:net";
 import { WebSocket } from "ws";
-import type { Dialect } from "./dialect.ts";
+import type { Dialect, Since } from "./dialect.ts";
 import type { LoadRoom, Tracked } from "./room.ts";
 
 export interface ClientOptions {
@@ -13,6 +15,8 @@ export interface ClientOptions {
   readonly room: LoadRoom;
   /** Its number among all clients. */
   readonly index: number;
+  /** It was here before, and has this. */
+  readonly since?: Since | undefined;
   /** Called for each operation that arrives; `last`: everybody has it now. */
   delivered(client: LoadClient, one: Tracked, last: boolean): void;
   /** Called once a frame was handled, with how many of the client's own operations it acknowledged. */
@@ -20,11 +24,25 @@ export interface ClientOptions {
   violated(message: string): void;
 }
 
+interface Joining {
+  /** The welcome's; undefined before it came. */
+  version: number | undefined;
+  /** Parts of a snapshot follow. */
+  more: boolean;
+  done(): void;
+}
+
 export class LoadClient {
   readonly index: number;
+  /** The last version that it has. */
   version = 0;
+  /** Whether it joined by a snapshot. */
+  fromSnapshot = false;
+  /** Of the payloads that led to the welcome's version. */
+  joinBytes = 0;
   readonly #options: ClientOptions;
   readonly #ws: WebSocket;
+  #joining: Joining | undefined;
   #seq = 0;
   #closing = false;
 
@@ -32,28 +50,38 @@ export class LoadClient {
     this.#options = options;
     this.index = options.index;
     this.#ws = ws;
-    ws.on("message", (data: Buffer) => this.#receive(data));
-    ws.on("close", (code) => {
-      if (!this.#closing) options.violated(`client ${options.index}: closed with ${code}`);
-    });
   }
 
-  /** Connects and waits for the welcome. */
+  /** Connects and waits until it is live; rejects when the connection ends before. */
   static async open(options: ClientOptions): Promise<LoadClient> {
-    const { dialect } = options;
+    const { dialect, since } = options;
     const ws = new WebSocket(`${options.url}${dialect.path(options.document)}`, [...dialect.protocols], {
       perMessageDeflate: false,
       skipUTF8Validation: true,
     });
-    ws.on("error", (error) => options.violated(`client ${options.index}: ${error.message}`));
-    // The relays speak first: their welcome may come together with the handshake's answer.
-    const welcome = once(ws, "message");
-    await once(ws, "open");
-    const hello = dialect.hello(`bench-${options.index}`, options.token);
-    if (hello !== undefined) ws.send(hello);
     const client = new LoadClient(options, ws);
-    const [first] = (await welcome) as [Buffer];
-    client.version = dialect.welcome(first.toString());
+    await new Promise<void>((resolve, reject) => {
+      client.#joining = { version: undefined, more: false, done: resolve };
+      ws.on("open", () => {
+        const hello = dialect.hello(`bench-${options.index}`, options.token, since);
+        if (hello !== undefined) ws.send(hello);
+      });
+      ws.on("message", (data: Buffer) => {
+        try {
+          client.#receive(data);
+        } catch (error) {
+          reject(error);
+        }
+      });
+      ws.on("error", (error) => {
+        if (client.#joining !== undefined) reject(error);
+        else if (!client.#closing) options.violated(`client ${options.index}: ${error.message}`);
+      });
+      ws.on("close", (code) => {
+        if (client.#joining !== undefined) reject(new Error(`closed with ${code} before it was live`));
+        else if (!client.#closing) options.violated(`client ${options.index}: closed with ${code}`);
+      });
+    });
     return client;
   }
 
@@ -69,14 +97,50 @@ export class LoadClient {
     this.#ws.close(1000);
   }
 
+  /** The connection is gone, without a word. */
+  cut(): void {
+    this.#closing = true;
+    this.#ws.terminate();
+  }
+
   #receive(bytes: Buffer): void {
+    if (this.#joining === undefined) this.#follow(bytes);
+    else this.#join(bytes, this.#joining);
+  }
+
+  #join(bytes: Buffer, joining: Joining): void {
+    const { dialect, since, violated } = this.#options;
+    if (joining.version === undefined) {
+      const welcomed = dialect.welcome(bytes.toString(), since);
+      joining.version = welcomed.version;
+      joining.more = welcomed.more;
+      this.version = welcomed.reached;
+      this.fromSnapshot = welcomed.fromSnapshot;
+    } else {
+      const part = joining.more ? dialect.snapshotPart(bytes) : undefined;
+      if (part !== undefined) joining.more = part === "more";
+      else {
+        const batch = dialect.read(bytes.toString());
+        if (batch === undefined) return;
+        if (typeof batch === "string") throw new Error(batch);
+        if (batch.first !== this.version + 1)
+          violated(`client ${this.index}: joining, got version ${batch.first} after ${this.version}`);
+        this.version = batch.first + batch.ids.length - 1;
+      }
+    }
+    this.joinBytes += bytes.length;
+    if (joining.more || this.version < joining.version) return;
+    if (this.version > joining.version)
+      violated(`client ${this.index}: joined ${joining.version}, but was brought to ${this.version}`);
+    this.#joining = undefined;
+    joining.done();
+  }
+
+  #follow(bytes: Buffer): void {
     const { room, dialect, violated, delivered, handled } = this.#options;
     let frame = room.known(this.version + 1, bytes);
     if (frame === undefined) {
-      const text = bytes.toString();
-      if (this.version === 0 && (text.startsWith('{"welcome"') || text.startsWith('{"type":"welcome"')))
-        return;
-      const batch = dialect.read(text);
+      const batch = dialect.read(bytes.toString());
       if (batch === undefined) return;
       if (typeof batch === "string") {
         violated(`client ${this.index}: ${batch}`);

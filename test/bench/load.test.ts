@@ -3,7 +3,7 @@ import { dialects } from "../../bench/load/dialect.ts";
 import { Histogram } from "../../bench/load/histogram.ts";
 import { createText, operationId, operationText } from "../../bench/load/operations.ts";
 import { LoadRoom } from "../../bench/load/room.ts";
-import { median } from "../../bench/measure.ts";
+import { median } from "../../bench/statistics.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 
 describe("[bench] the generator's own instruments", () => {
