@@ -180,6 +180,11 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   get state(): DocumentState {
     return this.#state;
   }
+  /** The version that the members have been sent. */
+  get toldVersion(): number {
+    this.tellNow();
+    return this.#state.version;
+  }
   get ready(): boolean {
     return !this.#ended && this.#conflicts.ready && !this.#following.catchingUp;
   }
@@ -388,7 +393,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       await this.reached(this.locks.version);
       if (answer === undefined || this.#ended) return undefined;
       // What it starts from must not be told to it again.
-      this.#tellNow();
+      this.tellNow();
       const start = startOf(request, {
         known: answer.known,
         version: this.#state.version,
@@ -437,8 +442,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   /** Resolves when the operations up to a version are sent, or the room has ended. */
-  reached(version: number): Promise<void> {
-    return this.#following.reached(version);
+  async reached(version: number): Promise<void> {
+    await this.#following.reached(version);
+    this.tellNow();
   }
 
   /** The state as text: of this moment, or a little older where the tail leads on from it. */
@@ -465,7 +471,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   #stop(): void {
-    this.#tellNow();
+    this.tellNow();
     this.#ended = true;
     this.#following.close();
     this.#queue.close();
@@ -520,18 +526,18 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   #tellLater(tell: () => void): void {
-    if (this.#untold.push(tell) === 1) this.#services.turn.tell(() => this.#tellNow());
+    if (this.#untold.push(tell) === 1) this.#services.turn.tell(() => this.tellNow());
   }
 
-  /** Whatever else is broadcast, and whoever joins, comes after what is committed already. */
-  #tellNow(): void {
+  /** What speaks of a version, and whoever joins, comes after the operations that are committed already. */
+  tellNow(): void {
     const untold = this.#untold;
     this.#untold = [];
     for (const tell of untold) tell();
   }
 
   #broadcast(text: string): void {
-    this.#tellNow();
+    this.tellNow();
     const frame = encodeFrame(text);
     for (const member of this.#presence.members) member.deliver(frame);
   }

@@ -52,6 +52,8 @@ export interface SubmitRoom {
    * turn. `told` is called when it is.
    */
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: () => void): void;
+  /** Tells now what is committed: an answer that speaks of a version comes after the operations up to it. */
+  tellNow(): void;
   /** Operations that others committed. */
   missed(missed: Missed): void;
   /** The proposal that was in flight is answered, whatever the answer. */
@@ -533,6 +535,7 @@ export class SubmitQueue {
     if (entry.answered) return;
     entry.answered = true;
     this.#awaited.remove(entry);
+    this.#options.room.tellNow();
     entry.submission.answer(answer);
   }
 }

@@ -52,12 +52,12 @@ export class SubmitIntake {
     if (judged.outcome === "held") {
       const retry = judged.code === "rate_limited" ? { details: { retryAfterMs: 100 } } : {};
       const message = "an earlier submit has to come again first";
-      this.#reject(seq, { code: judged.code, message, ...retry }, room.version);
+      this.#reject(seq, { code: judged.code, message, ...retry }, room.toldVersion);
       return;
     }
     if (judged.outcome === "unexpected") {
       const message = `seq: expected ${judged.expected}`;
-      this.#reject(seq, { code: "invalid_operation", message, details: { path: "seq" } }, room.version);
+      this.#reject(seq, { code: "invalid_operation", message, details: { path: "seq" } }, room.toldVersion);
       return;
     }
     const read = readSubmit(value, limits.maxOpsPerSubmit);
@@ -65,7 +65,7 @@ export class SubmitIntake {
       const { code, message, details } = read;
       metrics.rejects.inc({ code });
       this.#sequence.handled(seq);
-      this.#reject(seq, { code, message, details }, room.version);
+      this.#reject(seq, { code, message, details }, room.toldVersion);
       return;
     }
     const { base, ops, onConflict } = read.submit;
