@@ -16,6 +16,7 @@
 import type { Properties } from "../../client/index.ts";
 import { boundByShape, repairedBound, targetsOf } from "./bound-elements.ts";
 import { elementChange, makeChange, type SceneChange } from "./difference.ts";
+import { animationFrame, type NextFrame } from "./frames.ts";
 import { heldElements } from "./held.ts";
 import { type Board, type Editor, type SceneElement, toWire } from "./model.ts";
 import { fieldsBetween, inOrder, type SceneCounters, toScene } from "./scene.ts";
@@ -24,8 +25,8 @@ import type { TextField } from "./text-field.ts";
 export interface BindingOptions {
   /** Excalidraw's `mutateElement`: writes into an element and forgets its cached shape. */
   mutateElement(element: SceneElement, updates: Record<string, unknown>, inform: false): unknown;
-  /** Calls back before the next rendering; returns what cancels it. Default: `requestAnimationFrame`. */
-  readonly nextFrame?: (callback: () => void) => () => void;
+  /** When others' changes are shown. Default: `requestAnimationFrame`; `pacedFrames` for boards on which many draw. */
+  readonly nextFrame?: NextFrame;
   /** The open text field (`findTextField`); default: none is ever open. */
   readonly textField?: () => TextField | undefined;
   /** Measures a text anew after two people's typing was merged: `refreshText` of `excalidraw.ts`. */
@@ -309,9 +310,4 @@ function measuredOf(wire: Properties): Properties {
 
 function isTyping(change: SceneChange): boolean {
   return change.type === "write" && Object.keys(change.texts).length > 0;
-}
-
-function animationFrame(callback: () => void): () => void {
-  const frame = requestAnimationFrame(callback);
-  return () => cancelAnimationFrame(frame);
 }

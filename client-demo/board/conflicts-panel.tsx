@@ -8,7 +8,7 @@ import { mayEdit, useBoardEvents } from "./use-board.ts";
 /** Edits that were held back because two people changed one thing: both sides as pictures, and the choice. */
 export function ConflictsPanel({ opened }: { readonly opened: OpenBoard }) {
   const { board, rest } = opened;
-  useBoardEvents(board, ["conflicts", "change", "role", "document"]);
+  useBoardEvents(board, ["conflicts", "change", "role", "document"], 200);
   useEffect(() => {
     const load = (): void => {
       if (board.connection.state !== "live" || board.documentMetadata?.conflictPolicy !== "manual") return;
