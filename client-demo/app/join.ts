@@ -1,15 +1,25 @@
 import type { DocumentMetadata } from "../../client/index.ts";
 import { type Account, everybody } from "./account.ts";
-import { CallError, changeBoard, createBoard, getBoard } from "./server-calls.ts";
+import { CallError, changeBoard, createBoard, getBoard, type OwnerFields } from "./server-calls.ts";
 
 /** What people with the link may do with a new board. */
 export type Sharing = "edit" | "view";
 
+export interface NewBoard {
+  readonly name: string;
+  readonly sharing: Sharing;
+  readonly conflictPolicy: DocumentMetadata["conflictPolicy"];
+}
+
 /** Makes a board; its id. */
-export async function makeBoard(account: Account, name: string, sharing: Sharing): Promise<string> {
+export async function makeBoard(
+  account: Account,
+  { name, sharing, conflictPolicy }: NewBoard,
+): Promise<string> {
   const token = await account.token();
-  if (account.broughtToken) return (await createBoard(token, { name, public: true, editors: [] })).id;
-  const board = await createBoard(token, { name, public: true, editors: [account.userId] });
+  const fields = { name, conflictPolicy, public: true };
+  if (account.broughtToken) return (await createBoard(token, { ...fields, editors: [] })).id;
+  const board = await createBoard(token, { ...fields, editors: [account.userId] });
   // Whoever comes later lets themselves in: the board belongs to a user whom everybody may be.
   if (sharing === "edit") await changeBoard(token, board, { owner: everybody });
   return board.id;
@@ -36,19 +46,23 @@ export async function joinBoard(account: Account, id: string): Promise<void> {
   }
 }
 
-/** Whether this person may archive a board and bring it back: its owner, or everybody. */
-export function mayArchive(account: Account, { owner }: DocumentMetadata): boolean {
+/**
+ * Whether this person may change what only an owner may: the owner, or everybody. Who brought a token is known by
+ * the server alone: by `role`.
+ */
+export function mayDecide(
+  account: Account,
+  { owner }: Pick<DocumentMetadata, "owner">,
+  role?: string,
+): boolean {
+  if (role === "owner") return true;
   return owner === account.userId || (owner === everybody && !account.broughtToken);
 }
 
-/** Archives a board, or brings it back. */
-export async function archiveBoard(
-  account: Account,
-  id: string,
-  state: "active" | "archived",
-): Promise<void> {
+/** Changes what only a board's owner may: archives it and brings it back, says what becomes of conflicts. */
+export async function changeAsOwner(account: Account, id: string, fields: OwnerFields): Promise<void> {
   const own = await account.token();
   const { owner } = await getBoard(own, id);
   const token = owner === everybody && !account.broughtToken ? await account.token(everybody) : own;
-  await changeBoard(token, await getBoard(token, id), { state });
+  await changeBoard(token, await getBoard(token, id), fields);
 }

@@ -20,6 +20,12 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
           notices.show(`${lock.user.name ?? lock.user.id} has locked that.`, { tone: "warning" });
           return;
         }
+        if (code === "version_conflict") {
+          notices.show("Somebody else changed the same first: your change was not made.", {
+            tone: "warning",
+          });
+          return;
+        }
         notices.show(`${what} refused: ${message}.`, { tone: "warning" });
       }),
       board.on("conflict", ({ resolution, properties }) => {

@@ -72,6 +72,50 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await page.waitForSelector(".card");
   });
 
+  it("[demo/policy] what becomes of two changes to one thing is chosen for a new board, and later by its owner", async () => {
+    const { page } = await stage.come("Ada Lovelace", stage.first.url);
+    await page.fill(".new-board input", "The first wins");
+    await page.click(".new-board summary");
+    expect(await page.isChecked("input[value=lww]")).toBe(true);
+    await page.check("input[value=strict]");
+    expect(await page.textContent(".new-board summary")).toContain("The first change wins");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "new-board");
+    await page.click(".new-board button");
+    await waitForLive(page);
+    const policy = (wanted: string) =>
+      page.waitForFunction(
+        (name) => window.aetherflow?.board.documentMetadata?.conflictPolicy === name,
+        wanted,
+      );
+    await policy("strict");
+    const grace = await stage.come("Grace Hopper", page.url().replace(stage.first.url, stage.second.url));
+    await waitForLive(grace.page);
+    await page.click("[data-testid=main-menu-trigger]");
+    await page.click("text=Board settings …");
+    await page.waitForSelector(".dialog[open] input[value=strict]:checked");
+    await page.fill(".dialog input[maxlength]", "Somebody decides");
+    await page.check(".dialog input[value=manual]");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "settings");
+    await page.click(".dialog >> text=Save");
+    await page.waitForSelector(".dialog", { state: "detached" });
+    await policy("manual");
+    await grace.page.waitForSelector("#title >> text=Somebody decides");
+    // A board that belongs to somebody: others have no settings for it.
+    await page.click(".home");
+    await page.selectOption(".new-board select", "view");
+    await page.click(".new-board button");
+    await waitForLive(page);
+    await grace.page.goto(page.url().replace(stage.first.url, stage.second.url));
+    await waitForLive(grace.page);
+    await grace.page.click("[data-testid=main-menu-trigger]");
+    await grace.page.waitForSelector("text=History …");
+    expect(await grace.page.locator("text=Board settings …").count()).toBe(0);
+    await page.click("[data-testid=main-menu-trigger]");
+    await page.waitForSelector("text=Board settings …");
+  });
+
   it("[demo/share] the link, its QR code, who is here, and following somebody's view", async () => {
     const { ada, grace } = await stage.openTogether();
     await ada.page.click("#share");
