@@ -18,7 +18,8 @@ export function buildDemo(): void {
   if (existsSync(path.join(demoDir, "index.html"))) return;
   const vite = path.join(root, "node_modules", "vite", "bin", "vite.js");
   const build = [vite, "build", "--logLevel", "warn"];
-  const { status } = spawnSync(process.execPath, build, { cwd: root, stdio: "inherit" });
+  const env = { ...process.env, NODE_ENV: "production" };
+  const { status } = spawnSync(process.execPath, build, { cwd: root, stdio: "inherit", env });
   if (status !== 0) throw new Error("the demo page cannot be built");
 }
 
