@@ -2,6 +2,7 @@ import { useEffect } from "react";
 import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
 import type { Notices } from "../app/notices.tsx";
 import { nameOf } from "../app/people.ts";
+import { wordsOf } from "../app/property-words.ts";
 
 /** Tells what happened: refusals, the connection, who comes and goes. */
 export function useNews(board: DocumentReplica, notices: Notices): void {
@@ -30,7 +31,7 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
       }),
       board.on("conflict", ({ resolution, properties }) => {
         if (resolution === "manual") return; // It has a panel of its own.
-        const what = properties.length === 0 ? "an element" : `${properties.join(", ")} of an element`;
+        const what = properties.length === 0 ? "an element" : `the ${wordsOf(properties)} of an element`;
         notices.show(
           resolution === "merge"
             ? `Two people changed ${what} at once: both changes are in it.`

@@ -60,6 +60,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await photograph(page, "gallery");
     await page.fill("input[type=search]", "nothing of the kind");
     await page.waitForSelector("text=No board is called");
+    await photograph(page, "gallery-nothing-found");
     await page.fill("input[type=search]", "engine");
     await page.waitForSelector(".card");
     await page.hover(".card");
@@ -266,6 +267,16 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     expect(missing.status()).toBe(404);
   });
 
+  it("[demo/missing] a board that is not there is said to be so, and the way back is offered", async () => {
+    const { page, problems } = await stage.come("Ada", `${stage.first.url}/?doc=${crypto.randomUUID()}`);
+    await page.waitForSelector("text=This board is not here");
+    expect(problems.splice(0)).toEqual([expect.stringContaining("404")]);
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "missing");
+    await page.click("text=All boards");
+    await page.waitForSelector(".new-board");
+  });
+
   it("[demo/token] where the server gives no tokens, one is asked for, and works until the tab is closed", async () => {
     const secret = "a secret of at least thirty-two characters";
     const auth = { mode: "jwt", key: { kind: "secret", secret } } as const;
@@ -273,6 +284,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     try {
       const { page, problems } = await stage.come("Ada", instance.url);
       await page.waitForSelector("#token-form");
+      await photograph(page, "token");
       // The one 404 by which the page learns it.
       expect(problems.splice(0)).toEqual([expect.stringContaining("404")]);
       const token = await new SignJWT({ name: "Ada" })

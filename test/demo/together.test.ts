@@ -90,6 +90,7 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.mouse.click(400, 300);
     await ada.page.click("#history >> text=Who changed the selection?");
     await ada.page.waitForSelector("#history th >> text=You");
+    await photograph(ada.page, "who-changed");
     await stage.agreement(id, [ada, grace]);
   });
 
