@@ -28,20 +28,26 @@ export async function makeBoard(
 /** How often somebody else may be faster at joining. */
 const maxAttempts = 8;
 
-/** Makes this user an editor of a board that everybody may edit; leaves other boards as they are. */
+/**
+ * Makes this user an editor of a board that everybody may edit; leaves other boards as they are. Fails only where no
+ * token can be had: whether a board is there for this user, opening it tells.
+ */
 export async function joinBoard(account: Account, id: string): Promise<void> {
-  const token = await account.token();
+  // Its own is not needed here, but straight after.
+  const [openToken] = await Promise.all([account.token(everybody), account.token()]);
   if (account.broughtToken) return;
-  const seen = await getBoard(token, id);
-  if (seen.editors !== undefined || seen.owner !== everybody) return;
-  const openToken = await account.token(everybody);
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const board = await getBoard(openToken, id);
     try {
-      await changeBoard(openToken, board, { editors: [...(board.editors ?? []), account.userId] });
+      const board = await getBoard(openToken, id);
+      const { owner, editors = [] } = board;
+      if (owner !== everybody || editors.includes(account.userId)) return;
+      await changeBoard(openToken, board, { editors: [...editors, account.userId] });
       return;
     } catch (error) {
-      if (!(error instanceof CallError && error.status === 412)) throw error;
+      if (!(error instanceof CallError)) throw error;
+      if (error.status === 412) continue;
+      if (error.status < 500) return;
+      throw error;
     }
   }
 }
