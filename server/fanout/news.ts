@@ -49,6 +49,12 @@ export interface Envelope {
 
 const version = z.number().int().nonnegative();
 const docId = z.string().min(1);
+/** As much as tells it apart; taken over as it is, not copied. */
+function isOperation(value: unknown): boolean {
+  const { version, id, element } = (value ?? {}) as Record<string, unknown>;
+  return Number.isSafeInteger(version) && typeof id === "string" && typeof element === "string";
+}
+
 const envelopeSchema = z.object({
   instanceId: z.string(),
   news: z.array(
@@ -59,7 +65,7 @@ const envelopeSchema = z.object({
         from: version,
         to: version,
         previousId: z.string().nullable(),
-        operations: z.array(z.looseObject({ version, id: z.string(), element: z.string() })).optional(),
+        operations: z.array(z.custom<SequencedOperation>(isOperation)).optional(),
       }),
       z.object({ kind: z.literal("change"), docId }),
       z.object({

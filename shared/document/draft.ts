@@ -146,7 +146,9 @@ export class Draft {
     const { memory } = this.state;
     const parent = memory.elements.get(element);
     if (parent === undefined) return emptyElement(existed, record, memory.epoch);
-    return { ...parent, properties: new Map(), parent, epoch: memory.epoch };
+    // Field by field: once an operation.
+    const { latest, existedBefore, life, whole } = parent;
+    return { latest, existedBefore, life, whole, properties: new Map(), parent, epoch: memory.epoch };
   }
 
   /** Everything touched: each element's properties (null: absent) and its memory. For `commitDraft`. */

@@ -55,23 +55,22 @@ const statement = {
     FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")}) c`,
 };
 
-/** The columns of a missed operation, in the order of `commit_batch_v1`. */
-const missedColumns = [
-  ...([
-    "version",
-    "id",
-    "type",
-    "element",
-    "base",
-    "status",
-    "conflict",
-    "session",
-    "user",
-    "client",
-  ] as const),
-  ...(["at", "data", "extra"] as const),
+/** A missed operation's columns, in the order of `commit_batch_v1`. */
+type MissedRow = readonly [
+  version: number,
+  id: string,
+  type: StoredOperation["type"],
+  element: string,
+  base: number,
+  status: StoredOperation["status"],
+  conflict: string | null,
+  session: string,
+  user: string,
+  client: string,
+  at: string,
+  data: string,
+  extra: string | null,
 ];
-type MissedRow = readonly unknown[];
 type HeadJson = Omit<Head, "docId">;
 type Problem = { readonly doc: number } & (
   | { readonly outcome: "committed"; readonly missed: MissedRow[] | null; readonly complete: boolean }
@@ -285,9 +284,26 @@ function missedOf(
   docId: string,
   problem: { readonly missed: MissedRow[] | null; readonly complete: boolean },
 ): Missed {
-  const operations = (problem.missed ?? []).map((row) => {
-    const columns = Object.fromEntries(missedColumns.map((name, i) => [name, row[i]]));
-    return { ...columns, docId, at: rfc3339(String(columns.at)) } as StoredOperation;
+  const operations = (problem.missed ?? []).map((row): StoredOperation => {
+    const [version, id, type, element, base, status, conflict, session, user, client, time, data, extra] =
+      row;
+    const at = rfc3339(time);
+    return {
+      docId,
+      version,
+      id,
+      type,
+      element,
+      base,
+      status,
+      conflict,
+      session,
+      user,
+      client,
+      at,
+      data,
+      extra,
+    };
   });
   return { operations, complete: problem.complete };
 }
