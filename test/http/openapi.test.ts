@@ -55,6 +55,20 @@ describe("/v1/openapi.json", () => {
       if (good["204"] !== undefined) expect(good["204"]).not.toHaveProperty("content");
     }
   });
+
+  test("[openapi-3] every body of JSON has an example that can be sent as it stands", () => {
+    const bodies = operations().flatMap(({ name, operation }) => {
+      const body = operation.requestBody as OpenAPIV3_1.RequestBodyObject | undefined;
+      const schema = body?.content["application/json"]?.schema;
+      return schema === undefined ? [] : [{ name, schema }];
+    });
+    expect(bodies.length).toBeGreaterThan(8);
+    for (const { name, schema } of bodies) {
+      const ref = "$ref" in schema ? schema.$ref.split("/").at(-1) : undefined;
+      const found = ref === undefined ? schema : description.components?.schemas?.[ref];
+      expect((found as OpenAPIV3_1.SchemaObject).examples?.length, name).toBeGreaterThan(0);
+    }
+  });
 });
 
 describe.skipIf(chromiumPath === undefined)("the page at /docs", () => {
