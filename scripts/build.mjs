@@ -75,6 +75,8 @@ function node(script, args) {
   const { status } = spawnSync(process.execPath, [script, ...args], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
+    // Whoever calls, a test for example: the page gets no development versions.
+    env: { ...process.env, NODE_ENV: "production" },
   });
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -1,15 +1,25 @@
 import type { DocumentMetadata } from "../../client/index.ts";
 import { type Account, everybody } from "./account.ts";
-import { CallError, changeBoard, createBoard, getBoard } from "./server-calls.ts";
+import { CallError, changeBoard, createBoard, getBoard, type OwnerFields } from "./server-calls.ts";
 
 /** What people with the link may do with a new board. */
 export type Sharing = "edit" | "view";
 
+export interface NewBoard {
+  readonly name: string;
+  readonly sharing: Sharing;
+  readonly conflictPolicy: DocumentMetadata["conflictPolicy"];
+}
+
 /** Makes a board; its id. */
-export async function makeBoard(account: Account, name: string, sharing: Sharing): Promise<string> {
+export async function makeBoard(
+  account: Account,
+  { name, sharing, conflictPolicy }: NewBoard,
+): Promise<string> {
   const token = await account.token();
-  if (account.broughtToken) return (await createBoard(token, { name, public: true, editors: [] })).id;
-  const board = await createBoard(token, { name, public: true, editors: [account.userId] });
+  const fields = { name, conflictPolicy, public: true };
+  if (account.broughtToken) return (await createBoard(token, { ...fields, editors: [] })).id;
+  const board = await createBoard(token, { ...fields, editors: [account.userId] });
   // Whoever comes later lets themselves in: the board belongs to a user whom everybody may be.
   if (sharing === "edit") await changeBoard(token, board, { owner: everybody });
   return board.id;
@@ -18,37 +28,47 @@ export async function makeBoard(account: Account, name: string, sharing: Sharing
 /** How often somebody else may be faster at joining. */
 const maxAttempts = 8;
 
-/** Makes this user an editor of a board that everybody may edit; leaves other boards as they are. */
+/**
+ * Makes this user an editor of a board that everybody may edit; leaves other boards as they are. Fails only where no
+ * token can be had: whether a board is there for this user, opening it tells.
+ */
 export async function joinBoard(account: Account, id: string): Promise<void> {
-  const token = await account.token();
+  // Its own is not needed here, but straight after.
+  const [openToken] = await Promise.all([account.token(everybody), account.token()]);
   if (account.broughtToken) return;
-  const seen = await getBoard(token, id);
-  if (seen.editors !== undefined || seen.owner !== everybody) return;
-  const openToken = await account.token(everybody);
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const board = await getBoard(openToken, id);
     try {
-      await changeBoard(openToken, board, { editors: [...(board.editors ?? []), account.userId] });
+      const board = await getBoard(openToken, id);
+      const { owner, editors = [] } = board;
+      if (owner !== everybody || editors.includes(account.userId)) return;
+      await changeBoard(openToken, board, { editors: [...editors, account.userId] });
       return;
     } catch (error) {
-      if (!(error instanceof CallError && error.status === 412)) throw error;
+      if (!(error instanceof CallError)) throw error;
+      if (error.status === 412) continue;
+      if (error.status < 500) return;
+      throw error;
     }
   }
 }
 
-/** Whether this person may archive a board and bring it back: its owner, or everybody. */
-export function mayArchive(account: Account, { owner }: DocumentMetadata): boolean {
+/**
+ * Whether this person may change what only an owner may: the owner, or everybody. Who brought a token is known by
+ * the server alone: by `role`.
+ */
+export function mayDecide(
+  account: Account,
+  { owner }: Pick<DocumentMetadata, "owner">,
+  role?: string,
+): boolean {
+  if (role === "owner") return true;
   return owner === account.userId || (owner === everybody && !account.broughtToken);
 }
 
-/** Archives a board, or brings it back. */
-export async function archiveBoard(
-  account: Account,
-  id: string,
-  state: "active" | "archived",
-): Promise<void> {
+/** Changes what only a board's owner may: archives it and brings it back, says what becomes of conflicts. */
+export async function changeAsOwner(account: Account, id: string, fields: OwnerFields): Promise<void> {
   const own = await account.token();
   const { owner } = await getBoard(own, id);
   const token = owner === everybody && !account.broughtToken ? await account.token(everybody) : own;
-  await changeBoard(token, await getBoard(token, id), { state });
+  await changeBoard(token, await getBoard(token, id), fields);
 }

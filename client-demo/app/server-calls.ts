@@ -40,7 +40,12 @@ export function listBoards(
 
 export function createBoard(
   token: string,
-  fields: { readonly name: string; readonly public: boolean; readonly editors: readonly string[] },
+  fields: {
+    readonly name: string;
+    readonly public: boolean;
+    readonly editors: readonly string[];
+    readonly conflictPolicy: DocumentMetadata["conflictPolicy"];
+  },
 ): Promise<DocumentMetadata> {
   return call("POST", "/documents", token, { ...fields, type: "whiteboard" });
 }
@@ -57,16 +62,20 @@ export function getContent(
   return call("GET", `/documents/${encodeURIComponent(id)}/content`, token);
 }
 
+/** What an owner may change of a board. */
+export interface OwnerFields {
+  readonly owner?: string;
+  readonly editors?: readonly string[];
+  readonly name?: string;
+  readonly state?: "active" | "archived";
+  readonly conflictPolicy?: DocumentMetadata["conflictPolicy"];
+}
+
 /** Changes what only an owner may; fails with 412 when somebody else changed the board's metadata since. */
 export function changeBoard(
   token: string,
   board: DocumentMetadata,
-  fields: {
-    readonly owner?: string;
-    readonly editors?: readonly string[];
-    readonly name?: string;
-    readonly state?: "active" | "archived";
-  },
+  fields: OwnerFields,
 ): Promise<DocumentMetadata> {
   return call("PATCH", `/documents/${encodeURIComponent(board.id)}`, token, fields, {
     "if-match": `"${board.metadataVersion}"`,

@@ -19,13 +19,20 @@ export function targetsOf(element: SceneElement): string[] {
   );
 }
 
-/** For each shape what is bound to it, in the order of the ids. */
-export function boundByShape(elements: readonly SceneElement[]): Map<string, BoundElement[]> {
+/**
+ * For each shape what is bound to it, in the order of the ids.
+ * @param only the shapes that are asked for; default: all.
+ */
+export function boundByShape(
+  elements: Iterable<SceneElement>,
+  only?: ReadonlySet<string>,
+): Map<string, BoundElement[]> {
   const shapes = new Map<string, BoundElement[]>();
   for (const element of elements) {
     if (element.isDeleted) continue;
     const { id, type } = element;
     for (const target of new Set(targetsOf(element))) {
+      if (only?.has(target) === false) continue;
       const bound = shapes.get(target) ?? [];
       shapes.set(target, bound);
       bound.push({ id, type: type === "text" ? "text" : "arrow" });

@@ -3,6 +3,7 @@
  * believed to be well-formed.
  */
 import type { Json, PresenceState, SessionInfo, Unsubscribe } from "../../client/index.ts";
+import { animationFrame, type NextFrame } from "./frames.ts";
 
 /** A collaborator as Excalidraw draws them. */
 export interface Collaborator {
@@ -54,15 +55,16 @@ export interface PresenceBinding {
 /** A selection is told to others up to here: a state has to stay small. */
 const mostSelected = 60;
 
-/** Binds until `close`. `nameOf` says how somebody is called. */
+/** Binds until `close`. `nameOf` says how somebody is called; `nextFrame` is the elements' (`pacedFrames`). */
 export function bindPresence(
   editor: PresenceEditor,
   board: PresenceBoard,
   nameOf: (session: SessionInfo) => string,
+  nextFrame: NextFrame = animationFrame,
 ): PresenceBinding {
   let pointer: Json | undefined;
   let told = "";
-  let frame: number | undefined;
+  let cancelFrame: (() => void) | undefined;
   const tell = (): void => {
     const { selectedElementIds, ...state } = editor.getAppState();
     const selection = Object.keys(selectedElementIds).filter((id) => selectedElementIds[id]);
@@ -77,7 +79,7 @@ export function bindPresence(
     board.presence.set(next);
   };
   const draw = (): void => {
-    frame = undefined;
+    cancelFrame = undefined;
     const collaborators = new Map<string, Collaborator>();
     for (const session of board.presence.others.values()) {
       collaborators.set(session.sessionId, collaboratorOf(session, nameOf(session)));
@@ -85,7 +87,7 @@ export function bindPresence(
     editor.updateScene({ collaborators });
   };
   const schedule = (): void => {
-    frame ??= requestAnimationFrame(draw);
+    cancelFrame ??= nextFrame(draw);
   };
   const stops = [editor.onChange(tell), board.on("presence", schedule)];
   schedule();
@@ -97,7 +99,7 @@ export function bindPresence(
     },
     close: () => {
       for (const stop of stops) stop();
-      if (frame !== undefined) cancelAnimationFrame(frame);
+      cancelFrame?.();
     },
   };
 }

@@ -40,7 +40,7 @@ export function BoardPage(props: {
   if (opened === undefined) return loading;
   return (
     <Suspense fallback={loading}>
-      <BoardView key={opened.board.clientId} opened={opened} name={name} onName={setName} />
+      <BoardView key={opened.board.clientId} account={account} opened={opened} name={name} onName={setName} />
     </Suspense>
   );
 }

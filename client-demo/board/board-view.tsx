@@ -2,6 +2,8 @@ import { MainMenu } from "@excalidraw/excalidraw";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
+import type { Account } from "../app/account.ts";
+import { mayDecide } from "../app/join.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { applyTheme, onSystemTheme, resolveTheme, storedTheme, type ThemeChoice } from "../app/theme.ts";
 import type { Binding, Editor } from "../binding/index.ts";
@@ -16,6 +18,7 @@ import { LockMarks } from "./lock-marks.tsx";
 import { NameDialog } from "./name-dialog.tsx";
 import type { OpenBoard } from "./open-board.ts";
 import { PeopleList } from "./people-list.tsx";
+import { SettingsDialog } from "./settings-dialog.tsx";
 import { ShareDialog } from "./share-dialog.tsx";
 import { StatusLine } from "./status-line.tsx";
 import { UndoButtons } from "./undo-buttons.tsx";
@@ -32,16 +35,17 @@ declare global {
 
 /** A board that is open: the bar above, the editor, the line below. */
 export function BoardView(props: {
+  readonly account: Account;
   readonly opened: OpenBoard;
   readonly name: string;
   onName(name: string): void;
 }) {
-  const { opened, name, onName } = props;
+  const { account, opened, name, onName } = props;
   const { board, token } = opened;
   const notices = useNotices();
   useBoardEvents(board, ["role", "document", "status", "locks"]);
   useNews(board, notices);
-  const [open, setOpen] = useState<"share" | "name" | "history">();
+  const [open, setOpen] = useState<"share" | "name" | "history" | "settings">();
   const [editor, setEditor] = useState<ExcalidrawImperativeAPI>();
   const binding = useRef<Binding>();
   const assets = useMemo(() => assetStore(board.documentId, token), [board, token]);
@@ -69,6 +73,8 @@ export function BoardView(props: {
     setTheme(resolveTheme(themeChoice));
     return onSystemTheme(() => setTheme(resolveTheme(themeChoice)));
   }, [themeChoice]);
+  const metadata = board.documentMetadata;
+  const maySettle = metadata !== undefined && mayDecide(account, metadata, board.role);
   const title = board.documentMetadata?.name ?? "Board";
   useEffect(() => {
     document.title = `${title} · AetherFlow`;
@@ -116,6 +122,7 @@ export function BoardView(props: {
             Add a box
           </MainMenu.Item>
           <MainMenu.Item onSelect={() => setOpen("history")}>History …</MainMenu.Item>
+          {maySettle && <MainMenu.Item onSelect={() => setOpen("settings")}>Board settings …</MainMenu.Item>}
           <MainMenu.Item onSelect={() => setOpen("name")}>Your name …</MainMenu.Item>
           <MainMenu.ItemLink href="/">All boards</MainMenu.ItemLink>
         </Whiteboard>
@@ -133,6 +140,9 @@ export function BoardView(props: {
       <StatusLine board={board} />
       {open === "share" && (
         <ShareDialog viewersOnly={sharedForViewing(board)} onClose={() => setOpen(undefined)} />
+      )}
+      {open === "settings" && (
+        <SettingsDialog board={board} account={account} onClose={() => setOpen(undefined)} />
       )}
       {open === "name" && <NameDialog name={name} onName={onName} onClose={() => setOpen(undefined)} />}
     </div>

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import type { ConflictInfo, Json, Properties } from "../../client/index.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
+import { wordsOf } from "../app/property-words.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
 import type { OpenBoard } from "./open-board.ts";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
@@ -8,7 +9,7 @@ import { mayEdit, useBoardEvents } from "./use-board.ts";
 /** Edits that were held back because two people changed one thing: both sides as pictures, and the choice. */
 export function ConflictsPanel({ opened }: { readonly opened: OpenBoard }) {
   const { board, rest } = opened;
-  useBoardEvents(board, ["conflicts", "change", "role", "document"]);
+  useBoardEvents(board, ["conflicts", "change", "role", "document"], 200);
   useEffect(() => {
     const load = (): void => {
       if (board.connection.state !== "live" || board.documentMetadata?.conflictPolicy !== "manual") return;
@@ -72,7 +73,8 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
     }
   };
   const current = board.get(conflict.element);
-  const names = conflict.properties.length === 0 ? "the whole element" : conflict.properties.join(", ");
+  const names = conflict.properties.length === 0 ? "the whole element" : wordsOf(conflict.properties);
+  const moved = conflict.properties.some((name) => name === "x" || name === "y");
   return (
     <li>
       <p className="quiet">About: {names}</p>
@@ -80,6 +82,7 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
         <Side
           label="As it is now"
           fields={current}
+          showPlace={moved}
           disabled={busy || !mayEdit(board)}
           onChoose={() => void choose("current")}
           button="Keep"
@@ -87,6 +90,7 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
         <Side
           label={wanted === undefined ? "Held back" : `${wanted.by} wanted`}
           fields={wanted && { ...current, ...wanted.fields }}
+          showPlace={moved}
           disabled={busy || !mayEdit(board)}
           onChoose={() => void choose("incoming")}
           button="Use this"
@@ -99,6 +103,8 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
 function Side(props: {
   readonly label: string;
   readonly fields: Properties | undefined;
+  /** A picture does not show where something is. */
+  readonly showPlace: boolean;
   readonly button: string;
   readonly disabled: boolean;
   onChoose(): void;
@@ -114,7 +120,7 @@ function Side(props: {
           <Thumbnail elements={{ element: props.fields }} />
         )}
       </span>
-      {typeof x === "number" && typeof y === "number" && (
+      {props.showPlace && typeof x === "number" && typeof y === "number" && (
         <span className="quiet">
           at {Math.round(x)}, {Math.round(y)}
         </span>

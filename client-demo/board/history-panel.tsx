@@ -1,6 +1,7 @@
 import { useCallback, useDeferredValue, useEffect, useId, useState } from "react";
 import type { Blame, NamedVersion, Properties } from "../../client/index.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
+import { wordsOf } from "../app/property-words.ts";
 import { ago } from "../app/time.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
 import type { OpenBoard } from "./open-board.ts";
@@ -209,7 +210,8 @@ function linesOf(
     .sort((one, other) => (one.at < other.at ? 1 : -1))
     .map(({ user, at, names }) => [
       name(user),
-      names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", "),
+      // Only what makes an element says of what type it is.
+      names.includes("type") ? "made it" : wordsOf(names),
       ago(at),
     ]);
 }

@@ -45,7 +45,8 @@ export function LockMarks(props: { readonly board: DocumentReplica; readonly edi
       {marks.map(({ id, label, ...box }) => (
         <div key={id} style={box}>
           <span className="lock-label">
-            <LockIcon /> {label}
+            <LockIcon />
+            {label}
           </span>
         </div>
       ))}

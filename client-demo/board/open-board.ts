@@ -30,6 +30,8 @@ export async function openBoard(account: Account, documentId: string): Promise<O
     getToken: token,
     profile: { name: account.name },
     storage: indexedDbStorage(),
+    // Where the first change wins, one that came second is not made again behind its author's back.
+    onVersionConflict: "drop",
     ...(account.broughtToken ? {} : { user: account.userId }),
   });
   const rest = documentRest({ url: location.origin, documentId, getToken: token });

@@ -12,7 +12,7 @@ export function PeopleList(props: {
   onFollow(session: SessionInfo | undefined): void;
 }) {
   const { board, followed, onFollow } = props;
-  useBoardEvents(board, ["presence", "status"]);
+  useBoardEvents(board, ["presence", "status"], 200);
   const others = [...board.presence.others.values()];
   const self = { user: board.user ?? { id: board.clientId }, clientId: board.clientId };
   const more = others.slice(mostShown);

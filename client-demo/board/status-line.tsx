@@ -3,7 +3,7 @@ import { useBoardEvents } from "./use-board.ts";
 
 /** One line about the connection, what waits, version, latency and instance. */
 export function StatusLine({ board }: { readonly board: DocumentReplica }) {
-  useBoardEvents(board, ["status", "progress", "latency", "document", "role"]);
+  useBoardEvents(board, ["status", "progress", "latency", "document", "role"], 200);
   const { connection, pendingCount, version, latencyMs, instanceId } = board;
   return (
     <footer className="status-line">

@@ -2,6 +2,7 @@ import { useEffect } from "react";
 import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
 import type { Notices } from "../app/notices.tsx";
 import { nameOf } from "../app/people.ts";
+import { wordsOf } from "../app/property-words.ts";
 
 /** Tells what happened: refusals, the connection, who comes and goes. */
 export function useNews(board: DocumentReplica, notices: Notices): void {
@@ -20,11 +21,17 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
           notices.show(`${lock.user.name ?? lock.user.id} has locked that.`, { tone: "warning" });
           return;
         }
+        if (code === "version_conflict") {
+          notices.show("Somebody else changed the same first: your change was not made.", {
+            tone: "warning",
+          });
+          return;
+        }
         notices.show(`${what} refused: ${message}.`, { tone: "warning" });
       }),
       board.on("conflict", ({ resolution, properties }) => {
         if (resolution === "manual") return; // It has a panel of its own.
-        const what = properties.length === 0 ? "an element" : `${properties.join(", ")} of an element`;
+        const what = properties.length === 0 ? "an element" : `the ${wordsOf(properties)} of an element`;
         notices.show(
           resolution === "merge"
             ? `Two people changed ${what} at once: both changes are in it.`

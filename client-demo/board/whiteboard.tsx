@@ -16,6 +16,7 @@ import {
   findTextField,
   initialElements,
   type PresenceBinding,
+  pacedFrames,
   scrollTo,
   viewOf,
 } from "../binding/index.ts";
@@ -50,14 +51,16 @@ export function Whiteboard(props: WhiteboardProps) {
   useEffect(() => {
     if (api === undefined) return undefined;
     const editor = api as unknown as Editor;
+    const nextFrame = pacedFrames();
     const binding = bindExcalidraw(editor, board, {
+      nextFrame,
       mutateElement: mutateElement as never,
       textField: findTextField(document),
       measureText: (text, scene) => measureText(restoreElements, text, scene),
       mayEdit: () => mayEdit(board),
       onRefused: (error) => callbacks.current.onRefused(error),
     });
-    const people = bindPresence(api as never, board, nameOf);
+    const people = bindPresence(api as never, board, nameOf, nextFrame);
     presence.current = people;
     const images = bindImages(api as never, board, callbacks.current.assets, () => mayEdit(board));
     // A gesture is a step of its own, however soon it follows.

@@ -2,8 +2,9 @@
 import { type FormEvent, useCallback, useDeferredValue, useEffect, useId, useState } from "react";
 import type { DocumentMetadata } from "../../client/index.ts";
 import type { Account } from "../app/account.ts";
-import { archiveBoard, makeBoard, mayArchive } from "../app/join.ts";
+import { changeAsOwner, makeBoard, mayDecide } from "../app/join.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
+import { type ConflictPolicy, PolicyChoice, policyLabel } from "../app/policy-choice.tsx";
 import { listBoards } from "../app/server-calls.ts";
 import icon from "../icon.svg";
 import { BoardCard } from "./board-card.tsx";
@@ -54,7 +55,7 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
 
   const archive = async (board: DocumentMetadata, state: Shelf, undo = true): Promise<void> => {
     try {
-      await archiveBoard(account, board.id, state);
+      await changeAsOwner(account, board.id, { state });
       setRound((before) => before + 1);
       const back = (): void => void archive(board, state === "archived" ? "active" : "archived", false);
       const text = state === "archived" ? `“${board.name}” is archived.` : `“${board.name}” is back.`;
@@ -97,7 +98,7 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
               board={board}
               account={account}
               onArchive={
-                mayArchive(account, board)
+                mayDecide(account, board)
                   ? () => void archive(board, shelf === "active" ? "archived" : "active")
                   : undefined
               }
@@ -148,15 +149,16 @@ function NameField({ account }: { readonly account: Account }) {
 function NewBoard({ account }: { readonly account: Account }) {
   const notices = useNotices();
   const [busy, setBusy] = useState(false);
+  const [conflictPolicy, setPolicy] = useState<ConflictPolicy>("lww");
   const [nameField, sharingField] = [useId(), useId()];
   const create = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget);
     setBusy(true);
     try {
-      const name = String(fields.get("name") ?? "").trim();
+      const name = String(fields.get("name") ?? "").trim() || "Untitled board";
       const sharing = fields.get("sharing") === "view" ? "view" : "edit";
-      const id = await makeBoard(account, name === "" ? "Untitled board" : name, sharing);
+      const id = await makeBoard(account, { name, sharing, conflictPolicy });
       location.assign(`/?doc=${encodeURIComponent(id)}`);
     } catch (error) {
       setBusy(false);
@@ -180,6 +182,12 @@ function NewBoard({ account }: { readonly account: Account }) {
       <button type="submit" className="primary" disabled={busy}>
         New board
       </button>
+      <details>
+        <summary>
+          When two people change the same thing at once: <strong>{policyLabel(conflictPolicy)}</strong>
+        </summary>
+        <PolicyChoice legend="What becomes of the two" policy={conflictPolicy} onPolicy={setPolicy} />
+      </details>
     </form>
   );
 }

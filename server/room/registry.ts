@@ -8,11 +8,15 @@ import { restoreState } from "./restore.ts";
 import { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
 
+/** Each writes its last state: a thousand at once would be refused a connection. */
+const closingAtOnce = 8;
+
 export class RoomRegistry {
   readonly #services: RoomServices;
   readonly #rooms = new Map<string, Room>();
   readonly #opening = new Map<string, Promise<Room | undefined>>();
   readonly #closing = new Map<string, Promise<void>>();
+  #sweeping: Promise<void> | undefined;
 
   constructor(services: RoomServices) {
     this.#services = services;
@@ -50,14 +54,16 @@ export class RoomRegistry {
 
   /** Closes what nobody has used for the configured time. */
   sweep(): void {
-    for (const room of this.#rooms.values()) {
-      if (room.unusedMs() > this.#services.config.snapshots.idleMs) void this.#close(room);
-    }
+    const { idleMs } = this.#services.config.snapshots;
+    const isUnused = (room: Room) => room.unusedMs() > idleMs;
+    this.#sweeping ??= this.#closeAll(isUnused).finally(() => {
+      this.#sweeping = undefined;
+    });
   }
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#opening.values());
-    await Promise.allSettled([...this.#rooms.values()].map((room) => this.#close(room)));
+    await this.#closeAll(() => true);
     await Promise.allSettled(this.#closing.values());
   }
 
@@ -78,6 +84,17 @@ export class RoomRegistry {
   #forget(room: Room): void {
     if (this.#rooms.get(room.docId) === room) this.#rooms.delete(room.docId);
     this.#services.metrics.rooms.set(this.#rooms.size);
+  }
+
+  /** Closes those that are to be, judged when it is their turn: somebody may have come meanwhile. */
+  async #closeAll(isToBe: (room: Room) => boolean): Promise<void> {
+    const rooms = [...this.#rooms.values()];
+    const closeNext = async (): Promise<void> => {
+      for (let room = rooms.pop(); room !== undefined; room = rooms.pop()) {
+        if (this.#rooms.get(room.docId) === room && isToBe(room)) await this.#close(room);
+      }
+    };
+    await Promise.allSettled(Array.from({ length: closingAtOnce }, closeNext));
   }
 
   #close(room: Room): Promise<void> {

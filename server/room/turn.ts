@@ -10,15 +10,15 @@
  * ticks and microtasks between two of them.
  */
 
-/** Holds back what is written to it until it is uncorked. */
-export interface Corked {
-  uncork(): void;
+/** Holds back what is written to it until the turn ends. */
+export interface Written {
+  flush(): void;
 }
 
 export class Turn {
   #proposing: (() => void)[] = [];
   #telling: (() => void)[] = [];
-  #corked: Corked[] = [];
+  #written: Written[] = [];
   #scheduled = false;
 
   /** Calls back when everything of this turn has been read. */
@@ -33,9 +33,9 @@ export class Turn {
     this.#schedule();
   }
 
-  /** Uncorks when everything of this turn has been told. */
-  corked(socket: Corked): void {
-    this.#corked.push(socket);
+  /** Flushes when everything of this turn has been told. */
+  written(socket: Written): void {
+    this.#written.push(socket);
     this.#schedule();
   }
 
@@ -56,10 +56,10 @@ export class Turn {
     const telling = this.#telling;
     this.#telling = [];
     for (const callback of telling) callback();
-    const corked = this.#corked;
-    this.#corked = [];
-    for (const socket of corked) socket.uncork();
+    const written = this.#written;
+    this.#written = [];
+    for (const socket of written) socket.flush();
     this.#scheduled = false;
-    if (this.#proposing.length + this.#telling.length + this.#corked.length > 0) this.#schedule();
+    if (this.#proposing.length + this.#telling.length + this.#written.length > 0) this.#schedule();
   }
 }

@@ -2,7 +2,8 @@
  * One client's socket: what goes out and how much of it may wait.
  *
  * Frames are ready-made bytes, written to the TCP socket beside `ws`, which would frame them anew for each of many
- * readers. All frames of one event-loop turn leave in one system call (`cork`): that call is what a frame costs.
+ * readers. All frames of one event-loop turn leave in one system call: that call is what a frame costs. Most turns have
+ * one frame for a socket, so that they wait here and not in a corked stream, which costs as much again.
  * Nothing is compressed, so `ws` holds nothing back that our frames could overtake, and both write whole frames.
  *
  * A reader that does not keep up is protected from: what may be missed is dropped first, then the connection is
@@ -28,7 +29,9 @@ const lowWaterBytes = 512 * 1024;
 
 export class ClientSocket {
   readonly #options: ClientSocketOptions;
-  #corked = false;
+  /** Frames of this turn. */
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
   #slow = false;
 
   constructor(options: ClientSocketOptions) {
@@ -37,7 +40,7 @@ export class ClientSocket {
 
   /** Bytes that wait to be taken by the client's system. */
   get waitingBytes(): number {
-    return this.#options.socket.writableLength;
+    return this.#options.socket.writableLength + this.#pendingBytes;
   }
 
   get open(): boolean {
@@ -46,36 +49,30 @@ export class ClientSocket {
   }
 
   send(frame: Buffer): void {
-    const { socket, turn, maxSendBufferBytes, onSlow } = this.#options;
+    const { turn, maxSendBufferBytes, onSlow } = this.#options;
     if (!this.open) return;
-    // What is corked in this turn counts too: the bound is for what piles up, not for one large answer.
-    if (
-      maxSendBufferBytes > 0 &&
-      socket.writableLength > 0 &&
-      socket.writableLength + frame.length > maxSendBufferBytes
-    ) {
+    // What waits for this turn's end counts too: the bound is for what piles up, not for one large answer.
+    const waiting = this.waitingBytes;
+    if (maxSendBufferBytes > 0 && waiting > 0 && waiting + frame.length > maxSendBufferBytes) {
       this.#slow = true;
       onSlow();
       return;
     }
-    if (!this.#corked) {
-      this.#corked = true;
-      socket.cork();
-      turn.corked(this);
-    }
-    socket.write(frame);
+    this.#pendingBytes += frame.length;
+    if (this.#pending.push(frame) === 1) turn.written(this);
   }
 
   /** For what may be missed: dropped while the reader is behind. */
   sendEphemeral(frame: Buffer): void {
-    const { socket, maxSendBufferBytes } = this.#options;
-    if (maxSendBufferBytes > 0 && socket.writableLength > maxSendBufferBytes * ephemeralShare) return;
+    const { maxSendBufferBytes } = this.#options;
+    if (maxSendBufferBytes > 0 && this.waitingBytes > maxSendBufferBytes * ephemeralShare) return;
     this.send(frame);
   }
 
   /** Resolves when little is left to be taken, or the socket is closed. */
   async drained(): Promise<void> {
     const { socket } = this.#options;
+    this.flush();
     while (this.open && socket.writableLength > lowWaterBytes) {
       await new Promise<void>((resolve) => {
         const done = () => {
@@ -90,14 +87,27 @@ export class ClientSocket {
   }
 
   /** Sends what this turn collected. */
-  uncork(): void {
-    this.#corked = false;
-    this.#options.socket.uncork();
+  flush(): void {
+    const { socket } = this.#options;
+    const pending = this.#pending;
+    const [only] = pending;
+    if (only === undefined) return;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (!socket.writable) return;
+    if (pending.length === 1) {
+      socket.write(only);
+      return;
+    }
+    socket.cork();
+    for (const frame of pending) socket.write(frame);
+    socket.uncork();
   }
 
   close(code: number, reason: string): void {
     const { ws, socket } = this.#options;
-    // Our last frames are still corked; the close frame goes behind them.
+    // The close frame goes behind our last ones.
+    this.flush();
     if (ws.readyState === ws.OPEN) ws.close(code, reason);
     // Who does not read does not answer a close either.
     if (code === 4413) setTimeout(() => socket.destroy(), 1_000).unref();

@@ -1,23 +1,41 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { startTestInstance } from "../instances/start.ts";
-import { chromiumPath, demoDir, drag, photograph, tool, waitForLive } from "./browser.ts";
-import { Stage, waitForScene } from "./stage.ts";
+import { buildCommands, start } from "../commands/run-command.ts";
+import { chromiumPath, drag, photograph, tool, waitForLive } from "./browser.ts";
+import { Stage, sceneOf, waitForScene } from "./stage.ts";
 import "./window.ts";
+
+/** How long somebody is offline at least; a minute, for instance, by DEMO_OFFLINE_SECONDS=60. */
+const offlineMs = (Number(process.env.DEMO_OFFLINE_SECONDS) || 2) * 1_000;
+
+/** `aetherflow serve`, as a process of its own. */
+async function serve(databaseUrl: string, port = "0") {
+  const { child, ended, listening } = start(["serve", "--port", port, "--database-url", databaseUrl]);
+  const end = (signal: "SIGTERM" | "SIGKILL"): Promise<unknown> => {
+    child.kill(signal);
+    return ended;
+  };
+  return { url: await listening, close: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+}
 
 describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
   let stage: Stage;
+  let server: Awaited<ReturnType<typeof serve>>;
   beforeAll(async () => {
+    buildCommands();
     stage = await Stage.open();
-  });
+    await stage.second.close();
+    stage.second = server = await serve(stage.database.url);
+  }, 300_000);
   afterAll(() => stage?.close());
   afterEach(() => stage.leave());
 
-  async function stopSecond(): Promise<() => Promise<void>> {
-    const port = Number(new URL(stage.second.url).port);
-    await stage.second.close();
+  /** Ends the second server as a power cut does; what starts it anew at the same address. */
+  async function killSecond(): Promise<() => Promise<void>> {
+    const { port } = new URL(server.url);
+    await server.kill();
     return async () => {
-      stage.second = await startTestInstance(stage.database.url, { server: { port } as never }, demoDir);
+      stage.second = server = await serve(stage.database.url, port);
     };
   }
   const pending = (page: Page) => page.evaluate(() => window.aetherflow?.board.pendingCount ?? 0);
@@ -35,10 +53,10 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
       { release: false },
     );
     await waitForScene(ada.page, "the stroke's beginning", (all) => all.length === 1);
-    const start = await stopSecond();
+    const restart = await killSecond();
     await grace.page.mouse.move(650, 300, { steps: 15 });
     await grace.page.waitForSelector("#connection[data-state=reconnecting]");
-    await start();
+    await restart();
     await grace.page.mouse.move(800, 450, { steps: 15 });
     await grace.page.mouse.up();
     await waitForLive(grace.page);
@@ -47,54 +65,98 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
     expect((stroke?.points as number[][] | undefined)?.at(-1)).toEqual([400, 150]);
   });
 
-  it("[demo/offline] edits on both sides, a reload without a server, and nothing is lost", async () => {
-    const { ada, grace, id } = await stage.openTogether();
-    await tool(ada.page, "r");
-    await drag(ada.page, [
-      [400, 250],
-      [600, 350],
-    ]);
-    await waitForScene(grace.page, "the box", (all) => all.length === 1);
-    // The worker that keeps the page is there.
-    await grace.page.waitForFunction(async () =>
-      (await (await caches.open("aetherflow-shell")).keys()).some(({ url }) => url.includes("board-page")),
-    );
-    grace.expectOutage(true);
-    const start = await stopSecond();
-    await grace.page.waitForSelector("#banner:not([hidden])");
-    expect(await grace.page.textContent("#banner")).toContain("offline");
-    await drag(grace.page, [
-      [400, 300],
-      [450, 420],
-    ]);
-    await tool(grace.page, "o");
-    await drag(grace.page, [
-      [700, 300],
-      [800, 400],
-    ]);
-    await waitForScene(grace.page, "the ellipse", (all) => all.length === 2);
-    expect(await pending(grace.page)).toBeGreaterThan(0);
-    await photograph(grace.page, "offline");
-    await ada.page.keyboard.press("Escape");
-    await tool(ada.page, "d");
-    await drag(ada.page, [
-      [400, 500],
-      [500, 600],
-    ]);
-    await grace.page.waitForTimeout(300);
-    await grace.page.reload();
-    await waitForScene(grace.page, "what was drawn before the reload", (all) => all.length === 2);
-    expect(await pending(grace.page)).toBeGreaterThan(0);
-    await tool(grace.page, "t");
-    await grace.page.mouse.click(600, 560);
-    await grace.page.keyboard.type("made offline");
-    await grace.page.keyboard.press("Escape");
-    await start();
-    await waitForLive(grace.page);
-    grace.expectOutage(false);
-    const stored = await stage.agreement(id, [ada, grace]);
-    const kinds = Object.values(stored).map(({ type }) => type);
-    expect(kinds.sort()).toEqual(["diamond", "ellipse", "rectangle", "text"]);
-    expect(Object.values(stored).find(({ type }) => type === "rectangle")?.y).toBeGreaterThan(250);
-  });
+  it(
+    "[demo/offline] edits on both sides, a reload without a server, and nothing is lost",
+    async () => {
+      const ended = (): boolean => performance.now() - startedAt > offlineMs;
+      const { ada, grace, id } = await stage.openTogether();
+      await tool(ada.page, "r");
+      await drag(ada.page, [
+        [400, 250],
+        [600, 350],
+      ]);
+      await waitForScene(grace.page, "the box", (all) => all.length === 1);
+      // The worker that keeps the page is there.
+      await grace.page.waitForFunction(async () =>
+        (await (await caches.open("aetherflow-shell")).keys()).some(({ url }) => url.includes("board-page")),
+      );
+      grace.expectOutage(true);
+      const restart = await killSecond();
+      const startedAt = performance.now();
+      await grace.page.waitForSelector("#banner:not([hidden])");
+      expect(await grace.page.textContent("#banner")).toContain("offline");
+      await drag(grace.page, [
+        [400, 300],
+        [450, 420],
+      ]);
+      await tool(grace.page, "o");
+      await drag(grace.page, [
+        [700, 300],
+        [800, 400],
+      ]);
+      await waitForScene(grace.page, "the ellipse", (all) => all.length === 2);
+      expect(await pending(grace.page)).toBeGreaterThan(0);
+      await photograph(grace.page, "offline");
+      await ada.page.keyboard.press("Escape");
+      await tool(ada.page, "d");
+      await drag(ada.page, [
+        [400, 500],
+        [500, 600],
+      ]);
+      await waitForKept(grace.page, "ellipse");
+      await grace.page.reload();
+      await waitForScene(grace.page, "what was drawn before the reload", (all) => all.length === 2);
+      expect(await pending(grace.page)).toBeGreaterThan(0);
+      await tool(grace.page, "t");
+      await grace.page.mouse.click(600, 560);
+      await grace.page.keyboard.type("made offline");
+      await grace.page.keyboard.press("Escape");
+      await waitForScene(grace.page, "the text", (all) => all.some(({ type }) => type === "text"));
+      // Both go on: Grace moves her text, Ada her diamond.
+      let nudges = 0;
+      const placeOf = async (page: Page, kind: string) =>
+        Number(Object.values(await sceneOf(page)).find(({ type }) => type === kind)?.x);
+      const before = [await placeOf(grace.page, "text"), await placeOf(ada.page, "diamond")] as const;
+      for (; nudges < 3 || !ended(); nudges++) {
+        await Promise.all([ada, grace].map(({ page }) => page.keyboard.press("ArrowRight")));
+        await grace.page.waitForTimeout(Math.min(1_000, offlineMs / 10));
+      }
+      expect(await grace.page.getAttribute("#connection", "data-state")).not.toBe("live");
+      await restart();
+      await waitForLive(grace.page);
+      grace.expectOutage(false);
+      const stored = await stage.agreement(id, [ada, grace]);
+      const kinds = Object.values(stored).map(({ type }) => type);
+      expect(kinds.sort()).toEqual(["diamond", "ellipse", "rectangle", "text"]);
+      const element = (kind: string) => Object.values(stored).find(({ type }) => type === kind);
+      expect(element("rectangle")?.y).toBeGreaterThan(250);
+      expect(element("text")?.x).toBe(before[0] + nudges);
+      expect(element("diamond")?.x).toBe(before[1] + nudges);
+    },
+    120_000 + offlineMs,
+  );
 });
+
+/** Waits until the browser keeps, for after a reload, an element of that kind that no server has yet. */
+async function waitForKept(page: Page, kind: string): Promise<void> {
+  const [id] = Object.entries(await sceneOf(page)).find(([, { type }]) => type === kind) ?? [];
+  await page.waitForFunction(async (wanted) => {
+    const request = <Result>(asked: IDBRequest<Result>) =>
+      new Promise<Result>((resolve, reject) => {
+        asked.onsuccess = () => resolve(asked.result);
+        asked.onerror = () => reject(asked.error);
+      });
+    for (const { name } of await indexedDB.databases()) {
+      const database = await request(indexedDB.open(name ?? ""));
+      try {
+        for (const store of database.objectStoreNames) {
+          const rows = await request(database.transaction(store).objectStore(store).getAll());
+          if (JSON.stringify(rows).includes(wanted)) return true;
+        }
+      } finally {
+        database.close();
+      }
+    }
+    return false;
+  }, String(id));
+}

@@ -60,6 +60,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await photograph(page, "gallery");
     await page.fill("input[type=search]", "nothing of the kind");
     await page.waitForSelector("text=No board is called");
+    await photograph(page, "gallery-nothing-found");
     await page.fill("input[type=search]", "engine");
     await page.waitForSelector(".card");
     await page.hover(".card");
@@ -70,6 +71,50 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await page.click("[aria-label='Bring back Plan of the engine']");
     await page.click("text=Show active");
     await page.waitForSelector(".card");
+  });
+
+  it("[demo/policy] what becomes of two changes to one thing is chosen for a new board, and later by its owner", async () => {
+    const { page } = await stage.come("Ada Lovelace", stage.first.url);
+    await page.fill(".new-board input", "The first wins");
+    await page.click(".new-board summary");
+    expect(await page.isChecked("input[value=lww]")).toBe(true);
+    await page.check("input[value=strict]");
+    expect(await page.textContent(".new-board summary")).toContain("The first change wins");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "new-board");
+    await page.click(".new-board button");
+    await waitForLive(page);
+    const policy = (wanted: string) =>
+      page.waitForFunction(
+        (name) => window.aetherflow?.board.documentMetadata?.conflictPolicy === name,
+        wanted,
+      );
+    await policy("strict");
+    const grace = await stage.come("Grace Hopper", page.url().replace(stage.first.url, stage.second.url));
+    await waitForLive(grace.page);
+    await page.click("[data-testid=main-menu-trigger]");
+    await page.click("text=Board settings …");
+    await page.waitForSelector(".dialog[open] input[value=strict]:checked");
+    await page.fill(".dialog input[maxlength]", "Somebody decides");
+    await page.check(".dialog input[value=manual]");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "settings");
+    await page.click(".dialog >> text=Save");
+    await page.waitForSelector(".dialog", { state: "detached" });
+    await policy("manual");
+    await grace.page.waitForSelector("#title >> text=Somebody decides");
+    // A board that belongs to somebody: others have no settings for it.
+    await page.click(".home");
+    await page.selectOption(".new-board select", "view");
+    await page.click(".new-board button");
+    await waitForLive(page);
+    await grace.page.goto(page.url().replace(stage.first.url, stage.second.url));
+    await waitForLive(grace.page);
+    await grace.page.click("[data-testid=main-menu-trigger]");
+    await grace.page.waitForSelector("text=History …");
+    expect(await grace.page.locator("text=Board settings …").count()).toBe(0);
+    await page.click("[data-testid=main-menu-trigger]");
+    await page.waitForSelector("text=Board settings …");
   });
 
   it("[demo/share] the link, its QR code, who is here, and following somebody's view", async () => {
@@ -209,10 +254,9 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
       if (scripts.has(requestId)) scripts.set(requestId, encodedDataLength);
     });
-    const startedAt = performance.now();
     await page.goto(`${stage.first.url}/?doc=${id}`);
     await waitForLive(page);
-    const readyMs = performance.now() - startedAt;
+    const readyMs = await page.evaluate(() => performance.now());
     const bytes = [...scripts.values()].reduce((sum, size) => sum + size, 0);
     console.log(`first load ${readyMs.toFixed(0)} ms, script ${(bytes / 1_000).toFixed(0)} kB compressed`);
     expect(bytes).toBeGreaterThan(100_000);
@@ -222,6 +266,16 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     expect(missing.status()).toBe(404);
   });
 
+  it("[demo/missing] a board that is not there is said to be so, and the way back is offered", async () => {
+    const { page, problems } = await stage.come("Ada", `${stage.first.url}/?doc=${crypto.randomUUID()}`);
+    await page.waitForSelector("text=This board is not here");
+    expect(problems.splice(0)).toEqual([expect.stringContaining("404")]);
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "missing");
+    await page.click("text=All boards");
+    await page.waitForSelector(".new-board");
+  });
+
   it("[demo/token] where the server gives no tokens, one is asked for, and works until the tab is closed", async () => {
     const secret = "a secret of at least thirty-two characters";
     const auth = { mode: "jwt", key: { kind: "secret", secret } } as const;
@@ -229,6 +283,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     try {
       const { page, problems } = await stage.come("Ada", instance.url);
       await page.waitForSelector("#token-form");
+      await photograph(page, "token");
       // The one 404 by which the page learns it.
       expect(problems.splice(0)).toEqual([expect.stringContaining("404")]);
       const token = await new SignJWT({ name: "Ada" })

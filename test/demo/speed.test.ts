@@ -70,6 +70,7 @@ describe.skipIf(chromiumPath === undefined)("ten people who draw at full speed",
     const seconds = (performance.now() - startedAt) / 1_000;
     console.log(
       `${drawers} people drawing: ${busy.toFixed(0)} frames/s (idle ${idle.toFixed(0)}), ` +
+        `their strokes shown ${((renderings * busy) / frames).toFixed(0)} times/s, ` +
         `${(received / seconds / 1_000).toFixed(0)} kB/s received by each`,
     );
     await photograph(page, "ten-people");

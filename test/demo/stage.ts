@@ -20,11 +20,17 @@ import {
 
 export type Scene = Record<string, Record<string, unknown>>;
 
+/** An instance in this process, or one in a process of its own. */
+interface Server {
+  readonly url: string;
+  close(): Promise<unknown>;
+}
+
 export class Stage {
   readonly database: TestDatabase;
   readonly browser: Browser;
-  first: Instance;
-  second: Instance;
+  first: Server;
+  second: Server;
   #people: Person[] = [];
 
   private constructor(database: TestDatabase, browser: Browser, instances: readonly [Instance, Instance]) {

@@ -1,5 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { waitFor } from "../support/wait-for.ts";
 import { chromiumPath, drag, photograph, tool, waitForSaved } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
 import "./window.ts";
@@ -90,6 +91,7 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.mouse.click(400, 300);
     await ada.page.click("#history >> text=Who changed the selection?");
     await ada.page.waitForSelector("#history th >> text=You");
+    await photograph(ada.page, "who-changed");
     await stage.agreement(id, [ada, grace]);
   });
 
@@ -110,17 +112,16 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     let tries = 0;
     while ((await ada.page.locator("#conflicts").count()) === 0 && tries++ < 20) {
       await Promise.all([paint(ada.page, "#ffc9c9"), paint(grace.page, "#a5d8ff")]);
-      await ada.page.waitForTimeout(100);
+      await Promise.all([waitForSaved(ada.page), waitForSaved(grace.page)]);
       await paint(ada.page, "transparent");
       await waitForSaved(ada.page);
-      await waitForSaved(grace.page);
     }
     await ada.page.waitForSelector("#conflicts .sides svg");
     await photograph(ada.page, "conflict");
-    for (let left = 1; left > 0; ) {
-      await ada.page.locator("#conflicts >> text=Use this").first().click();
-      await ada.page.waitForTimeout(300);
-      left = await ada.page.locator("#conflicts li").count();
+    const choices = ada.page.locator("#conflicts li");
+    for (let left = await choices.count(); left > 0; left = await choices.count()) {
+      await choices.locator("text=Use this").first().click();
+      await waitFor(async () => (await choices.count()) < left, { what: "the choice is made" });
     }
     await grace.page.waitForSelector("#conflicts", { state: "detached" });
     await stage.agreement(id, [ada, grace]);

@@ -1,0 +1,65 @@
+/** What scene and document were last known to have in common: who did what follows from it (`bind.ts`). */
+import type { Properties } from "../../client/index.ts";
+import { elementChange, type SceneChange } from "./difference.ts";
+import { type Board, type SceneElement, toWire } from "./model.ts";
+import type { SceneCounters } from "./scene.ts";
+
+export class Known {
+  /** Elements that the scene does not show, perhaps, as the document has them. */
+  readonly stale = new Set<string>();
+  readonly #properties = new Map<string, Properties>();
+  /** Versions of the scene's elements that were compared: an edit always makes a new one. */
+  readonly #seen = new Map<string, SceneCounters>();
+
+  /** The editor has read its initial data; what it repaired in it is not this person's doing, but for the order. */
+  begin(scene: readonly SceneElement[], board: Board): void {
+    for (const element of scene) {
+      const properties = board.get(element.id);
+      if (properties === undefined || element.isDeleted) continue;
+      const { index: _, ...wire } = toWire(element);
+      const { index } = properties;
+      this.#properties.set(element.id, index === undefined ? wire : { ...wire, index });
+    }
+    for (const id of board.elements.keys()) if (!this.#properties.has(id)) this.stale.add(id);
+  }
+
+  /** Scene and document agree on this. */
+  agree(id: string, wire: Properties): void {
+    this.#properties.set(id, wire);
+  }
+
+  /** Neither has it any more. */
+  forget(id: string): void {
+    this.#properties.delete(id);
+  }
+
+  /** Compared as it is now: nothing to send until its version is another. */
+  see({ id, version, versionNonce }: SceneElement): void {
+    this.#seen.set(id, { version, versionNonce });
+  }
+
+  /** To be compared again, whatever its version. */
+  lookAgainAt(id: string): void {
+    this.#seen.delete(id);
+  }
+
+  /** What this person did since the scene was last compared. */
+  changesIn(scene: readonly SceneElement[]): SceneChange[] {
+    const changes: SceneChange[] = [];
+    const present = new Set<string>();
+    for (const element of scene) {
+      const { id, version, versionNonce } = element;
+      present.add(id);
+      const last = this.#seen.get(id);
+      if (last?.version === version && last.versionNonce === versionNonce) continue;
+      const change = elementChange(id, this.#properties.get(id), element);
+      if (change !== undefined) changes.push(change);
+      // What is not worth sending yet is looked at again.
+      if (change !== undefined || this.#properties.has(id)) this.see(element);
+    }
+    for (const id of this.#properties.keys()) {
+      if (!present.has(id)) changes.push({ type: "delete", element: id });
+    }
+    return changes;
+  }
+}
