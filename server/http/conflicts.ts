@@ -79,15 +79,13 @@ export function conflictRoutes(app: App, services: HttpServices): void {
           "What was held back after `base` moves to a new record.",
         tags: ["conflicts"],
         params: conflictParams,
-        body: z
-          .object({
-            choose: resolveChoiceSchema.meta({
-              description: '`"current"`, `"incoming"` or `{set?, unset?}`.',
-            }),
-            base: versionSchema.optional(),
-            clientId: clientIdSchema.optional(),
-          })
-          .meta({ examples: [{ choose: "incoming" }] }),
+        body: z.object({
+          choose: resolveChoiceSchema.meta({
+            description: '`"current"`, `"incoming"` or `{set?, unset?}`.',
+          }),
+          base: versionSchema.optional(),
+          clientId: clientIdSchema.optional(),
+        }),
         response: answers({ 200: conflictSchema }),
       },
     },
