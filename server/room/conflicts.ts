@@ -232,8 +232,12 @@ export class RoomConflicts {
 
   async #tellMade(records: readonly ConflictRecord[]): Promise<void> {
     await this.#reach();
-    // One that has changed again meanwhile is told by itself.
-    for (const record of records) if (this.#recent.get(record.id) === record) this.#made(record);
+    for (const record of records) {
+      const now = this.#recent.get(record.id);
+      // One that has grown or was resolved meanwhile is told by itself.
+      if (now !== undefined && now.resolvedAt === record.resolvedAt && !hasGrown(record, now))
+        this.#made(now);
+    }
   }
 
   #made(record: ConflictRecord): void {
