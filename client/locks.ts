@@ -184,6 +184,8 @@ export class Locks {
     for (const lease of [...this.#leases.values()]) {
       if (this.#told.has(lease.lock.id)) lease.seen = true;
       else if (lease.seen) this.#lose(lease, "released");
+      // Of before the grant, or it was ended before it could be shown.
+      else this.#renew(lease);
     }
     this.#refresh();
   }
@@ -231,7 +233,9 @@ export class Locks {
         if (this.#leases.get(element) !== lease) return;
         // Its time is up by the deadline's own timer; a closed replica holds nothing.
         if (error instanceof RequestError && (error.code === "timeout" || error.code === "closed")) return;
-        this.#lose(lease, error instanceof RequestError && error.code === "not_held" ? "expired" : "refused");
+        const ended = error instanceof RequestError && error.code === "not_held";
+        const early = this.#timers.now() < lease.deadline;
+        this.#lose(lease, ended ? (early ? "released" : "expired") : "refused");
       });
   }
 

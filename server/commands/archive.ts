@@ -1,12 +1,12 @@
 /** `aetherflow archive`: moves old operations and settled conflicts out of the live tables. */
 import { ConfigError, loadConfig, parseDuration } from "../config.ts";
 import type { DatabasePool } from "../database/pool.ts";
-import { createLog } from "../observability/log.ts";
 import { createArchive } from "../store/postgres/archive.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import { type ArchivedDocument, archiveDocument } from "./archive-document.ts";
 import {
   type Command,
+  commandLog,
   databaseOptions,
   databaseUsage,
   helpOption,
@@ -59,7 +59,7 @@ async function run(args: string[]): Promise<number> {
   const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to archive"]);
-  const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+  const log = commandLog(config);
   const options = { olderThanMs, dryRun: values["dry-run"] === true, json: values.json === true };
   return withDatabase(config, log, (pool) => archiveAll(pool, options));
 }

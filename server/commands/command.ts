@@ -1,6 +1,7 @@
 /** What the command line knows of a command, and how commands read their flags. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { ConfigError, configSources } from "../config.ts";
+import { type Config, ConfigError, configSources } from "../config.ts";
+import { createLog, type Logger } from "../observability/log.ts";
 
 /** Flags as parseArgs takes them. */
 export type FlagOptions = NonNullable<ParseArgsConfig["options"]>;
@@ -58,4 +59,9 @@ export function readArguments<const T extends FlagOptions>(
 /** Refuses arguments that are no flags. */
 export function refusePositionals(positionals: readonly string[]): void {
   if (positionals.length > 0) throw new ConfigError([`unexpected argument: ${positionals.join(" ")}`]);
+}
+
+/** The log of a command whose result is what it prints: from `least` on, unless a level is asked for. */
+export function commandLog({ log: { level } }: Config, least: "warn" | "error" = "warn"): Logger {
+  return createLog({ level: level === "info" ? least : level });
 }

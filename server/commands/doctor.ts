@@ -2,8 +2,15 @@
 import { type Config, type Flags, loadConfig } from "../config.ts";
 import { pendingMigrations } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
-import { createLog, describeError, type Logger } from "../observability/log.ts";
-import { type Command, configOptions, helpOption, readArguments, refusePositionals } from "./command.ts";
+import { describeError, type Logger } from "../observability/log.ts";
+import {
+  type Command,
+  commandLog,
+  configOptions,
+  helpOption,
+  readArguments,
+  refusePositionals,
+} from "./command.ts";
 import { openDatabase } from "./database.ts";
 import { checkDatabase, checkNotifications, type Finding, failure, ok, warning } from "./database-check.ts";
 import { openFilesLimit } from "./open-files.ts";
@@ -39,7 +46,7 @@ async function run(args: string[]): Promise<number> {
   }
   refusePositionals(parsed.positionals);
   const config = loadConfig({ flags: values, env: process.env });
-  const log = createLog({ level: config.log.level === "info" ? "error" : config.log.level });
+  const log = commandLog(config, "error");
   const findings = [...machine(config), ...(await database(config, log))];
   const failed = findings.some(({ level }) => level === "failure");
   if (values.json === true) process.stdout.write(`${JSON.stringify({ ok: !failed, findings }, null, 2)}\n`);

@@ -3,9 +3,15 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
 import { ConfigError, loadConfig } from "../config.ts";
-import { createLog } from "../observability/log.ts";
 import { exportDocument } from "../store/postgres/export.ts";
-import { type Command, databaseOptions, databaseUsage, helpOption, readArguments } from "./command.ts";
+import {
+  type Command,
+  commandLog,
+  databaseOptions,
+  databaseUsage,
+  helpOption,
+  readArguments,
+} from "./command.ts";
 import { withDatabase } from "./database.ts";
 
 const usage = `aetherflow export DOCID [flags] > file.json
@@ -37,7 +43,7 @@ async function run(args: string[]): Promise<number> {
   });
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to export"]);
-  const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+  const log = commandLog(config);
   const shows = process.stderr.isTTY;
   return withDatabase(config, log, async (pool) => {
     const texts = exportDocument(pool, docId, (operations) => {

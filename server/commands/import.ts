@@ -3,10 +3,16 @@ import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
 import { ConfigError, loadConfig } from "../config.ts";
-import { createLog } from "../observability/log.ts";
 import { ImportProblem, importDocument } from "../store/postgres/import.ts";
 import { StoreRefused } from "../store/store.ts";
-import { type Command, databaseOptions, databaseUsage, helpOption, readArguments } from "./command.ts";
+import {
+  type Command,
+  commandLog,
+  databaseOptions,
+  databaseUsage,
+  helpOption,
+  readArguments,
+} from "./command.ts";
 import { withDatabase } from "./database.ts";
 import { jsonItems } from "./json-items.ts";
 
@@ -55,7 +61,7 @@ async function run(args: string[]): Promise<number> {
       return 1;
     }
   }
-  const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+  const log = commandLog(config);
   const shows = process.stderr.isTTY;
   try {
     const imported = await withDatabase(config, log, (pool) =>

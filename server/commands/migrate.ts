@@ -2,8 +2,14 @@
 import { createInterface } from "node:readline/promises";
 import { type Config, ConfigError, loadConfig } from "../config.ts";
 import { type MigrateDirection, type MigrateResult, migrate } from "../database/migrate.ts";
-import { createLog } from "../observability/log.ts";
-import { type Command, databaseOptions, databaseUsage, helpOption, readArguments } from "./command.ts";
+import {
+  type Command,
+  commandLog,
+  databaseOptions,
+  databaseUsage,
+  helpOption,
+  readArguments,
+} from "./command.ts";
 import { openDatabase } from "./database.ts";
 
 const directions: readonly string[] = ["up", "down", "reset", "status"] satisfies MigrateDirection[];
@@ -87,7 +93,7 @@ export async function runMigrate(args: string[], surroundings: MigrateSurroundin
 
 async function migrateConfigured(config: Config, direction: MigrateDirection): Promise<MigrateResult> {
   // The result is told on standard output; a line of log for each step would say it twice.
-  const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+  const log = commandLog(config);
   const database = await openDatabase(config, log);
   try {
     return await migrate(database.url(), direction, { log });

@@ -39,9 +39,13 @@ Runs the server with the demo client at /. Prints "listening on http://HOST:PORT
 Without a database it starts an embedded PostgreSQL. SIGTERM or SIGINT: finishes what is in flight and ends.
 
 ${flagLines()}
+Every key has a variable, most have no flag: docs/configuration.md. Without a flag, because others see a command line:
+  AETHERFLOW_JWT_SECRET    shared secret of HS256 tokens; with it, or --jwks-url, nobody gets a token by asking
+
 Examples
   aetherflow serve
   aetherflow serve --port 8080 --database-url postgres://user@host/db
+  AETHERFLOW_JWT_SECRET=… aetherflow serve --host 0.0.0.0
   aetherflow serve --host 0.0.0.0 --jwks-url https://login.example.com/.well-known/jwks.json --instances 4
 `;
 

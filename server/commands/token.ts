@@ -4,10 +4,10 @@ import { isUuid } from "../../shared/document/identifier.ts";
 import type { Role } from "../../shared/protocol/messages.ts";
 import { createTokens, type SignedToken, type TokenParts, userIdSchema } from "../access/tokens.ts";
 import { ConfigError, loadConfig, parseDuration } from "../config.ts";
-import { createLog } from "../observability/log.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import {
   type Command,
+  commandLog,
   databaseOptions,
   databaseUsage,
   helpOption,
@@ -84,7 +84,7 @@ async function run(args: string[]): Promise<number> {
   } else if (config.store.type === "memory") {
     throw new ConfigError(["store.type: the memory store keeps no secret; configure AETHERFLOW_JWT_SECRET"]);
   } else {
-    const log = createLog({ level: config.log.level === "info" ? "warn" : config.log.level });
+    const log = commandLog(config);
     signed = await withDatabase(config, log, (pool) => sign(createPostgresStore({ pool })));
   }
   process.stdout.write(`${values.json === true ? JSON.stringify(signed) : signed.token}\n`);

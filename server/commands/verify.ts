@@ -2,11 +2,11 @@
 import { isUuid } from "../../shared/document/identifier.ts";
 import { ConfigError, loadConfig } from "../config.ts";
 import type { DatabasePool } from "../database/pool.ts";
-import { createLog } from "../observability/log.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import { type Finding, verifyAll, verifyDocument } from "../store/verify.ts";
 import {
   type Command,
+  commandLog,
   databaseOptions,
   databaseUsage,
   helpOption,
@@ -52,7 +52,7 @@ async function run(args: string[]): Promise<number> {
   });
   if (loaded.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to verify"]);
-  const log = createLog({ level: loaded.log.level === "info" ? "warn" : loaded.log.level });
+  const log = commandLog(loaded);
   return withDatabase(loaded, log, async (pool) => {
     const { checked, findings } =
       document === undefined ? await checkAll(pool, json) : await checkOne(pool, document);

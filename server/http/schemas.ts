@@ -179,30 +179,38 @@ export const putContentSchema = z
   .object({ elements: elementsSchema, clientId: clientIdSchema.optional() })
   .meta({ examples: [{ elements: { note: { x: 10, y: 20, text: "hello" } } }] });
 
-export const postLockSchema = z.object({
-  clientId: clientIdSchema,
-  element: lockElementSchema.optional().meta({ description: "Absent or null: the whole document." }),
-  ttlMs: ttlMsSchema.optional().meta({ description: "Default: the configured `lockTimeout`." }),
-});
+export const postLockSchema = z
+  .object({
+    clientId: clientIdSchema,
+    element: lockElementSchema.optional().meta({ description: "Absent or null: the whole document." }),
+    ttlMs: ttlMsSchema.optional().meta({ description: "Default: the configured `lockTimeout`." }),
+  })
+  .meta({ examples: [{ clientId: "script", element: "note", ttlMs: 30_000 }] });
 
 export const contentQuerySchema = z.object({
   version: queryVersion.meta({ description: "An earlier version; default: the current one." }),
 });
 
-export const nameVersionSchema = z.object({
-  name: storable(z.string().min(1).max(255)),
-  version: versionSchema.optional(),
-});
+export const nameVersionSchema = z
+  .object({
+    name: storable(z.string().min(1).max(255)),
+    version: versionSchema.optional(),
+  })
+  .meta({ examples: [{ name: "before the review" }] });
 
-export const restoreSchema = z.object({ version: versionSchema, clientId: clientIdSchema.optional() });
+export const restoreSchema = z
+  .object({ version: versionSchema, clientId: clientIdSchema.optional() })
+  .meta({ examples: [{ version: 1 }] });
 
-export const revertSchema = z.object({
-  from: z.int().min(1),
-  to: z.int().min(1),
-  user: storable(z.string().max(255)).optional(),
-  client: storable(z.string().max(255)).optional(),
-  clientId: clientIdSchema.optional(),
-});
+export const revertSchema = z
+  .object({
+    from: z.int().min(1),
+    to: z.int().min(1),
+    user: storable(z.string().max(255)).optional(),
+    client: storable(z.string().max(255)).optional(),
+    clientId: clientIdSchema.optional(),
+  })
+  .meta({ examples: [{ from: 2, to: 3, user: "bob" }] });
 
 export const blameQuerySchema = z.object({ element: elementId.optional() });
 

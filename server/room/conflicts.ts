@@ -6,7 +6,8 @@
  * collision of the same two people would make a second record beside it. One that another instance resolved, or made
  * of what a resolver had not seen, comes with no operation of its own: when the document's revision has grown,
  * `lookAgain` reads what is unresolved now. `resolved` is told after the room has reached where the database stood
- * then, so that it comes after the operations of the choice.
+ * then, so that it comes after the operations of the choice; `conflict`, too, where the record that was read names
+ * operations that have not come yet.
  */
 import {
   type ConflictWrite,
@@ -34,6 +35,8 @@ export interface RoomConflictsOptions {
   readonly store: Pick<Store, "conflicts" | "operations">;
   /** The room's version. */
   readonly version: () => number;
+  /** Whether an operation is among the latest of the log, as far as the room has it. */
+  readonly hasRecent: (operationId: string) => boolean;
   /** Resolves when the room stands where the database stands now; undefined: it has ended. */
   readonly reach: () => Promise<unknown>;
   readonly broadcast: (text: string) => void;
@@ -181,12 +184,16 @@ export class RoomConflicts {
     void this.#tellResolved(resolved);
   }
 
-  async #tellResolved(records: readonly ConflictRecord[]): Promise<void> {
+  async #reach(): Promise<void> {
     try {
       await this.#options.reach();
     } catch {
       // The database is away: what the room lacks comes when it is back.
     }
+  }
+
+  async #tellResolved(records: readonly ConflictRecord[]): Promise<void> {
+    await this.#reach();
     for (const record of records) this.#resolved(record);
   }
 
@@ -211,12 +218,30 @@ export class RoomConflicts {
   }
 
   #flush(): void {
+    const ahead: ConflictRecord[] = [];
     for (const id of this.#changed) {
       const record = this.#recent.get(id);
       if (record === undefined) continue;
-      this.#options.broadcast(JSON.stringify({ type: "conflict", conflict: conflictInfo(record) }));
+      const newest = record.operations.at(-1);
+      if (newest === undefined || this.#options.hasRecent(newest)) this.#made(record);
+      else ahead.push(record);
     }
     this.#changed.clear();
+    if (ahead.length > 0) void this.#tellMade(ahead);
+  }
+
+  async #tellMade(records: readonly ConflictRecord[]): Promise<void> {
+    await this.#reach();
+    for (const record of records) {
+      const now = this.#recent.get(record.id);
+      // One that has grown or was resolved meanwhile is told by itself.
+      if (now !== undefined && now.resolvedAt === record.resolvedAt && !hasGrown(record, now))
+        this.#made(now);
+    }
+  }
+
+  #made(record: ConflictRecord): void {
+    this.#options.broadcast(JSON.stringify({ type: "conflict", conflict: conflictInfo(record) }));
   }
 }
 

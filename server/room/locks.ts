@@ -140,6 +140,8 @@ export class RoomLocks {
   /** For somebody who joins now. What others have not been told yet they are told first, so that revisions only grow. */
   state(): LocksState {
     if (this.#dueAtMs !== undefined) this.#tell();
+    // Conflict records have moved it since the last frame: whoever joins would hear of an expiry under the same revision.
+    if (this.#dueAtMs === undefined) this.#sent = { ...this.#sent, revision: this.#revision };
     return this.#encode();
   }
 
@@ -252,7 +254,8 @@ export class RoomLocks {
     const same = expiries.size === this.#held.length && this.#held.every(({ lock }) => expiries.has(lock.id));
     const renewed = this.#held.filter(({ lock }) => expiries.get(lock.id) !== lock.expiresAt);
     if (same && renewed.length === 0) {
-      this.#due(undefined);
+      // What was granted and ended before it was shown is told all the same: its holder does not know yet.
+      if (this.#dueAtMs !== undefined) this.#due(this.#dueAtMs);
       return;
     }
     const now = this.#options.monotonicMs();

@@ -129,6 +129,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       newId: services.newId,
       nowMs: services.nowMs,
       version: () => this.#state.version,
+      hasRecent: (operationId) => this.#tail.has(operationId),
       reach: () => this.#following.reach(),
       broadcast: (text) => this.#broadcast(text),
       onReady: () => this.#queue.pump(),
@@ -390,7 +391,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#uses += 1;
     try {
       const answer = await this.#following.reach(idsToAsk(request));
-      await this.reached(this.locks.version);
+      // The list may move on while its version is being reached.
+      while (!this.#ended && this.#state.version < this.locks.version) await this.reached(this.locks.version);
       if (answer === undefined || this.#ended) return undefined;
       // What it starts from must not be told to it again.
       this.tellNow();
@@ -485,6 +487,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   /** The next operations, of others or read from the log. */
   #advance(advances: readonly Advance[]): void {
+    // First: with the state already further, locks that are due could be shown before these operations.
+    this.tellNow();
     const records = new Set<string>();
     for (const { operation } of advances) {
       applySequenced(this.#state, operation);

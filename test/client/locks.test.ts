@@ -107,6 +107,18 @@ describe("locks in the SDK", () => {
     expect(lost).toMatchObject([{ reason: "released" }]);
   });
 
+  test("[sdk/lock] one that was ended before any list showed it is told as lost at once", async () => {
+    const { world, server, ann, lost } = await twoPeople();
+    const { tellLocks } = server;
+    server.tellLocks = () => {};
+    await outcome(world, ann.locks.acquire("a"));
+    server.locks.force("a");
+    tellLocks.call(server);
+    await world.deliver();
+    expect(lost).toMatchObject([{ lock: { element: "a" }, reason: "released" }]);
+    expect(ann.locks.list).toEqual([]);
+  });
+
   test("[sdk/lock] a list of before the grant does not end it, an older one than the last is ignored", async () => {
     const { world, server, ann, ben, lost } = await twoPeople();
     const old = server.locks.state;

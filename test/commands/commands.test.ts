@@ -17,6 +17,10 @@ describe("usage", () => {
     }
   });
 
+  test("[cli] serve --help names what has no flag and whoever runs it needs to know", async () => {
+    expect((await command(["serve", "--help"])).out).toMatch(/AETHERFLOW_JWT_SECRET .*secret/);
+  });
+
   test.each<[string, string[], Record<string, string>, RegExp]>([
     ["no command", [], {}, /aetherflow COMMAND/],
     ["an unknown command", ["fly"], {}, /no command fly/],

@@ -38,6 +38,7 @@ export function connect({ url, docId, protocols = [subprotocol], headers = {} }:
   const taken = new Set<ServerMessage>();
   const waiting = new Set<() => void>();
   let malformed: Error | undefined;
+  let locksRevision = -1;
   ws.on("error", () => undefined);
   ws.on("message", (data) => {
     const message = JSON.parse(String(data)) as ServerMessage;
@@ -47,6 +48,10 @@ export function connect({ url, docId, protocols = [subprotocol], headers = {} }:
         `not a message of the protocol: ${JSON.stringify(message).slice(0, 2_000)}\n${checked.error.message}`,
       );
     }
+    if (message.type === "locks" && message.revision <= locksRevision)
+      malformed ??= new Error(`locks of revision ${message.revision} came after ${locksRevision}`);
+    if (message.type === "locks") locksRevision = message.revision;
+    if (message.type === "welcome") locksRevision = message.locks.revision;
     messages.push(message);
     if (message.type === "ops" || message.type === "welcome") operations.push(...message.ops);
     for (const look of [...waiting]) look();

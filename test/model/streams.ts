@@ -2,7 +2,7 @@
 import type { Json, SequencedOperation } from "../../client/index.ts";
 import type { Elements } from "../../shared/document/json.ts";
 import { jsonEqual } from "../../shared/document/json.ts";
-import type { LocksState, ServerMessage, Welcome } from "../../shared/protocol/messages.ts";
+import type { ServerMessage, Welcome } from "../../shared/protocol/messages.ts";
 import type { Board } from "./board.ts";
 import type { Evidence } from "./evidence.ts";
 import type { SessionRecord } from "./records.ts";
@@ -29,7 +29,7 @@ class Stream {
   readonly #stateAt: (version: number) => Elements;
   readonly #ours: ReadonlySet<string>;
   #version = 0;
-  #told: LocksState = { revision: 0, locks: [] };
+  #locksRevision = 0;
   #snapshot: Map<string, unknown> | undefined;
   #self = "";
 
@@ -73,11 +73,18 @@ class Stream {
         this.#spokenOf(`reject ${message.code}`, message.version);
         return;
       case "locks":
-        this.#locks(message);
+        if (message.revision <= this.#locksRevision)
+          this.problems.push(`locks of revision ${message.revision} came after ${this.#locksRevision}`);
+        this.#locksRevision = message.revision;
         for (const { version } of message.locks) this.#spokenOf("locks", version);
         return;
       case "result":
         if (message.ok && message.lock !== undefined) this.#spokenOf("result", message.lock.version);
+        return;
+      case "conflict":
+      case "resolved":
+        for (const { id, version } of this.#log.slice(this.#version))
+          if (message.conflict.operations.includes(id)) this.#spokenOf(message.type, version);
         return;
       case "presence":
         for (const id of [
@@ -100,7 +107,7 @@ class Stream {
   #welcome(welcome: Welcome, session: SessionRecord): void {
     this.#self = welcome.sessionId;
     this.#version = session.hello?.since ?? 0;
-    this.#locks(welcome.locks);
+    this.#locksRevision = welcome.locks.revision;
     if (welcome.user.id !== session.user) this.problems.push(`believed to be ${welcome.user.id}`);
     if (welcome.document.id !== this.#docId) this.problems.push(`R9: welcomed to ${welcome.document.id}`);
     for (const { sessionId } of welcome.sessions) this.#present(sessionId);
@@ -116,20 +123,6 @@ class Stream {
     for (const [id, version] of Object.entries(welcome.committed))
       if (this.#log[version - 1]?.id !== id)
         this.problems.push(`R2: committed says ${id} is at ${version}, where the log has another`);
-  }
-
-  /** Revisions never go back; one that is told again, beside a welcome, says the same. */
-  #locks(next: LocksState): void {
-    const { revision } = this.#told;
-    const [before, now] = [this.#told, next].map(({ locks }) =>
-      locks
-        .map(({ id }) => id)
-        .sort()
-        .join(),
-    );
-    if (next.revision < revision || (revision > 0 && next.revision === revision && before !== now))
-      this.problems.push(`locks ${now} of revision ${next.revision} came after ${before} of ${revision}`);
-    this.#told = next;
   }
 
   #compareSnapshot(): void {

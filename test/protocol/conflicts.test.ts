@@ -380,4 +380,35 @@ describe("resolving", () => {
     await viewer.close();
     await close();
   });
+
+  it("[resolve-7] another author's lock holds off a choice that writes, and none that writes nothing", async () => {
+    const { docId, a, b, conflictId, close } = await collision({ set: { x: 2 } });
+    const {
+      docId: other,
+      a: a2,
+      b: b2,
+      conflictId: second,
+      close: closeOther,
+    } = await collision({ set: { x: 2 } });
+    const lock = async (client: Client, element: string | null) => {
+      client.send({ type: "lock", requestId: "lock", action: "acquire", element, ttlMs: 60_000 });
+      expect(await client.next("result", ({ requestId }) => requestId === "lock")).toMatchObject({
+        ok: true,
+      });
+    };
+    await lock(a, "e");
+    await lock(a2, null);
+    for (const choose of ["incoming", { set: { x: 3 } }]) {
+      const refused = { ok: false, code: "locked", details: { lock: { user: { id: "ada" } } } };
+      expect(await resolve(b, conflictId, choose)).toMatchObject(refused);
+      expect(await resolve(b2, second, choose)).toMatchObject(refused);
+    }
+    expect((await content(docId)).e).toMatchObject({ x: 1 });
+    // Who holds the lock may; and to keep what stands is no write.
+    expect(await resolve(a, conflictId, { set: { x: 3 } })).toMatchObject({ ok: true });
+    expect((await content(docId)).e).toMatchObject({ x: 3 });
+    expect(await resolve(b2, second, "current")).toMatchObject({ ok: true });
+    expect((await content(other)).e).toMatchObject({ x: 1 });
+    await Promise.all([close(), closeOther()]);
+  });
 });

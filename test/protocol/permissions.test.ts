@@ -243,4 +243,39 @@ describe("the token of a session", () => {
     guest.send({ type: "auth", requestId: "b", token: await token("guest") });
     expect(await guest.closed).toMatchObject({ code: 4403 });
   });
+
+  test("[rights-11] one without the right to edit ends the locks that its session held; what the lists give stays", async () => {
+    const docId = await create({ editors: ["bob"], viewers: ["guest"] });
+    const claim = (role: string) => ({ docs: { [docId]: role } });
+    const [guest, bob] = [
+      await enter(one, docId, "guest", claim("editor")),
+      await enter(two, docId, "bob", claim("owner")),
+    ];
+    const ask = async (client: RawClient, fields: Record<string, unknown>) => {
+      const requestId = randomUUID();
+      client.send({ ...fields, requestId });
+      return client.next("result", (result) => result.requestId === requestId);
+    };
+    const lock = (client: RawClient, action: string, element: string) =>
+      ask(client, { type: "lock", action, element, ttlMs: 60_000 });
+    const auth = async (client: RawClient, user: string, claims: Record<string, unknown>) =>
+      ask(client, { type: "auth", token: await token(user, claims) });
+    expect(await lock(guest, "acquire", "g")).toMatchObject({ ok: true });
+    expect(await lock(bob, "acquire", "b")).toMatchObject({ ok: true });
+    await bob.next("locks", ({ locks }) => locks.length === 2);
+
+    // The document's own lists say editor: a token cannot take that.
+    expect(await auth(bob, "bob", claim("viewer"))).toMatchObject({ ok: true });
+    expect(await bob.next("role")).toMatchObject({ role: "editor" });
+    await bob.sequenced(submit(bob, 1));
+
+    expect(await auth(guest, "guest", claim("viewer"))).toMatchObject({ ok: true });
+    expect(await guest.next("role")).toMatchObject({ role: "viewer" });
+    for (const client of [guest, bob])
+      await client.next("locks", ({ locks }) => locks.map(({ element }) => element).join() === "b");
+    expect(await lock(guest, "renew", "g")).toMatchObject({ ok: false, code: "forbidden" });
+    expect(await lock(bob, "acquire", "g")).toMatchObject({ ok: true });
+    expect(await lock(bob, "renew", "b")).toMatchObject({ ok: true });
+    await Promise.all([guest.close(), bob.close()]);
+  });
 });

@@ -68,6 +68,17 @@ describe.each(pages)("%s", (page) => {
   });
 });
 
+describe("docs/commands.md", () => {
+  it("[docs-15] lists every command as the command line does, and no other; README.md leads to it", () => {
+    const there = [...read("server/main.ts").matchAll(/^ {2}(\w+): \{\s+summary: "([^"]+)"/gm)];
+    expect(there.length).toBeGreaterThanOrEqual(8);
+    const told = [...read("docs/commands.md").matchAll(/^\| `aetherflow (\w+)` \| ([^|]+) \|/gm)];
+    const lines = (matches: RegExpMatchArray[]) => matches.map(([, name, does]) => `${name}: ${does}`);
+    expect(lines(told)).toEqual(lines(there));
+    expect(read("README.md")).toContain("(docs/commands.md)");
+  });
+});
+
 describe("docs/rest.md", () => {
   let database: TestDatabase;
   let instance: Instance;
