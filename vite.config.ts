@@ -2,16 +2,24 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 import { copyFonts, fontWorkerChunks, offlineExcalidraw } from "./scripts/demo/excalidraw.ts";
 import { precompress } from "./scripts/demo/precompress.ts";
+import { preload } from "./scripts/demo/preload.ts";
 
 /** Bundles the whiteboard that the server serves at `/`. No inline scripts or styles: it runs under a strict CSP. */
 export default defineConfig({
   root: "client-demo",
   base: "/",
-  plugins: [react(), offlineExcalidraw(), copyFonts(), precompress()],
+  plugins: [
+    react(),
+    offlineExcalidraw(),
+    copyFonts(),
+    // Who is in the gallery goes on to a board: the editor comes last there, and is used next.
+    preload({ first: ["app/start.tsx", "board/open-board.ts"], soon: ["board/board-view.tsx"] }),
+    precompress(),
+  ],
   build: {
     outDir: "../dist/client-demo",
     emptyOutDir: true,
-    target: "es2022",
+    target: "esnext",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     // Excalidraw is one chunk of this size; a test holds the compressed total of what is loaded before use.

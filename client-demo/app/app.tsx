@@ -1,7 +1,8 @@
 import { useCallback, useState } from "react";
 import { BoardPage } from "../board/board-page.tsx";
 import { GalleryPage } from "../gallery/gallery-page.tsx";
-import { Account, TokenNeeded } from "./account.ts";
+import { TokenNeeded } from "./account.ts";
+import { account } from "./beginning.ts";
 import { messageOf, NoticesProvider } from "./notices.tsx";
 import { Problem, TokenForm } from "./problem.tsx";
 import { CallError } from "./server-calls.ts";
@@ -14,20 +15,16 @@ type Trouble =
 
 /** The whole page: what the address names, or what stands in the way of it. */
 export function App() {
-  const [account] = useState(() => new Account());
   const [trouble, setTrouble] = useState<Trouble>({ kind: "none" });
-  const fail = useCallback(
-    (error: unknown) => {
-      const refused = error instanceof CallError && error.status === 401;
-      if (refused || error instanceof TokenNeeded) {
-        account.forget();
-        setTrouble({ kind: "token", text: refused ? new TokenNeeded(true).message : error.message });
-      } else if (error instanceof CallError && [400, 403, 404].includes(error.status)) {
-        setTrouble({ kind: "missing" });
-      } else setTrouble({ kind: "failed", text: messageOf(error) });
-    },
-    [account],
-  );
+  const fail = useCallback((error: unknown) => {
+    const refused = error instanceof CallError && error.status === 401;
+    if (refused || error instanceof TokenNeeded) {
+      account.forget();
+      setTrouble({ kind: "token", text: refused ? new TokenNeeded(true).message : error.message });
+    } else if (error instanceof CallError && [400, 403, 404].includes(error.status)) {
+      setTrouble({ kind: "missing" });
+    } else setTrouble({ kind: "failed", text: messageOf(error) });
+  }, []);
   const documentId = new URLSearchParams(location.search).get("doc") ?? "";
   return (
     <NoticesProvider>

@@ -1,6 +1,7 @@
 /** The page of one board: opens it, and shows it live until the page is left. */
 import { lazy, Suspense, useEffect, useState } from "react";
 import type { Account } from "../app/account.ts";
+import { takeBegun } from "../app/beginning.ts";
 import { type OpenBoard, openBoard } from "./open-board.ts";
 
 const loadView = () => import("./board-view.tsx");
@@ -22,7 +23,7 @@ export function BoardPage(props: {
     loadView().catch(() => {}); // Tried again when it is rendered.
     let mine: OpenBoard | undefined;
     account.name = name;
-    openBoard(account, documentId)
+    (takeBegun(documentId) ?? openBoard(account, documentId))
       .then((next) => {
         mine = next;
         if (left) void next.board.close();

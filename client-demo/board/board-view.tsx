@@ -51,10 +51,11 @@ export function BoardView(props: {
   const assets = useMemo(() => assetStore(board.documentId, token), [board, token]);
   const flush = useCallback(() => binding.current?.flush(), []);
   const selection = useCallback(() => selectionOf(editor), [editor]);
+  const current = useRef<ExcalidrawImperativeAPI>();
   const insertBox = useCallback(() => {
-    if (editor === undefined || !mayEdit(board)) return;
-    addBox(board, editor as never, () => binding.current?.apply());
-  }, [board, editor]);
+    if (current.current === undefined || !mayEdit(board)) return;
+    addBox(board, current.current as never, () => binding.current?.apply());
+  }, [board]);
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -79,6 +80,23 @@ export function BoardView(props: {
   useEffect(() => {
     document.title = `${title} · AetherFlow`;
   }, [title]);
+
+  // Kept while it says the same: see `Whiteboard`.
+  const menu = useMemo(
+    () => (
+      <>
+        <MainMenu.Item onSelect={() => setOpen("share")}>Invite others …</MainMenu.Item>
+        <MainMenu.Item shortcut="N" onSelect={insertBox}>
+          Add a box
+        </MainMenu.Item>
+        <MainMenu.Item onSelect={() => setOpen("history")}>History …</MainMenu.Item>
+        {maySettle && <MainMenu.Item onSelect={() => setOpen("settings")}>Board settings …</MainMenu.Item>}
+        <MainMenu.Item onSelect={() => setOpen("name")}>Your name …</MainMenu.Item>
+        <MainMenu.ItemLink href="/">All boards</MainMenu.ItemLink>
+      </>
+    ),
+    [insertBox, maySettle],
+  );
 
   return (
     <div className="board-page">
@@ -113,18 +131,12 @@ export function BoardView(props: {
           onRefused={(error) => notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" })}
           onReady={(api, bound) => {
             binding.current = bound;
+            current.current = api;
             setEditor(api);
             window.aetherflow = { board, editor: api };
           }}
         >
-          <MainMenu.Item onSelect={() => setOpen("share")}>Invite others …</MainMenu.Item>
-          <MainMenu.Item shortcut="N" onSelect={insertBox}>
-            Add a box
-          </MainMenu.Item>
-          <MainMenu.Item onSelect={() => setOpen("history")}>History …</MainMenu.Item>
-          {maySettle && <MainMenu.Item onSelect={() => setOpen("settings")}>Board settings …</MainMenu.Item>}
-          <MainMenu.Item onSelect={() => setOpen("name")}>Your name …</MainMenu.Item>
-          <MainMenu.ItemLink href="/">All boards</MainMenu.ItemLink>
+          {menu}
         </Whiteboard>
         {editor !== undefined && (
           <LockMarks board={board} editor={editor as unknown as Editor & MarkedView} />

@@ -17,10 +17,17 @@ export interface OpenBoard {
   readonly token: () => Promise<string>;
 }
 
-/** Resolves when the board is here, from the server or as this browser kept it. Fails as REST calls do. */
-export async function openBoard(account: Account, documentId: string): Promise<OpenBoard> {
+/**
+ * Resolves when the board is here, from the server or as this browser kept it. Fails as REST calls do.
+ * @param joining where somebody asked for that already.
+ */
+export async function openBoard(
+  account: Account,
+  documentId: string,
+  joining: Promise<void> = joinBoard(account, documentId),
+): Promise<OpenBoard> {
   const token = (): Promise<string> => account.token();
-  await joinBoard(account, documentId).catch((error: unknown) => {
+  await joining.catch((error: unknown) => {
     // No server: what is kept here may still be edited.
     if (error instanceof CallError || error instanceof TokenNeeded) throw error;
   });

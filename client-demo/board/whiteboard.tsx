@@ -2,7 +2,7 @@
 import { Excalidraw, MainMenu, mutateElement, restoreElements } from "@excalidraw/excalidraw";
 import type { AppState, ExcalidrawImperativeAPI, SocketId } from "@excalidraw/excalidraw/types";
 import "@excalidraw/excalidraw/index.css";
-import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
 import { nameOf } from "../app/people.ts";
 import type { ThemeChoice } from "../app/theme.ts";
@@ -103,6 +103,32 @@ export function Whiteboard(props: WhiteboardProps) {
     };
   }, [api, board, followed]);
 
+  const pointerMoved = useCallback(
+    (update: Parameters<PresenceBinding["pointerMoved"]>[0]) => presence.current?.pointerMoved(update),
+    [],
+  );
+  // The editor renders itself anew, all of it, whenever its children are others.
+  const menu = useMemo(
+    () => (
+      <MainMenu>
+        {children}
+        <MainMenu.Separator />
+        <MainMenu.DefaultItems.SaveAsImage />
+        <MainMenu.DefaultItems.Export />
+        <MainMenu.DefaultItems.SearchMenu />
+        <MainMenu.DefaultItems.Help />
+        <MainMenu.Separator />
+        <MainMenu.DefaultItems.ToggleTheme
+          allowSystemTheme
+          theme={themeChoice}
+          onSelect={(choice: ThemeChoice) => callbacks.current.onTheme(choice)}
+        />
+        <MainMenu.DefaultItems.ChangeCanvasBackground />
+      </MainMenu>
+    ),
+    [children, themeChoice],
+  );
+
   return (
     <Excalidraw
       excalidrawAPI={setApi}
@@ -111,7 +137,7 @@ export function Whiteboard(props: WhiteboardProps) {
       viewModeEnabled={readOnly}
       theme={theme}
       name={board.documentMetadata?.name ?? "board"}
-      onPointerUpdate={(update) => presence.current?.pointerMoved(update)}
+      onPointerUpdate={pointerMoved}
       validateEmbeddable={false}
       aiEnabled={false}
       autoFocus
@@ -121,17 +147,7 @@ export function Whiteboard(props: WhiteboardProps) {
         canvasActions: { loadScene: false, clearCanvas: false, saveToActiveFile: false, toggleTheme: true },
       }}
     >
-      <MainMenu>
-        {children}
-        <MainMenu.Separator />
-        <MainMenu.DefaultItems.SaveAsImage />
-        <MainMenu.DefaultItems.Export />
-        <MainMenu.DefaultItems.SearchMenu />
-        <MainMenu.DefaultItems.Help />
-        <MainMenu.Separator />
-        <MainMenu.DefaultItems.ToggleTheme allowSystemTheme theme={themeChoice} onSelect={props.onTheme} />
-        <MainMenu.DefaultItems.ChangeCanvasBackground />
-      </MainMenu>
+      {menu}
     </Excalidraw>
   );
 }

@@ -10,14 +10,20 @@ const dist = path.dirname(entry);
 const assetPath = "assets/excalidraw-0.18.1";
 
 const emptyModule = "\0excalidraw-without-mermaid";
+/** The language that the page uses: a file of its own, without which nothing is rendered. */
+const english = /\(\)=>import\("(\.\/locales\/en-\w+\.js)"\)/;
+/** Every browser that runs this page draws round rectangles itself. */
+const polyfill = 'await import("canvas-roundrect-polyfill")';
 const fallback = /return (\w+)\.push\(new URL\(\w+,\w+\.ASSETS_FALLBACK_URL\)\),\1\}/;
 
 /**
  * - The list of each font's sources ends with a CDN: 230 errors a page under a policy that forbids it. It is taken out.
+ * - The texts in English are loaded with the rest, not after it; a polyfill that no browser needs is not.
  * - The converter of Mermaid diagrams is as large as all the rest and reached by a menu entry that the page hides.
  */
 export function offlineExcalidraw(): Plugin {
   let stripped = false;
+  let lightened = false;
   return {
     name: "offline-excalidraw",
     enforce: "pre",
@@ -27,15 +33,40 @@ export function offlineExcalidraw(): Plugin {
         ? "export const parseMermaidToExcalidraw = () => Promise.reject(new Error('not built in'));"
         : undefined,
     transform(code, id) {
-      if (!id.startsWith(dist) || !fallback.test(code)) return undefined;
-      stripped = true;
-      return { code: code.replace(fallback, "return $1}"), map: null };
+      if (/browser-fs-access\/dist\/index\.mjs$/.test(id)) return { code: withFiles(code), map: null };
+      if (!id.startsWith(dist)) return undefined;
+      let changed = code;
+      if (fallback.test(code)) {
+        stripped = true;
+        changed = changed.replace(fallback, "return $1}");
+      }
+      const texts = english.exec(code)?.[1];
+      if (texts !== undefined && code.includes(polyfill)) {
+        lightened = true;
+        changed = `import * as englishTexts from "${texts}";${changed}`
+          .replace(english, "()=>Promise.resolve(englishTexts)")
+          .replace(polyfill, "");
+      }
+      return changed === code ? undefined : { code: changed, map: null };
     },
     buildEnd(error) {
       if (error === undefined && !stripped)
         this.error("Excalidraw's list of font sources looks otherwise than expected");
+      if (error === undefined && !lightened)
+        this.error("Excalidraw loads its texts, or a polyfill, otherwise than expected");
     },
   };
+}
+
+/** The ways to open and save files are half a kilobyte each, and were fetched as soon as the editor is: three requests. */
+function withFiles(code: string): string {
+  const imports: string[] = [];
+  const changed = code.replace(/import\(("[^"]+")\)/g, (_, file: string) => {
+    const name = `file${imports.length}`;
+    imports.push(`import * as ${name} from ${file};`);
+    return `Promise.resolve(${name})`;
+  });
+  return `${imports.join("")}${changed}`;
 }
 
 /** Its fonts, beside the page, where `EXCALIDRAW_ASSET_PATH` points (`boot.ts`). */
