@@ -1,8 +1,9 @@
 /**
  * One open document on this instance: the committed state, the newest of the log, who is here.
  *
- * The same code applies what this instance committed and what others did: `#sequenced` is the only way in which the
- * state moves, always by the next versions, and each move is broadcast at once, one frame for all.
+ * The state moves by the next versions only: by what this instance committed (`committed`), and by what others did
+ * (`#advance`). Each move is told by the same code (`#sequenced`), one frame for all: others' at once, our own at the
+ * end of the turn (`turn.ts`), and before anything else that speaks of a version (`tellNow`).
  *
  * What is missing is read by `following.ts`. A room ends when nobody has been in it for a while, when its document is
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
