@@ -160,7 +160,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
       : startWebhookWorker({
           webhooks: store.webhooks,
           store,
-          encodeOperation: (operation) => encodeSequenced(operation).text,
+          encodeOperation: encodeSequenced,
           rules: webhookAddresses,
           config,
           metrics,

@@ -80,9 +80,7 @@ export class EncodedCache {
     const { version } = this.#state;
     const kept = this.#kept;
     const usable =
-      kept !== undefined &&
-      version - kept.version <= maxLag &&
-      this.#tail.after(kept.version, version) !== undefined;
+      kept !== undefined && version - kept.version <= maxLag && this.#tail.leadsFrom(kept.version, version);
     const encoded = usable ? kept : encodeState(this.#state, this.#maxPartBytes);
     clearTimeout(this.#timer);
     // The last one, of a room that closes, is for nobody else.

@@ -15,11 +15,12 @@ import type { RoomLocks } from "./locks.ts";
 import { Repeatable } from "./repeatable.ts";
 import { forgetInTurns } from "./retention.ts";
 import type { RoomServices } from "./services.ts";
-import { decodeSequenced, encodeSequenced, type WireOperation } from "./wire.ts";
+import { decodeSequenced, encodeSequenced } from "./wire.ts";
 
 export interface Advance {
   readonly operation: SequencedOperation;
-  readonly wire: WireOperation;
+  /** Its JSON. */
+  readonly text: string;
 }
 
 export interface FollowingOptions {
@@ -116,12 +117,7 @@ export class Following {
       const lagMs = services.nowMs() - Date.parse(last.at);
       services.metrics.fanoutLagSeconds.observe(Math.max(0, lagMs) / 1000);
     }
-    this.advance(
-      operations.map((operation) => ({
-        operation,
-        wire: { version: operation.version, id: operation.id, text: JSON.stringify(operation) },
-      })),
-    );
+    this.advance(operations.map((operation) => ({ operation, text: JSON.stringify(operation) })));
   }
 
   /** The proposal that was in flight is answered: what was heard too early may follow now. */
@@ -134,10 +130,10 @@ export class Following {
   /** Applies what follows on the state; what is known already is left out, a gap is read from the log. */
   advance(advances: readonly Advance[]): void {
     const { version } = this.#options.state;
-    const news = advances.filter(({ wire }) => wire.version > version);
+    const news = advances.filter(({ operation }) => operation.version > version);
     const first = news[0];
     if (first === undefined || this.#closed) return;
-    if (first.wire.version === version + 1) this.#options.advance(news);
+    if (first.operation.version === version + 1) this.#options.advance(news);
     else this.catchUp();
   }
 
@@ -198,7 +194,7 @@ export class Following {
       switch (range.outcome) {
         case "range":
           this.advance(
-            range.operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })),
+            range.operations.map((row) => ({ operation: decodeSequenced(row), text: encodeSequenced(row) })),
           );
           if (range.complete || range.operations.length === 0) return;
           break;

@@ -24,6 +24,12 @@ export function frameOfBytes(pieces: readonly Uint8Array[]): Buffer {
   return frame;
 }
 
+/** Where a frame's payload begins. */
+export function payloadStart(frame: Buffer): number {
+  const length = frame[1] ?? 0;
+  return length < 126 ? 2 : length === 126 ? 4 : 10;
+}
+
 function headerLength(length: number): number {
   if (length < 126) return 2;
   return length < 65_536 ? 4 : 10;

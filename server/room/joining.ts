@@ -4,7 +4,6 @@ import type { DocumentRecord, KnownOperation } from "../store/store.ts";
 import type { EncodedState } from "./encoded-state.ts";
 import type { Member } from "./member.ts";
 import type { Tail } from "./tail.ts";
-import type { WireOperation } from "./wire.ts";
 
 export interface JoinRequest {
   readonly member: Member;
@@ -17,7 +16,8 @@ export interface JoinRequest {
 /** What leads a joiner to the room's version. */
 interface Start {
   readonly snapshot: EncodedState | undefined;
-  readonly operations: readonly WireOperation[];
+  /** The JSON of each operation. */
+  readonly operations: readonly string[];
   /** Its `since` is not usable as a base any more. */
   readonly rebase: boolean;
   /** Which of `pending` are in the log, this author's only. */

@@ -1,7 +1,7 @@
 /**
  * The past of an open document, for the policies that need it. A value at an old base is found from a copy of the
  * element map at some version before (its values are immutable) and the operations after that, which the room's tail
- * holds as texts; only a base that neither reaches is read from the database, once for all who wait for it.
+ * holds; only a base that neither reaches is read from the database, once for all who wait for it.
  */
 import { applyEffect } from "../../shared/document/apply.ts";
 import type { Elements, Properties } from "../../shared/document/json.ts";
@@ -26,7 +26,8 @@ export interface PastSources {
   readonly docId: string;
   readonly store: Pick<Store, "snapshots" | "operations">;
   readonly state: DocumentState;
-  readonly tail: Tail;
+  /** It reaches up to the state's version. */
+  readonly tail: () => Tail;
   readonly heldBack: HeldBack;
 }
 
@@ -69,14 +70,15 @@ export class RoomPast implements Past {
   }
 
   ownSince(element: string, author: Author, version: number): readonly SequencedOperation[] | undefined {
-    const { state, tail } = this.#from;
+    const { state } = this.#from;
+    const tail = this.#from.tail();
     const isOwn = ({ user, client }: SequencedOperation) => user === author.user && client === author.client;
-    if (tail.after(version, state.version) !== undefined) {
-      return this.#logged(element, version, state.version).filter(isOwn);
+    if (tail.leadsFrom(version, state.version)) {
+      return tail.on(element, version, state.version).filter(isOwn);
     }
     const read = this.#own.get(ownKey(author, version));
-    if (read === undefined || tail.after(read.through, state.version) === undefined) return undefined;
-    const since = this.#logged(element, read.through, state.version).filter(isOwn);
+    if (read === undefined || !tail.leadsFrom(read.through, state.version)) return undefined;
+    const since = tail.on(element, read.through, state.version).filter(isOwn);
     return [...read.operations.filter((each) => each.element === element), ...since];
   }
 
@@ -89,8 +91,9 @@ export class RoomPast implements Past {
   }
 
   #readOwn(version: number, author: Author): Promise<void> {
-    const { state, tail } = this.#from;
-    if (tail.after(version, state.version) !== undefined) return Promise.resolve();
+    const { state } = this.#from;
+    const tail = this.#from.tail();
+    if (tail.leadsFrom(version, state.version)) return Promise.resolve();
     const key = ownKey(author, version);
     return this.#once(key, async () => {
       const { docId, store } = this.#from;
@@ -128,10 +131,11 @@ export class RoomPast implements Past {
   }
 
   #fromCopy(element: string, version: number): Properties | null | undefined {
-    const { state, tail } = this.#from;
+    const { state } = this.#from;
+    const tail = this.#from.tail();
     let best: Copy | undefined;
     for (const copy of this.#copies) {
-      const leads = copy.version === version || tail.after(copy.version, state.version) !== undefined;
+      const leads = copy.version === version || tail.leadsFrom(copy.version, state.version);
       if (copy.version <= version && leads && (best === undefined || copy.version > best.version))
         best = copy;
     }
@@ -139,26 +143,11 @@ export class RoomPast implements Past {
     if (best.elements === undefined) return best.version === version ? null : undefined;
     let properties = best.elements.get(element);
     if (best.version < version) {
-      for (const operation of this.#logged(element, best.version, version)) {
+      for (const operation of tail.on(element, best.version, version)) {
         if (operation.status === "applied") properties = applyEffect(properties, operation);
       }
     }
     return properties ?? null;
-  }
-
-  /** The operations on an element after `after`, up to `through`, from the tail. */
-  #logged(element: string, after: number, through: number): SequencedOperation[] {
-    const { state, tail } = this.#from;
-    const named = `"element":"${element}"`;
-    const found: SequencedOperation[] = [];
-    for (const { version, text } of tail.after(after, state.version) ?? []) {
-      if (version > through) break;
-      // Most texts are of other elements: looked at before they are parsed.
-      if (!text.includes(named)) continue;
-      const operation = JSON.parse(text) as SequencedOperation;
-      if (operation.element === element) found.push(operation);
-    }
-    return found;
   }
 
   #copyPresent(): void {

@@ -17,7 +17,7 @@ import type { CommitOutcome } from "../commit/group-commit.ts";
 import type { OperationsNews, PresenceNews } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
 import type { DocumentRecord, Head, LoadedDocument, Missed, SessionRecord } from "../store/store.ts";
-import { encodeCommitted, encodeForCommit } from "./commit-encoding.ts";
+import { encodeForCommit } from "./commit-encoding.ts";
 import { RoomConflicts } from "./conflicts.ts";
 import { EncodedCache, type EncodedState } from "./encoded-state.ts";
 import { type Advance, Following } from "./following.ts";
@@ -28,6 +28,7 @@ import { RoomLocks } from "./locks.ts";
 import type { CloseReason, Member } from "./member.ts";
 import { RoomPast } from "./past.ts";
 import { RoomPresence } from "./presence.ts";
+import { RecentIds } from "./recent-ids.ts";
 import { composeResolve } from "./resolve.ts";
 import { type ResolveRequest, type ResolveResult, resolveConflict } from "./resolving.ts";
 import type { RoomServices } from "./services.ts";
@@ -39,9 +40,10 @@ import {
   type RoomDecision,
   SubmitQueue,
   type SubmitRoom,
+  type Told,
 } from "./submit.ts";
 import { Tail } from "./tail.ts";
-import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "./wire.ts";
+import { decodeSequenced, encodeCommitted, encodeSequenced, opsFrames } from "./wire.ts";
 
 /** When a read of the past failed. */
 const readAgainMs = 250;
@@ -52,7 +54,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly #services: RoomServices;
   readonly #log: Logger;
   readonly #state: DocumentState;
+  /** Up to what is told. */
   readonly #tail = new Tail();
+  readonly #recent = new RecentIds();
   readonly #queue: SubmitQueue;
   readonly #presence: RoomPresence;
   readonly #conflicts: RoomConflicts;
@@ -130,7 +134,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       newId: services.newId,
       nowMs: services.nowMs,
       version: () => this.#state.version,
-      hasRecent: (operationId) => this.#tail.has(operationId),
+      hasRecent: (operationId) => this.#recent.has(operationId),
       reach: () => this.#following.reach(),
       broadcast: (text) => this.#broadcast(text),
       onReady: () => this.#queue.pump(),
@@ -139,7 +143,10 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       docId: this.docId,
       store: services.store,
       state: this.#state,
-      tail: this.#tail,
+      tail: () => {
+        this.tellNow();
+        return this.#tail;
+      },
       heldBack: this.#conflicts.heldBack,
     });
     this.#snapshots = new SnapshotWriter({
@@ -159,12 +166,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       nowMs: services.nowMs,
       onRefuse: (code) => services.metrics.rejects.inc({ code }),
     });
-    for (const row of tail) {
-      const operation = decodeSequenced(row);
-      applySequenced(this.#state, operation);
-      this.#conflicts.heldBack.add(operation);
-      this.#tail.push(encodeSequenced(row));
-    }
+    const from = state.version + 1;
+    for (const row of tail) this.#apply(decodeSequenced(row));
+    this.#frames(from, tail.map(encodeSequenced));
     this.#snapshots.opened(snapshot?.version ?? 0);
   }
 
@@ -200,13 +204,14 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   /** The operations after a version; undefined where they are not at hand any more. */
   operationsAfter(version: number): SequencedOperation[] | undefined {
+    this.tellNow();
     return this.#tail
       .after(version, this.#state.version)
-      ?.map(({ text }) => JSON.parse(text) as SequencedOperation);
+      ?.map((text) => JSON.parse(text) as SequencedOperation);
   }
 
   hasRecent(operationId: string): boolean {
-    return this.#tail.has(operationId);
+    return this.#recent.has(operationId);
   }
 
   /** How long nobody has used the room, in milliseconds; 0 while somebody does. */
@@ -253,65 +258,60 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     return this.#conflicts.record(decided);
   }
 
-  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: () => void): void {
-    const { firstVersion, at, missed } = outcome;
+  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: Told): void {
+    const { firstVersion, at } = outcome;
     const { operations, conflicts: writes = [] } = proposal.batch;
-    const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
-    const lastVersion = firstVersion + operations.length - 1;
     this.#services.metrics.operations.inc(operations.length);
-    this.missed(missed);
-    const wires = operations.map((operation, index) =>
-      encodeCommitted(this.docId, operation, firstVersion + index, at),
-    );
-    const previousId =
-      this.#state.version === firstVersion - 1 ? this.#state.operationId : this.#tail.idAt(firstVersion - 1);
-    const publish = () => {
-      this.#unheard = !this.#presence.hasOthers;
-      if (this.#unheard) return;
-      this.#services.publish(
-        previousId === undefined || operations.length === 0
-          ? { kind: "change", docId: this.docId }
-          : {
-              kind: "operations",
-              docId: this.docId,
-              from: firstVersion,
-              to: lastVersion,
-              previousId,
-              texts: wires.map(({ text }) => text),
-            },
-      );
-    };
+    this.missed(outcome.missed);
     if (this.#state.version === firstVersion - 1) {
+      const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
-      wires.forEach((wire, index) => {
-        this.#tail.push(wire);
-        if (operations[index]?.status === "conflict") this.#heldBack(wire);
+      operations.forEach((operation, index) => {
+        this.#recent.add(operation.id);
+        if (operation.status === "conflict") {
+          const text = encodeCommitted(operation, firstVersion + index, at);
+          this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
+        }
       });
       this.#tellLater(() => {
-        this.#sequenced(
-          wires,
-          operations.map(({ status, origin }) => ({ status, user: origin.user, client: origin.client })),
+        const texts = operations.map((operation, index) =>
+          encodeCommitted(operation, firstVersion + index, at),
         );
-        publish();
-        told();
+        for (const frame of this.#frames(firstVersion, texts)) this.#deliver(frame);
+        told(firstVersion);
+        this.#moved();
+        this.#publishCommitted(firstVersion, texts, previousId);
       });
     } else {
       // The log has brought our own operations already (a catch-up read them first): only others need to hear.
-      if (this.#state.version < lastVersion) this.#following.catchUp();
-      publish();
-      told();
+      if (this.#state.version < firstVersion - 1 + operations.length) this.#following.catchUp();
+      this.#publishCommitted(firstVersion, [], undefined);
+      told(undefined);
     }
+    const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
     this.#conflicts.clock(at);
     this.#conflicts.committed(writes, resolves, at);
     // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
     if (resolves.length > 0) this.#services.publish({ kind: "change", docId: this.docId });
-    this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
+    if (writes.length > 0) this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
     this.locks.counted(outcome.revision, writes.length + resolves.length);
+  }
+
+  /** Without `texts`: others have to look at the log. */
+  #publishCommitted(from: number, texts: readonly string[], previousId: string | null | undefined): void {
+    this.#unheard = !this.#presence.hasOthers;
+    if (this.#unheard) return;
+    const { docId } = this;
+    this.#services.publish(
+      previousId === undefined || texts.length === 0
+        ? { kind: "change", docId }
+        : { kind: "operations", docId, from, to: from + texts.length - 1, previousId, texts },
+    );
   }
 
   missed({ operations, complete }: Missed): void {
     this.#following.advance(
-      operations.map((row) => ({ operation: decodeSequenced(row), wire: encodeSequenced(row) })),
+      operations.map((row) => ({ operation: decodeSequenced(row), text: encodeSequenced(row) })),
     );
     if (!complete) this.#following.catchUp();
   }
@@ -452,6 +452,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   /** The state as text: of this moment, or a little older where the tail leads on from it. */
   encoded(maxLag?: number): EncodedState {
+    this.tellNow();
     return this.#encodings.get(maxLag);
   }
 
@@ -490,38 +491,39 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   #advance(advances: readonly Advance[]): void {
     // First: with the state already further, locks that are due could be shown before these operations.
     this.tellNow();
+    const from = this.#state.version + 1;
     const records = new Set<string>();
     for (const { operation } of advances) {
-      applySequenced(this.#state, operation);
-      this.#conflicts.heldBack.add(operation);
+      this.#apply(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
-    for (const { wire } of advances) this.#tail.push(wire);
-    this.#sequenced(
-      advances.map(({ wire }) => wire),
-      advances.map(({ operation }) => operation),
-    );
+    const texts = advances.map(({ text }) => text);
+    for (const frame of this.#frames(from, texts)) this.#deliver(frame);
+    this.#queue.sequenced(advances.map(({ operation }) => operation));
+    this.#moved();
     this.#conflicts.heard(records);
   }
 
-  /** The state has moved by these: tell everybody, and answer who submitted them. */
-  #sequenced(
-    wires: readonly WireOperation[],
-    by: readonly Pick<SequencedOperation, "status" | "user" | "client">[],
-  ): void {
-    for (const text of opsTexts(wires, this.#services.config.limits.maxServerMessageBytes))
-      this.#broadcast(text);
-    wires.forEach((wire, index) => {
-      const operation = by[index];
-      if (operation !== undefined) this.#queue.sequenced(wire.id, wire.version, operation.status, operation);
-    });
-    this.#queue.answerSequenced();
-    this.locks.advanced();
-    this.#snapshots.advanced();
+  #apply(operation: SequencedOperation): void {
+    applySequenced(this.#state, operation);
+    this.#conflicts.heldBack.add(operation);
+    this.#recent.add(operation.id);
   }
 
-  #heldBack({ text }: WireOperation): void {
-    this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
+  /** The frames of operations that the state has moved by, from a version on; they are in the tail from now on. */
+  #frames(from: number, texts: readonly string[]): Buffer[] {
+    let first = from;
+    return opsFrames(texts, this.#services.config.limits.maxServerMessageBytes).map((ops) => {
+      this.#tail.push(first, ops);
+      first += ops.ends.length;
+      return ops.frame;
+    });
+  }
+
+  /** Everybody has been told how far the state has moved. */
+  #moved(): void {
+    this.locks.advanced();
+    this.#snapshots.advanced();
   }
 
   #hasOthers(): void {
@@ -543,7 +545,10 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   #broadcast(text: string): void {
     this.tellNow();
-    const frame = encodeFrame(text);
+    this.#deliver(encodeFrame(text));
+  }
+
+  #deliver(frame: Buffer): void {
     for (const member of this.#presence.members) member.deliver(frame);
   }
 

@@ -54,6 +54,14 @@ export interface Submission {
   readonly answer: (answer: SubmitAnswer) => void;
 }
 
+/** What has appeared of a submit, in the order of its operations. */
+export interface Appearance {
+  readonly versions: number[];
+  readonly statuses: OperationStatus[];
+  /** How many have not. */
+  missing: number;
+}
+
 /** A submission in a room's queue. */
 export interface Entry {
   readonly submission: Submission;
@@ -63,13 +71,11 @@ export interface Entry {
   stored: boolean;
   readonly arrivedAt: number;
   /** What the database said of the document and of the operations' ids, asked after the submit arrived. */
-  confirmation?: Pick<HeadAnswer, "head" | "known">;
+  confirmation: Pick<HeadAnswer, "head" | "known"> | undefined;
   asked: boolean;
   /** Whether the locks were read anew since it came. */
-  locks?: "asked" | "read";
+  locks: "asked" | "read" | undefined;
   answered: boolean;
-  /** Versions and statuses of its operations as they appear in the log, in their order. */
-  versions: number[];
-  statuses: OperationStatus[];
-  missing: number;
+  /** Of its operations, where the log brings them before the answer to their proposal. */
+  appearance: Appearance | undefined;
 }

@@ -10,17 +10,22 @@
  * Order. Submits of one channel are handled in their order: one that waits for its confirmation holds back those
  * behind it in the same channel, and nobody else. That is also R3: an author's operations enter the log in order.
  *
- * Exactly once. An answer is given by the appearance of a submit's operations in the log, on whichever way they come
- * (`sequenced`): by this room's own commit, or read back from the log after an outcome that nobody knows.
+ * Exactly once. An answer is given by the appearance of a submit's operations in the log, on whichever way they come:
+ * by this room's own commit (`#told`), or read back from the log after an outcome that nobody knows (`sequenced`).
  */
 import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
 import type { DecidedOperation, Decision, Draft } from "../../shared/document/decide.ts";
-import type { Author, OperationStatus } from "../../shared/document/operation.ts";
+import type {
+  Author,
+  Operation,
+  OperationStatus,
+  SequencedOperation,
+} from "../../shared/document/operation.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
-import { Awaited, entryOf } from "./awaited.ts";
+import { completedBy } from "./appearance.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { lockedRefusal } from "./lock-info.ts";
 import type { RoomLocks } from "./locks.ts";
@@ -51,7 +56,7 @@ export interface SubmitRoom {
    * The proposal is stored from `firstVersion` on, and `missed` lies before it: apply, and broadcast at the end of the
    * turn. `told` is called when it is.
    */
-  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: () => void): void;
+  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: Told): void;
   /** Tells now what is committed: an answer that speaks of a version comes after the operations up to it. */
   tellNow(): void;
   /** Operations that others committed. */
@@ -69,6 +74,9 @@ export interface SubmitRoom {
   /** The document is gone, or this room's history is: the room ends. */
   end(reason: "missing" | "history"): void;
 }
+
+/** From which version on the operations were broadcast; undefined: the log brings them, or has brought them already. */
+export type Told = (firstVersion: number | undefined) => void;
 
 export type RoomDecision = Decision | Composed;
 type Accepted = Extract<RoomDecision, { outcome: "accepted" }>;
@@ -107,7 +115,6 @@ const largeSubmit = 1_000;
 export class SubmitQueue {
   readonly #options: SubmitQueueOptions;
   #queue: Entry[] = [];
-  readonly #awaited = new Awaited();
   #inFlight = false;
   /** What is proposed and not answered yet. */
   #flying: readonly Entry[] = [];
@@ -131,13 +138,22 @@ export class SubmitQueue {
   }
 
   add(submission: Submission): void {
-    const entry = entryOf(submission, this.#options.nowMs());
+    const entry: Entry = {
+      submission,
+      ops: submission.ops,
+      stored: false,
+      arrivedAt: this.#options.nowMs(),
+      confirmation: undefined,
+      asked: false,
+      locks: undefined,
+      answered: false,
+      appearance: undefined,
+    };
     this.#queue.push(entry);
     if (this.#closed) {
       this.#unavailable(entry);
       return;
     }
-    this.#awaited.add(entry);
     this.#sweep ??= setInterval(() => this.#expire(), 500);
     // Told as soon as the database says that it is no repeat, whatever is in flight.
     if (submission.limited !== undefined) this.#confirmed(entry);
@@ -154,16 +170,15 @@ export class SubmitQueue {
     });
   }
 
-  /** An operation took its place in the log. */
-  sequenced(operationId: string, version: number, status: OperationStatus, author: Author): void {
-    this.#awaited.sequenced(operationId, version, status, author);
+  /** These were broadcast, and by another way than a proposal that is told: answers whose they are. */
+  sequenced(operations: readonly SequencedOperation[]): void {
+    if (this.#flying.length + this.#queue.length === 0) return;
+    for (const entry of completedBy([...this.#flying, ...this.#queue], operations)) this.#appeared(entry);
   }
 
-  /** Answers the submits whose operations have all appeared; called after they were broadcast. */
-  answerSequenced(): void {
-    for (const entry of this.#awaited.takeComplete()) {
-      this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
-    }
+  #appeared(entry: Entry): void {
+    const { versions = [], statuses = [] } = entry.appearance ?? {};
+    this.#answer(entry, { outcome: "sequenced", versions, statuses });
   }
 
   /** Tells everybody that waits that nobody knows: the room ends. */
@@ -178,6 +193,7 @@ export class SubmitQueue {
     const { room, maxBatchOperations } = this.#options;
     if (this.#inFlight || this.#queue.length === 0 || !room.ready) return;
     const draft = room.draft();
+    /** Channels whose next submits wait behind one. */
     const held = new Set<object>();
     const ids = new Set<string>();
     const decided: DecidedEntry[] = [];
@@ -216,7 +232,7 @@ export class SubmitQueue {
     if (submission.ops.some((operation) => room.hasRecent(operation.id))) {
       // Stored after the database was asked (a copy sent on another connection): ask again, now it knows.
       if (confirmation?.known.length === 0) {
-        delete entry.confirmation;
+        entry.confirmation = undefined;
         entry.asked = false;
       }
       if (!this.#confirmed(entry)) return "wait";
@@ -232,7 +248,7 @@ export class SubmitQueue {
     if (submission.compose !== undefined) {
       const composed = submission.compose.operations(room.state);
       if ("code" in composed) return this.#refuse(entry, composed);
-      this.#awaited.compose(entry, composed);
+      compose(entry, composed);
       if (composed.length === 0) {
         this.#answer(entry, { outcome: "sequenced", versions: [], statuses: [] });
         return "answered";
@@ -367,14 +383,14 @@ export class SubmitQueue {
     const { room, groupCommit, encode } = this.#options;
     this.#inFlight = true;
     const records = room.records(decided);
-    const [resolution] = decided.flatMap(({ decision }) => decision.resolution ?? []);
+    const resolution = decided.find(({ decision }) => decision.resolution !== undefined)?.decision.resolution;
     const operations = decided.flatMap((each) => encode(each, records.byOperation));
     for (const { entry, decision } of decided) {
-      if (entry.submission.resolve !== undefined)
-        this.#awaited.compose(
-          entry,
-          decision.operations.map(({ operation }) => operation),
-        );
+      if (entry.submission.resolve === undefined) continue;
+      compose(
+        entry,
+        decision.operations.map(({ operation }) => operation),
+      );
     }
     // Nothing tells the database which element a choice without operations is about: then nobody may come between.
     const exact =
@@ -406,7 +422,7 @@ export class SubmitQueue {
     const entries = proposal.decided.map(({ entry }) => entry);
     switch (outcome.outcome) {
       case "committed":
-        room.committed(proposal, outcome, () => this.#told(entries));
+        room.committed(proposal, outcome, (firstVersion) => this.#told(proposal.decided, firstVersion));
         return;
       case "resolved": {
         const { conflictId } = outcome;
@@ -466,20 +482,31 @@ export class SubmitQueue {
     }
   }
 
-  /** In front, in their order: what was decided came before what waits. */
-  /** They are stored, and what the room could broadcast of them is. */
-  #told(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      const { resolve, compose } = entry.submission;
-      if ((resolve === undefined && compose === undefined) || entry.answered) continue;
-      entry.stored = true;
-      if (entry.missing > 0) continue;
-      this.#answer(entry, { outcome: "sequenced", versions: entry.versions, statuses: entry.statuses });
+  /** They are stored. Where the room has to read the log first, they are answered as they appear there. */
+  #told(decided: readonly DecidedEntry[], firstVersion: number | undefined): void {
+    if (firstVersion === undefined) {
+      const entries = decided.map(({ entry }) => entry);
+      for (const entry of entries) {
+        entry.stored = true;
+        if (entry.ops.length === 0) this.#appeared(entry);
+      }
+      this.#putBack(entries);
+      return;
     }
-    // Where the room has to read the log first, the rest is answered as it appears there.
-    this.#putBack(entries.filter((entry) => !entry.answered));
+    let version = firstVersion;
+    for (const { entry, decision } of decided) {
+      const { operations } = decision;
+      const versions: number[] = [];
+      const statuses: OperationStatus[] = [];
+      for (const { outcome } of operations) {
+        versions.push(version++);
+        statuses.push(outcome === "held" ? "conflict" : "applied");
+      }
+      this.#answer(entry, { outcome: "sequenced", versions, statuses });
+    }
   }
 
+  /** In front, in their order: what was decided came before what waits. */
   #putBack(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     if (this.#closed) {
@@ -534,10 +561,15 @@ export class SubmitQueue {
   #answer(entry: Entry, answer: SubmitAnswer): void {
     if (entry.answered) return;
     entry.answered = true;
-    this.#awaited.remove(entry);
     this.#options.room.tellNow();
     entry.submission.answer(answer);
   }
+}
+
+/** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
+function compose(entry: Entry, ops: readonly Operation[]): void {
+  entry.ops = ops;
+  entry.appearance = undefined;
 }
 
 /** What a submission writes to; a choice of what stands writes nothing. */

@@ -5,7 +5,7 @@
 import type { SessionLimits, Welcome } from "../../shared/protocol/messages.ts";
 import { encodeFrame } from "../room/frame.ts";
 import type { Joined } from "../room/joining.ts";
-import { opsTexts } from "../room/wire.ts";
+import { opsFrames } from "../room/wire.ts";
 import type { ClientSocket } from "./client-socket.ts";
 
 /** Part of a snapshot that rides in the `welcome` itself; larger ones follow in shared frames. */
@@ -30,24 +30,24 @@ export async function sendWelcome(options: {
   if (isClosed()) return false;
   const [first = ""] = parts;
   const inline = parts.length <= 1 && first.length <= inlineSnapshotLength;
-  const bytes = operations.reduce((sum, { text }) => sum + Buffer.byteLength(text), Buffer.byteLength(first));
+  const bytes = operations.reduce((sum, text) => sum + Buffer.byteLength(text), Buffer.byteLength(first));
   const fits = inline && (maxBytes === 0 || bytes <= maxBytes);
-  const rides = fits ? operations.map(({ text }) => text).join(",") : "";
+  const rides = fits ? operations.join(",") : "";
   const base = snapshot === undefined ? "" : snapshotField(snapshot, inline ? first : "", !inline);
   const fields = JSON.stringify(options.fields()).slice(0, -1);
   socket.send(encodeFrame(`${fields}${base},"ops":[${rides}]}`));
   options.onAnswered();
-  async function* following(): AsyncGenerator<string> {
+  function* following(): Generator<Buffer> {
     if (!inline) {
       for (const [index, part] of parts.entries())
-        yield `{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`;
+        yield encodeFrame(`{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`);
     }
-    if (!fits) yield* opsTexts(operations, maxBytes);
+    if (!fits) yield* opsFrames(operations, maxBytes).map(({ frame }) => frame);
   }
-  for await (const text of following()) {
+  for (const frame of following()) {
     await socket.drained();
     if (isClosed()) return false;
-    socket.send(encodeFrame(text));
+    socket.send(frame);
   }
   return true;
 }

@@ -60,11 +60,11 @@ export function collide(op: Operation, judged: Judged): Collided {
 }
 
 class Collisions {
-  readonly found: Collision[] = [];
+  found = noCollisions;
 
   add(property: string | null, record: WriteRecord): void {
     const known = this.found.some((each) => each.property === property && each.with === record);
-    if (!known) this.found.push({ property, with: record });
+    if (!known) this.found = [...this.found, { property, with: record }];
   }
 
   /** A collision at a property; of the whole element, where the other side is a creation or deletion. */
@@ -101,8 +101,13 @@ function collideWrites(
   deleted: boolean,
   collisions: Collisions,
 ): Collided {
-  const out = new Set<string>();
-  const moved = new Map<string, readonly SpliceEdit[]>();
+  // Made when there is something to put in: most operations collide with nothing.
+  let out: Set<string> | undefined;
+  let moved: Map<string, readonly SpliceEdit[]> | undefined;
+  const leaveOut = (name: string): void => {
+    out ??= new Set();
+    out.add(name);
+  };
   const compare = (name: string, wanted: Properties[string] | undefined): void => {
     const other = otherWrite(propertyMemory(memory, name), author, base, own(current, name));
     if (other === undefined || other.record.life === "delete") return;
@@ -112,38 +117,44 @@ function collideWrites(
     const overwrite = otherOverwrite(propertyMemory(memory, name), author, base);
     if (overwrite === undefined) return false;
     collisions.at(name, overwrite);
-    out.add(name);
+    leaveOut(name);
     return true;
   };
-  for (const name of Object.keys(op.set ?? {})) {
-    compare(name, op.set?.[name]);
-    if (deleted) out.add(name);
+  if (op.set !== undefined) {
+    for (const name of Object.keys(op.set)) {
+      compare(name, op.set[name]);
+      if (deleted) leaveOut(name);
+    }
   }
   for (const name of op.unset ?? []) {
     compare(name, undefined);
     // Beside a deletion an `unset` is no conflict and stays; the element created anew it must not touch.
-    if (deleted && current !== undefined) out.add(name);
+    if (deleted && current !== undefined) leaveOut(name);
   }
-  for (const name of Object.keys(op.append ?? {})) overwritten(name);
-  for (const [name, edits] of Object.entries(op.splice ?? {})) {
-    if (overwritten(name)) continue;
-    const past = splicesSince(propertyMemory(memory, name), base);
-    if (past.length > 0) moved.set(name, moveAlong(edits, past));
+  if (op.append !== undefined) for (const name of Object.keys(op.append)) overwritten(name);
+  if (op.splice !== undefined) {
+    for (const [name, edits] of Object.entries(op.splice)) {
+      if (overwritten(name)) continue;
+      const past = splicesSince(propertyMemory(memory, name), base);
+      if (past.length === 0) continue;
+      moved ??= new Map();
+      moved.set(name, moveAlong(edits, past));
+    }
   }
-  return { operation: rewrite(op, out, moved), collisions: collisions.found, deleted };
+  const operation = out === undefined && moved === undefined ? op : rewrite(op, out, moved);
+  return { operation, collisions: collisions.found, deleted };
 }
 
 /** The operation without the properties that are `out`, with the edits that are `moved`. */
 function rewrite(
   op: Operation,
-  out: ReadonlySet<string>,
-  moved: ReadonlyMap<string, readonly SpliceEdit[]>,
+  out: ReadonlySet<string> | undefined,
+  moved: ReadonlyMap<string, readonly SpliceEdit[]> | undefined,
 ): Operation {
-  if (out.size === 0 && moved.size === 0) return op;
   const { set, unset, append, splice, ...rest } = op;
   const kept = {
     set: pick(set, out),
-    unset: unset?.filter((name) => !out.has(name)),
+    unset: unset?.filter((name) => out?.has(name) !== true),
     append: pick(append, out),
     splice: pick(splice, out, moved),
   };
@@ -158,11 +169,11 @@ function rewrite(
 
 function pick<T>(
   fields: { readonly [name: string]: T } | undefined,
-  out: ReadonlySet<string>,
+  out: ReadonlySet<string> | undefined,
   replaced?: ReadonlyMap<string, T>,
 ): { [name: string]: T } | undefined {
   if (fields === undefined) return undefined;
-  const kept = Object.entries(fields).filter(([name]) => !out.has(name));
+  const kept = Object.entries(fields).filter(([name]) => out?.has(name) !== true);
   if (kept.length === 0) return undefined;
   return Object.fromEntries(kept.map(([name, value]) => [name, replaced?.get(name) ?? value]));
 }

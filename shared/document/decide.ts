@@ -32,6 +32,8 @@ export type Decision =
 
 type Refused = Extract<Decision, { outcome: "refused" }>;
 
+const nothingHeld: ReadonlySet<string> = new Set();
+
 /** Decides a submit. Accepted, its operations are in the draft; otherwise the draft is what it was. */
 export function decide(draft: Draft, submit: SubmitToDecide): Decision {
   const { state } = draft;
@@ -47,7 +49,7 @@ export function decide(draft: Draft, submit: SubmitToDecide): Decision {
   if (base < state.memory.since) return { outcome: "needs_log", from: state.memory.since + 1 };
   const author = internAuthor(state.memory, submit.author.user, submit.author.client);
   const mark = draft.mark();
-  let judged = new Judgement(draft, submit, author, new Set()).run();
+  let judged = new Judgement(draft, submit, author, nothingHeld).run();
   if (judged.outcome === "collides") {
     draft.rollback(mark);
     judged = new Judgement(draft, submit, author, judged.elements).run();
@@ -66,9 +68,9 @@ export function decide(draft: Draft, submit: SubmitToDecide): Decision {
       return refuse(draft, code, message, { path });
     }
   }
-  const { operations, size, growth } = judged;
+  const { operations } = judged;
   const refused =
-    exceeded(draft, { size: mark.size, growth: mark.growth }, { size, growth }, limits) ??
+    exceeded(draft, mark, judged, limits) ??
     (policy === "strict" && hasCollisions(operations) ? versionConflict(draft, operations) : undefined);
   if (refused === undefined) return { outcome: "accepted", operations };
   draft.rollback(mark);

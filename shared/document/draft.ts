@@ -12,16 +12,9 @@ import type { Author, Operation } from "./operation.ts";
 import { effectBytes } from "./size.ts";
 import { type DocumentState, writeRecord } from "./state.ts";
 
-/** What stood in the overlay before a submit touched an element. */
-interface Undo {
-  readonly element: string;
-  readonly properties: Properties | null | undefined;
-  readonly memory: ElementMemory | undefined;
-}
-
 /** Where a draft stood; see {@link Draft.mark}. */
 export interface DraftMark {
-  readonly version: number;
+  readonly operations: number;
   readonly operationId: string | null;
   readonly growth: number;
   readonly size: number;
@@ -32,88 +25,97 @@ export interface DraftOperation {
   readonly operation: Operation;
   readonly author: Author;
   readonly held: boolean;
+  readonly record: WriteRecord;
+  /** The element before and after it. */
+  readonly before: Properties | undefined;
+  readonly after: Properties | undefined;
+  /** The one before it on the same element that has an effect. */
+  readonly previous: DraftOperation | undefined;
+  /** The element's memory after it; made when it is asked for, which most are not. */
+  memory: ElementMemory | undefined;
 }
 
 export class Draft {
   readonly state: DocumentState;
-  /** The version of the last operation decided, as if each were sequenced next. */
-  version: number;
   operationId: string | null;
   /** By how many bytes the document grows, as `DocumentState.bytes` counts. */
   growth = 0;
   /** Number of elements. */
   size: number;
-  readonly records: WriteRecord[] = [];
   /** What has been decided, in order. */
   readonly operations: DraftOperation[] = [];
-  readonly #elements = new Map<string, Properties | null>();
-  readonly #memory = new Map<string, ElementMemory>();
-  #undo: Undo[] = [];
-  readonly #touched = new Set<string>();
+  /** The last operation on each element that has an effect. */
+  readonly #last = new Map<string, DraftOperation>();
   /** Something may be held back. */
   #holding = false;
+  /** Where the submit began that is decided on. */
+  #marked: number;
 
   constructor(state: DocumentState) {
     this.state = state;
-    this.version = state.version;
     this.operationId = state.operationId;
     this.size = state.elements.size;
+    this.#marked = state.version;
+  }
+
+  /** The version of the last operation decided, as if each were sequenced next. */
+  get version(): number {
+    return this.state.version + this.operations.length;
   }
 
   element(id: string): Properties | undefined {
-    const touched = this.#elements.get(id);
-    return touched === undefined ? this.state.elements.get(id) : (touched ?? undefined);
+    const last = this.#last.get(id);
+    return last === undefined ? this.state.elements.get(id) : last.after;
   }
 
   memory(id: string): ElementMemory | undefined {
-    return this.#memory.get(id) ?? this.state.memory.elements.get(id);
+    const last = this.#last.get(id);
+    return last === undefined ? this.state.memory.elements.get(id) : this.#memoryAfter(last);
   }
 
-  /** Begins a submit: what follows can be taken back with `rollback`, up to the next mark. */
+  /** Begins a submit: what follows can be taken back with `rollback`. */
   mark(): DraftMark {
-    this.#undo = [];
-    this.#touched.clear();
-    const { version, operationId, growth, size } = this;
-    return { version, operationId, growth, size };
+    const { operationId, growth, size } = this;
+    this.#marked = this.version;
+    return { operations: this.operations.length, operationId, growth, size };
   }
 
   /** Takes back everything since the mark. */
   rollback(mark: DraftMark): void {
-    for (const { element, properties, memory } of this.#undo) {
-      if (properties === undefined) this.#elements.delete(element);
-      else this.#elements.set(element, properties);
-      if (memory === undefined) this.#memory.delete(element);
-      else this.#memory.set(element, memory);
+    while (this.operations.length > mark.operations) {
+      const taken = this.operations.pop();
+      if (taken === undefined || taken.held) continue;
+      const { element } = taken.operation;
+      if (taken.previous === undefined) this.#last.delete(element);
+      else this.#last.set(element, taken.previous);
     }
-    this.#undo = [];
-    this.#touched.clear();
-    this.records.length -= this.version - mark.version;
-    this.operations.length = this.records.length;
-    this.version = mark.version;
     this.operationId = mark.operationId;
     this.growth = mark.growth;
     this.size = mark.size;
   }
 
   /** Sequences an operation next, tentatively. `author` is interned in the state's memory. */
-  add(op: Operation, author: Author): WriteRecord {
-    const record = writeRecord(op, author, this.version + 1, "");
-    const before = this.element(op.element);
-    const after = applyEffect(before, op);
-    const memory = this.#touch(op.element, before !== undefined, record);
-    if (after !== before) this.#elements.set(op.element, after ?? null);
-    this.growth += effectBytes(before, op);
+  add(operation: Operation, author: Author): WriteRecord {
+    const { element } = operation;
+    const record = writeRecord(operation, author, this.version + 1, "");
+    const previous = this.#last.get(element);
+    const before = previous === undefined ? this.state.elements.get(element) : previous.after;
+    const after = applyEffect(before, operation);
+    this.growth += effectBytes(before, operation);
     this.size += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
-    this.#sequence(op, author, record, false);
-    remember(memory, op, before, record);
+    const held = false;
+    const added = { operation, author, held, record, before, after, previous, memory: undefined };
+    this.#last.set(element, added);
+    this.#sequence(added);
     return record;
   }
 
   /** Sequences an operation next, tentatively, that is held back: it has no effect and is not remembered. */
-  hold(op: Operation, author: Author): WriteRecord {
-    const record = writeRecord(op, author, this.version + 1, "");
+  hold(operation: Operation, author: Author): WriteRecord {
+    const record = writeRecord(operation, author, this.version + 1, "");
     this.#holding = true;
-    this.#sequence(op, author, record, true);
+    const nothing = { before: undefined, after: undefined, previous: undefined, memory: undefined };
+    this.#sequence({ operation, author, held: true, record, ...nothing });
     return record;
   }
 
@@ -125,46 +127,36 @@ export class Draft {
     );
   }
 
-  #sequence(operation: Operation, author: Author, record: WriteRecord, held: boolean): void {
-    this.version += 1;
-    this.operationId = operation.id;
-    this.records.push(record);
-    this.operations.push({ operation, author, held });
+  #sequence(operation: DraftOperation): void {
+    this.operations.push(operation);
+    this.operationId = operation.operation.id;
   }
 
-  #touch(element: string, existed: boolean, record: WriteRecord): ElementMemory {
-    const touched = this.#memory.get(element);
-    if (touched !== undefined && this.#touched.has(element)) return touched;
-    this.#touched.add(element);
-    this.#undo.push({ element, properties: this.#elements.get(element), memory: touched });
-    const fresh = touched === undefined ? this.#overlay(element, existed, record) : copy(touched);
-    this.#memory.set(element, fresh);
-    return fresh;
+  /** Made of the nearest that is made, with what came after it on the element. */
+  #memoryAfter(last: DraftOperation): ElementMemory | undefined {
+    const missing: DraftOperation[] = [];
+    let made: DraftOperation | undefined = last;
+    for (; made !== undefined && made.memory === undefined; made = made.previous) missing.push(made);
+    let memory = made?.memory;
+    if (made !== undefined && memory !== undefined) {
+      // What the same submit made is taken back with it, and goes along; an earlier one's stays, to go back to.
+      if (made.record.version > this.#marked) made.memory = undefined;
+      else memory = { ...memory, properties: new Map(memory.properties) };
+    }
+    for (const { operation, before, record } of missing.reverse()) {
+      memory ??= this.#overlay(operation.element, before !== undefined, record);
+      remember(memory, operation, before, record);
+    }
+    last.memory = memory;
+    return memory;
   }
 
   #overlay(element: string, existed: boolean, record: WriteRecord): ElementMemory {
     const { memory } = this.state;
     const parent = memory.elements.get(element);
     if (parent === undefined) return emptyElement(existed, record, memory.epoch);
-    // Field by field: once an operation.
-    const { latest, existedBefore, life, whole } = parent;
-    return { latest, existedBefore, life, whole, properties: new Map(), parent, epoch: memory.epoch };
+    return { ...parent, properties: new Map(), parent };
   }
-
-  /** Everything touched: each element's properties (null: absent) and its memory. For `commitDraft`. */
-  *touched(): Iterable<{
-    element: string;
-    properties: Properties | null | undefined;
-    memory: ElementMemory;
-  }> {
-    for (const [element, memory] of this.#memory) {
-      yield { element, properties: this.#elements.get(element), memory };
-    }
-  }
-}
-
-function copy(memory: ElementMemory): ElementMemory {
-  return { ...memory, properties: new Map(memory.properties) };
 }
 
 /**
@@ -175,7 +167,7 @@ export function commitDraft(
   draft: Draft,
   committed: { readonly firstVersion: number; readonly at: string },
 ): void {
-  const { state, records } = draft;
+  const { state, operations } = draft;
   const { elements, memory } = state;
   if (state.version !== committed.firstVersion - 1) {
     throw new Error(
@@ -183,23 +175,16 @@ export function commitDraft(
     );
   }
   let version = committed.firstVersion;
-  for (const record of records) {
+  for (const { operation, held, record, before, after } of operations) {
     record.version = version++;
     record.at = committed.at;
+    if (held) continue;
+    const { element } = operation;
+    if (after === undefined) elements.delete(element);
+    else if (after !== before) elements.set(element, after);
+    remember(touchElement(memory, element, before !== undefined, record), operation, before, record);
   }
-  for (const { element, properties, memory: drafted } of draft.touched()) {
-    const remembered = touchElement(memory, element, drafted.existedBefore, drafted.latest);
-    remembered.latest = drafted.latest;
-    remembered.life = drafted.life;
-    remembered.whole = drafted.whole;
-    remembered.existedBefore = drafted.existedBefore;
-    // A creation or deletion has rewritten all properties' entries; otherwise the draft has only those that it wrote.
-    if (drafted.parent === undefined) remembered.properties = drafted.properties;
-    else for (const [name, entry] of drafted.properties) remembered.properties.set(name, entry);
-    if (properties === null) elements.delete(element);
-    else if (properties !== undefined) elements.set(element, properties);
-  }
-  state.version += records.length;
-  state.operationId = records.at(-1)?.operationId ?? state.operationId;
+  state.version += operations.length;
+  state.operationId = operations.at(-1)?.operation.id ?? state.operationId;
   state.bytes += draft.growth;
 }

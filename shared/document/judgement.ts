@@ -82,9 +82,10 @@ export class Judgement {
   readonly #author: Author;
   /** Elements whose operations are held back. */
   readonly #held: ReadonlySet<string>;
-  readonly #colliding = new Set<string>();
   readonly #operations: DecidedOperation[] = [];
-  readonly #createdHeld = new Set<string>();
+  // Made when there is something to put in: this runs once a submit.
+  #colliding: Set<string> | undefined;
+  #createdHeld: Set<string> | undefined;
   /** What the operations would add to the document as they were submitted, beyond what is left of them. */
   #takenOut = 0;
 
@@ -100,20 +101,20 @@ export class Judgement {
     for (let index = 0; index < ops.length; index++) {
       const op = ops[index];
       // What is held back is judged in the next pass, where nothing before it on the element is applied.
-      if (op === undefined || this.#colliding.has(op.element)) continue;
+      if (op === undefined || this.#colliding?.has(op.element) === true) continue;
       const stop = this.#judge(op, index);
       if (stop === undefined) continue;
       // One of those left for the next pass may not fit either: the first is told.
-      if (stop.outcome === "misfit" && this.#colliding.size > 0) break;
+      if (stop.outcome === "misfit" && this.#colliding !== undefined) break;
       return stop;
     }
-    if (this.#colliding.size > 0) return { outcome: "collides", elements: this.#colliding };
+    if (this.#colliding !== undefined) return { outcome: "collides", elements: this.#colliding };
     const { growth, size } = this.#draft;
     return {
       outcome: "accepted",
       operations: this.#held.size === 0 ? this.#operations : this.#besides(),
       growth: growth + this.#takenOut,
-      size: size + this.#createdHeld.size,
+      size: size + (this.#createdHeld?.size ?? 0),
     };
   }
 
@@ -157,6 +158,7 @@ export class Judgement {
   ): Stop | undefined {
     switch (this.#submit.policy) {
       case "manual":
+        this.#colliding ??= new Set();
         this.#colliding.add(op.element);
         return undefined;
       case "merge": {
@@ -191,7 +193,10 @@ export class Judgement {
     const author = this.#author;
     const operation = heldBack(op, view?.now);
     this.#takenOut += effectBytes(current, op);
-    if (op.type === "create" && current === undefined) this.#createdHeld.add(op.element);
+    if (op.type === "create" && current === undefined) {
+      this.#createdHeld ??= new Set();
+      this.#createdHeld.add(op.element);
+    }
     const { version } = this.#draft.hold(operation, author);
     const { base } = this.#submit;
     this.#operations.push({ operation, version, base, author, collisions, outcome: "held" });

@@ -176,16 +176,17 @@ export function readOperations(
     };
   }
   const ops: Operation[] = [];
-  const ids = new Set<string>();
-  for (const [index, one] of value.entries()) {
-    const read = readOperation(one);
+  const ids = value.length > 1 ? new Set<string>() : undefined;
+  for (let index = 0; index < value.length; index += 1) {
+    const read = readOperation(value[index]);
     if (!read.ok) {
       const path = read.path === "" ? `ops.${index}` : `ops.${index}.${read.path}`;
       const limit = read.limit === undefined ? {} : { limit: read.limit };
       return { ok: false, code: read.code, message: `${path}: ${read.message}`, details: { path, ...limit } };
     }
-    if (ids.has(read.operation.id)) return invalid(`ops.${index}.id`, "the id stands twice in this submit");
-    ids.add(read.operation.id);
+    if (ids?.has(read.operation.id) === true)
+      return invalid(`ops.${index}.id`, "the id stands twice in this submit");
+    ids?.add(read.operation.id);
     ops.push(read.operation);
   }
   return { ok: true, ops };

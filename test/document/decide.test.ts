@@ -412,7 +412,7 @@ describe("drafts", () => {
       draft.operationId,
       draft.growth,
       draft.size,
-      draft.records.length,
+      draft.operations.length,
       draft.element("e"),
       draft.memory("e"),
     ];

@@ -64,12 +64,29 @@ export function uuidArray(values: readonly (string | null)[]): Buffer {
       at = target.writeInt32BE(-1, at);
       continue;
     }
-    at = target.writeInt32BE(16, at);
-    target.write(value.replaceAll("-", ""), at, 16, "hex");
-    at += 16;
+    at = writeUuid(target, value, target.writeInt32BE(16, at));
   }
   header(target, oids.uuid, values.length, nulls);
   return target.subarray(0, at);
+}
+
+const hyphen = 45;
+/** The value of each hexadecimal digit by its code. */
+const nibbles = new Uint8Array(128);
+for (const [value, digit] of [..."0123456789abcdef"].entries()) {
+  nibbles[digit.charCodeAt(0)] = value;
+  nibbles[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** Digit by digit: a third of the time of a text without hyphens and `write(…, "hex")`. Returns the place behind it. */
+function writeUuid(target: Buffer, uuid: string, start: number): number {
+  let at = start;
+  for (let from = 0; from < uuid.length; from += 2) {
+    if (uuid.charCodeAt(from) === hyphen) from += 1;
+    const high = nibbles[uuid.charCodeAt(from)] ?? 0;
+    target[at++] = (high << 4) | (nibbles[uuid.charCodeAt(from + 1)] ?? 0);
+  }
+  return at;
 }
 
 /** `text[]`. */
