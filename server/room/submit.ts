@@ -229,18 +229,18 @@ export class SubmitQueue {
   #decide(draft: Draft, entry: Entry): Accepted | "answered" | "wait" {
     const { room } = this.#options;
     const { submission, confirmation } = entry;
-    if (submission.ops.some((operation) => room.hasRecent(operation.id))) {
-      // Stored after the database was asked (a copy sent on another connection): ask again, now it knows.
-      if (confirmation?.known.length === 0) {
+    if (confirmation !== undefined) {
+      const { known } = confirmation;
+      if (known.length === 0 && submission.ops.some((operation) => room.hasRecent(operation.id))) {
+        // Stored after the database was asked (a copy sent on another connection): ask again, now it knows.
         entry.confirmation = undefined;
         entry.asked = false;
       }
       if (!this.#confirmed(entry)) return "wait";
-    }
-    if (confirmation !== undefined && confirmation.known.length > 0) {
-      if (!this.#confirmed(entry)) return "wait";
-      this.#answerRepeat(entry, confirmation.known);
-      return "answered";
+      if (known.length > 0) {
+        this.#answerRepeat(entry, known);
+        return "answered";
+      }
     }
     if (submission.base === undefined && !this.#confirmed(entry)) return "wait";
     const refusal = submission.limited ?? submission.authorise(room.document);
