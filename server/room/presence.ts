@@ -156,12 +156,11 @@ export class RoomPresence {
   }
 
   /** Makes the list of other instances' sessions what the database says. */
-  reconcile(live: readonly SessionRecord[], instanceId: string, nowMs: number): void {
+  reconcile(others: readonly SessionRecord[], nowMs: number): void {
     this.#reads += 1;
     const known = new Set<string>();
-    for (const row of live) {
+    for (const row of others) {
       known.add(row.id);
-      if (row.instanceId === instanceId) continue;
       const { id: sessionId, client: clientId, user, role, joinedAt } = row;
       const before = this.#remote.get(sessionId);
       if (before !== undefined) {
