@@ -37,17 +37,14 @@ export async function sendWelcome(options: {
   const fields = JSON.stringify(options.fields()).slice(0, -1);
   socket.send(encodeFrame(`${fields}${base},"ops":[${rides}]}`));
   options.onAnswered();
-  async function* following(): AsyncGenerator<string> {
-    if (!inline) {
-      for (const [index, part] of parts.entries())
-        yield `{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`;
-    }
-    if (!fits) yield* opsTexts(operations, maxBytes);
+  async function* following(): AsyncGenerator<Buffer> {
+    if (!inline && snapshot !== undefined) yield* await snapshot.frames();
+    if (!fits) for (const text of opsTexts(operations, maxBytes)) yield encodeFrame(text);
   }
-  for await (const text of following()) {
+  for await (const frame of following()) {
     await socket.drained();
     if (isClosed()) return false;
-    socket.send(encodeFrame(text));
+    socket.send(frame);
   }
   return true;
 }
