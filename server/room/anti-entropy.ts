@@ -1,6 +1,6 @@
 /**
  * What makes everything else safe to lose: about once a second the open documents are compared with the database in
- * one query (version, metadata, revision) and one more for the sessions, and what is newer is read. The instance's
+ * one query (version, metadata, revision) and one more for other instances' sessions, and what is newer is read. The instance's
  * lease is renewed on the same path, and instances whose lease ended lose their sessions.
  */
 import { setTimeout as delay } from "node:timers/promises";

@@ -3,7 +3,7 @@
  *
  * Not stored, but for the sessions' rows: changes are collected over `frameMs`, then go to the members as one frame
  * (never one's own) and to the other instances as one notification. A state carries a number of its session, so that
- * one that arrives late is dropped. Lost notifications are made up for by `reconcile`, with the rows of all live
+ * one that arrives late is dropped. Lost notifications are made up for by `reconcile`, with the rows of their live
  * sessions; an instance that learns of a session that way asks the others to announce their states again, and so does
  * one that hears (`numbers`, with each `reconcile`) that it has an older state. Who was heard to leave does not come back,
  * whatever arrives late.
