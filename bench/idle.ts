@@ -1,8 +1,8 @@
 /**
  * Idle sessions: what one keeps in the server's memory, and what a crowd of them costs while nothing happens. Beside it
- * `ws` alone, measured the same way: resident memory after a garbage collection, before and with the sockets. Before:
- * with as many sockets (2,000 at most) of other documents, which stay. The heap's young generation grows to its full size
- * while they come, and keeps it: with `--max-semi-space-size=64` that is more memory than they need themselves.
+ * `ws` alone, measured the same way: resident memory after a garbage collection, before and with the sockets, both with a
+ * young generation of its full size (`collect-garbage.ts`). Before: with as many sockets (2,000 at most) of other
+ * documents, which stay, so that code and pools are there.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { cpuSeconds } from "./cpu.ts";

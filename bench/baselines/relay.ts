@@ -80,6 +80,11 @@ export function rawSocket(ws: WebSocket): Duplex {
   return (ws as WebSocket & { _socket: Duplex })._socket;
 }
 
+/** One listener for all: one made in the upgrade would keep its request alive. */
+function terminate(this: WebSocket): void {
+  this.terminate();
+}
+
 /** Serves WebSockets on a port: `join` gets each connection with its path. */
 export async function serveSockets(
   port: number,
@@ -89,7 +94,7 @@ export async function serveSockets(
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, skipUTF8Validation: true });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     sockets.handleUpgrade(request, socket, head, (ws) => {
-      ws.on("error", () => ws.terminate());
+      ws.on("error", terminate);
       join(ws, request.url ?? "/");
     });
   });

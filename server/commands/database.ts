@@ -1,6 +1,6 @@
 /** The database that is configured, or the embedded one: opened alike for every command. */
 import { type Config, databaseUrl } from "../config.ts";
-import { acquireEmbedded } from "../database/embedded/acquire.ts";
+import { type AcquireOptions, acquireEmbedded } from "../database/embedded/acquire.ts";
 import { migrate } from "../database/migrate.ts";
 import { createPool, type DatabasePool } from "../database/pool.ts";
 import type { Logger } from "../observability/log.ts";
@@ -14,8 +14,15 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
-/** Opens the database, starting the embedded one when none is configured. Not for `store.type: memory`. */
-export async function openDatabase(config: Config, log: Logger): Promise<OpenDatabase> {
+/**
+ * Opens the database, starting the embedded one when none is configured. Not for `store.type: memory`.
+ * `whileStarting`: see {@link AcquireOptions}.
+ */
+export async function openDatabase(
+  config: Config,
+  log: Logger,
+  whileStarting?: () => void,
+): Promise<OpenDatabase> {
   const configured = databaseUrl(config.store.postgres);
   if (configured !== undefined) {
     return {
@@ -25,7 +32,11 @@ export async function openDatabase(config: Config, log: Logger): Promise<OpenDat
     };
   }
   const { dataDir } = config.store;
-  const embedded = await acquireEmbedded({ dataDir, log });
+  const embedded = await acquireEmbedded({
+    dataDir,
+    log,
+    ...(whileStarting === undefined ? {} : { whileStarting }),
+  });
   return {
     url: () => embedded.url,
     description: `embedded PostgreSQL in ${dataDir}`,

@@ -1,5 +1,4 @@
 /** One server process: database, schema, instance; and their end in the reverse order. */
-import { startInstance } from "../compose.ts";
 import type { Config } from "../config.ts";
 import { migrate } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
@@ -17,10 +16,18 @@ export interface RunningInstance {
 
 /** Starts everything that one process needs. What was opened before a failure is closed again. */
 export async function runInstance(config: Config, log: Logger): Promise<RunningInstance> {
-  const database = config.store.type === "memory" ? undefined : await openDatabase(config, log);
+  // Read and compiled while the embedded PostgreSQL starts, or before anything else.
+  let loading: Promise<typeof import("../compose.ts")> | undefined;
+  const load = () => {
+    loading ??= import("../compose.ts");
+    return loading;
+  };
+  const database =
+    config.store.type === "memory" ? undefined : await openDatabase(config, log, () => void load());
   try {
     if (database !== undefined) await prepare(config, database, log);
     const demoDir = config.server.demo ? findDemoDir() : undefined;
+    const { startInstance } = await load();
     const instance = await startInstance(config, {
       databaseUrl: database === undefined ? undefined : () => database.url(),
       log,

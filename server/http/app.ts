@@ -44,6 +44,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
     // Names that reach a prototype are found, and named, by the checks of what they stand in.
     onProtoPoisoning: "ignore",
     onConstructorPoisoning: "ignore",
+    // Named here, they keep Fastify from loading its compilers of JSON schemas (30 ms of the start). Set below.
+    schemaController: { compilersFactory: { buildValidator: notUsed, buildSerializer: notUsed } },
     frameworkErrors: (error, _request, reply) => {
       void sendProblem(reply, problemOf(error));
     },
@@ -123,6 +125,10 @@ export async function createHttp(services: HttpServices): Promise<App> {
   }
   await app.ready();
   return app;
+}
+
+function notUsed(): never {
+  throw new Error("compilers of schemas are set when the application is made");
 }
 
 /** What the demo client needs, and nothing from elsewhere. */

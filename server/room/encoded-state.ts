@@ -7,6 +7,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Elements, Properties } from "../../shared/document/json.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
+import { encodeFrame } from "./frame.ts";
 import type { Tail } from "./tail.ts";
 
 export interface EncodedState {
@@ -14,6 +15,8 @@ export interface EncodedState {
   readonly operationId: string | null;
   /** Each the inside of a JSON object: `"id":{…},"id2":{…}`; none for an empty document. */
   readonly parts: Promise<readonly string[]>;
+  /** The parts as `snapshot` messages in WebSocket frames: made for the first joiner that needs them, for all the same. */
+  frames(): Promise<readonly Buffer[]>;
 }
 
 /** About what a turn of the event loop may spend: a part takes some 2 ms. */
@@ -30,7 +33,28 @@ export function encodeState(
   const { version, operationId } = state;
   // A UTF-16 unit takes three bytes of UTF-8 at most.
   const length = maxPartBytes === 0 ? partLength : Math.min(partLength, Math.floor(maxPartBytes / 3));
-  return { version, operationId, parts: encodeElements([...state.elements], length) };
+  const parts = encodeElements([...state.elements], length);
+  let frames: Promise<readonly Buffer[]> | undefined;
+  return {
+    version,
+    operationId,
+    parts,
+    frames() {
+      frames ??= encodeFrames(parts);
+      return frames;
+    },
+  };
+}
+
+async function encodeFrames(encoding: Promise<readonly string[]>): Promise<Buffer[]> {
+  const parts = await encoding;
+  const frames: Buffer[] = [];
+  for (const [index, part] of parts.entries()) {
+    if (index > 0) await turn();
+    const more = index < parts.length - 1;
+    frames.push(encodeFrame(`{"type":"snapshot","elements":{${part}},"more":${more}}`));
+  }
+  return frames;
 }
 
 async function encodeElements(

@@ -3,7 +3,7 @@
  *
  * Not stored, but for the sessions' rows: changes are collected over `frameMs`, then go to the members as one frame
  * (never one's own) and to the other instances as one notification. A state carries a number of its session, so that
- * one that arrives late is dropped. Lost notifications are made up for by `reconcile`, with the rows of all live
+ * one that arrives late is dropped. Lost notifications are made up for by `reconcile`, with the rows of their live
  * sessions; an instance that learns of a session that way asks the others to announce their states again, and so does
  * one that hears (`numbers`, with each `reconcile`) that it has an older state. Who was heard to leave does not come back,
  * whatever arrives late.
@@ -156,12 +156,11 @@ export class RoomPresence {
   }
 
   /** Makes the list of other instances' sessions what the database says. */
-  reconcile(live: readonly SessionRecord[], instanceId: string, nowMs: number): void {
+  reconcile(others: readonly SessionRecord[], nowMs: number): void {
     this.#reads += 1;
     const known = new Set<string>();
-    for (const row of live) {
+    for (const row of others) {
       known.add(row.id);
-      if (row.instanceId === instanceId) continue;
       const { id: sessionId, client: clientId, user, role, joinedAt } = row;
       const before = this.#remote.get(sessionId);
       if (before !== undefined) {

@@ -70,8 +70,11 @@ export class RoomRegistry {
   async #load(docId: string): Promise<Room | undefined> {
     // Its last state is being written: loading now would read the log that this write saves.
     await this.#closing.get(docId);
-    const { store } = this.#services;
-    const [loaded, live] = await Promise.all([store.documents.load(docId), store.sessions.live([docId])]);
+    const { store, instanceId } = this.#services;
+    const [loaded, live] = await Promise.all([
+      store.documents.load(docId),
+      store.sessions.live([docId], instanceId),
+    ]);
     if (loaded === undefined) return undefined;
     const state = await restoreState(loaded.snapshot);
     const room = new Room(loaded, state, this.#services, (ended) => this.#forget(ended));

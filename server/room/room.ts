@@ -378,8 +378,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#presence.hear(news, this.#services.nowMs());
   }
 
-  reconcileSessions(live: readonly SessionRecord[]): void {
-    this.#presence.reconcile(live, this.#services.instanceId, this.#services.nowMs());
+  /** `others`: the live sessions of other instances, as the database says. */
+  reconcileSessions(others: readonly SessionRecord[]): void {
+    this.#presence.reconcile(others, this.#services.nowMs());
   }
 
   // ---- members -------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
 
   function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     // A connection that fails now would take the process with it.
-    stream.on("error", () => stream.destroy());
+    stream.on("error", destroy);
     const docId = path.exec(request.url ?? "")?.[1];
     const refusal = docId === undefined ? noAddress : refusalOf(request);
     if (docId === undefined || refusal !== undefined) {
@@ -87,7 +87,7 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
 
   function accept(ws: WebSocket, stream: Socket, request: IncomingMessage, docId: string): void {
     // A bad frame is an error of this socket alone.
-    ws.on("error", () => undefined);
+    ws.on("error", ignore);
     stream.setNoDelay(true);
     const connection = describe(request, docId, config.server.trustedProxies);
     const leave = addresses.enter(connection.address);
@@ -133,9 +133,10 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       const at = performance.now();
       const isTime = at - pingedAtMs >= times.pingMs;
       if (isTime) pingedAtMs = at;
-      for (const { ws, socket, heardAtMs } of open.values()) {
+      for (const { session, ws, socket, heardAtMs } of open.values()) {
         if (at - heardAtMs >= times.silenceMs) socket.terminate();
         else if (isTime) ws.ping();
+        session.watchExpiry();
       }
     },
     Math.min(1_000, times.pingMs / 4),
@@ -188,6 +189,13 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     },
   };
 }
+
+// Listeners of every socket, made once: one that is made for a socket keeps alive what is in sight of it, and in sight of
+// an upgrade is its request.
+function destroy(this: Duplex): void {
+  this.destroy();
+}
+function ignore(): void {}
 
 /** Exact match with the own host or an allowed origin; what has no Origin is no browser. */
 function isAllowedOrigin(request: IncomingMessage, allowed: readonly string[]): boolean {

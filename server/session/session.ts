@@ -29,10 +29,10 @@ import type { Room } from "../room/room.ts";
 import { type DocumentRecord, type Origin, StoreUnavailable } from "../store/store.ts";
 import { authorise } from "./authorise.ts";
 import type { ClientSocket } from "./client-socket.ts";
+import { createEditing, type Editing } from "./editing.ts";
 import { exceeds, PresenceIntake } from "./presence-intake.ts";
-import { type Requester, Requests } from "./requests.ts";
+import type { Requester } from "./requests.ts";
 import type { SessionServices } from "./services.ts";
-import { SubmitIntake } from "./submit-intake.ts";
 import { sendWelcome, sessionLimits } from "./welcome.ts";
 
 /** Where a connection came from. */
@@ -52,18 +52,18 @@ const maxEarlyMessages = 100;
 const maxEarlyLength = 8 * 1024 * 1024;
 /** Presence that comes while a snapshot is sent waits up to this. */
 const maxJoiningEphemeralBytes = 1024 * 1024;
-/** setTimeout's bound. */
-const maxTimerMs = 2 ** 31 - 1;
+/** From here on the end of a token has a timer; before, the looks of the host's heartbeat do, about one a second. */
+const expirySoonMs = 3_000;
 
 export class Session implements Member, Requester {
   readonly id: string;
   readonly #services: SessionServices;
   readonly #socket: ClientSocket;
   readonly #connection: Connection;
-  readonly #submits: SubmitIntake;
-  readonly #presence: PresenceIntake;
-  readonly #requests: Requests;
   readonly #onClosed: () => void;
+  /** These two are made with the first message that is theirs: most members of a document read and watch. */
+  #editing: Editing | undefined;
+  #presence: PresenceIntake | undefined;
   #state: "greeting" | "joining" | "live" | "closed" = "greeting";
   #backlog: Buffer[] = [];
   #backlogBytes = 0;
@@ -78,7 +78,8 @@ export class Session implements Member, Requester {
   #info: Omit<SessionInfo, "presence"> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #expiry: NodeJS.Timeout | undefined;
-  #releases: (() => void)[] = [];
+  /** Gives its place back: among the unauthenticated, then among its user's. */
+  #release: (() => void) | undefined;
   /** Shared by all submits: one is made a session, not one an operation. */
   #origin: Origin = { user: "", client: "", session: "" };
   readonly authorise = (document: DocumentRecord) => authorise(document, this.#identity);
@@ -96,33 +97,6 @@ export class Session implements Member, Requester {
     this.#socket = socket;
     this.#services = services;
     this.#onClosed = onClosed;
-    const { limits, manager } = services.config;
-    const rate = services.createRate({
-      perSecond: limits.opsPerSecond,
-      burst: Math.max(limits.opsPerSecond, limits.maxOpsPerSubmit),
-    });
-    this.#submits = new SubmitIntake({
-      limits,
-      rate,
-      metrics: services.metrics,
-      channel: this,
-      authorise: this.authorise,
-      send: (message) => this.#send(message),
-    });
-    this.#requests = new Requests({
-      session: this,
-      room: () => this.#room,
-      submitsAnswered: () => this.#submits.answered(),
-      tokens: services.tokens,
-      rate,
-      limits,
-      lockTimeoutMs: manager.lockTimeoutMs,
-      log: services.log,
-      send: (message) => this.#send(message),
-    });
-    this.#presence = new PresenceIntake(limits.presencePerSecond, (state) =>
-      this.#room?.setPresence(this, state),
-    );
   }
 
   /** Takes its place and waits for the `hello`. */
@@ -133,7 +107,7 @@ export class Session implements Member, Requester {
       this.close("tooMany");
       return;
     }
-    this.#releases.push(entered);
+    this.#release = entered;
     this.#timer = setTimeout(() => this.close("helloTimeout"), config.sockets.helloTimeoutMs);
   }
 
@@ -161,7 +135,7 @@ export class Session implements Member, Requester {
 
   /** Submits and requests without an answer. */
   get unanswered(): number {
-    return this.#submits.unanswered + this.#requests.unanswered;
+    return (this.#editing?.submits.unanswered ?? 0) + (this.#editing?.requests.unanswered ?? 0);
   }
 
   get waitingBytes(): number {
@@ -209,7 +183,7 @@ export class Session implements Member, Requester {
     switch (message.type) {
       case "submit":
         if (this.#room !== undefined)
-          this.#submits.receive(this.#room, this.#origin, message.seq, message.value);
+          this.#edit().submits.receive(this.#room, this.#origin, message.seq, message.value);
         return;
       case "presence":
         this.#receivePresence(message.state);
@@ -220,10 +194,20 @@ export class Session implements Member, Requester {
       case "auth":
       case "lock":
       case "resolve":
-        this.#requests.receive(message);
+        this.#edit().requests.receive(message);
         return;
       case "hello": // A second one: closed above, whatever its shape.
     }
+  }
+
+  #edit(): Editing {
+    this.#editing ??= createEditing({
+      session: this,
+      room: () => this.#room,
+      services: this.#services,
+      send: (message) => this.#send(message),
+    });
+    return this.#editing;
   }
 
   // ---- hello -----------------------------------------------------------------------------------------------
@@ -241,7 +225,7 @@ export class Session implements Member, Requester {
       return;
     }
     this.#state = "joining";
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#timer = setTimeout(() => this.#overloaded(), joinTimeoutMs);
     this.#join(hello).catch((cause: unknown) => {
       if (cause instanceof StoreUnavailable) {
@@ -266,8 +250,8 @@ export class Session implements Member, Requester {
       const entered = places.user.enter(verified.identity.userId);
       if (entered === undefined) return this.close("tooMany");
       // Authenticated: its place among the unauthenticated is free again.
-      for (const release of this.#releases.splice(0)) release();
-      this.#releases.push(entered);
+      this.#release?.();
+      this.#release = entered;
     }
     const user = this.#userOf(hello);
     // A room may end between opening and joining it (its history is another's): the next one is right.
@@ -400,7 +384,7 @@ export class Session implements Member, Requester {
       maxBytes: config.limits.maxServerMessageBytes,
       isClosed: () => this.#closed,
       // A snapshot takes as long as the reader needs, and silence or a full backlog ends it.
-      onAnswered: () => clearTimeout(this.#timer),
+      onAnswered: () => this.#stopTimer(),
     });
     if (!written) return;
     this.#state = "live";
@@ -415,7 +399,7 @@ export class Session implements Member, Requester {
     const early = this.#early;
     this.#early = [];
     for (const message of early) if (!this.#closed) this.#dispatch(message);
-    this.#watchExpiry();
+    this.watchExpiry();
     this.#services.log.debug({ sessionId: this.id, docId: document.docId, version }, "session joined");
   }
 
@@ -425,26 +409,31 @@ export class Session implements Member, Requester {
     const { maxPresenceBytes } = this.#services.config.limits;
     if (exceeds(state, maxPresenceBytes))
       this.#error("too_large", `presence: larger than ${maxPresenceBytes} bytes of JSON`);
-    else this.#presence.receive(state);
+    else {
+      const { presencePerSecond } = this.#services.config.limits;
+      this.#presence ??= new PresenceIntake(presencePerSecond, (used) => this.#room?.setPresence(this, used));
+      this.#presence.receive(state);
+    }
   }
 
   identified(identity: Identity): void {
     if (this.#closed) return;
     this.#identity = identity;
-    this.#watchExpiry();
+    this.watchExpiry();
     if (this.#room !== undefined) this.documentChanged(this.#room.document);
   }
 
-  #watchExpiry(): void {
-    clearTimeout(this.#expiry);
-    if (this.#identity === undefined) return;
+  /**
+   * Ends the session with its token. Called again and again: a timer for each session that is a day ahead would be half
+   * a kilobyte.
+   */
+  watchExpiry(): void {
+    if (this.#state !== "live" || this.#identity === undefined) return;
     const leftMs = this.#identity.expiresAt - this.#services.nowMs();
-    if (leftMs <= 0) {
-      this.close("unauthenticated");
-      return;
-    }
-    this.#expiry = setTimeout(() => this.#watchExpiry(), Math.min(leftMs, maxTimerMs));
-    this.#expiry.unref();
+    if (leftMs > expirySoonMs) return;
+    clearTimeout(this.#expiry);
+    if (leftMs <= 0) this.close("unauthenticated");
+    else this.#expiry = setTimeout(() => this.watchExpiry(), leftMs).unref();
   }
 
   // ---- from the room ---------------------------------------------------------------------------------------
@@ -511,12 +500,13 @@ export class Session implements Member, Requester {
     this.#state = "closed";
     // Gone on purpose; who lost the connection keeps its leases.
     if (code === closeCodes.normal.code || code === closeCodes.goingAway.code) this.#releaseLocks();
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     clearTimeout(this.#expiry);
-    this.#presence.close();
+    this.#presence?.close();
     this.#backlog = [];
     this.#early = [];
-    for (const release of this.#releases.splice(0)) release();
+    this.#release?.();
+    this.#release = undefined;
     this.#leave();
     this.#onClosed();
   }
@@ -530,6 +520,12 @@ export class Session implements Member, Requester {
     this.#room = undefined;
     if (this.#recorded) this.#services.sessionRows.leave(this.#connection.docId, this.id);
     this.#recorded = false;
+  }
+
+  /** Not kept when it is over, as the field would. */
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   get #closed(): boolean {

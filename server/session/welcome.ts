@@ -37,14 +37,11 @@ export async function sendWelcome(options: {
   const fields = JSON.stringify(options.fields()).slice(0, -1);
   socket.send(encodeFrame(`${fields}${base},"ops":[${rides}]}`));
   options.onAnswered();
-  function* following(): Generator<Buffer> {
-    if (!inline) {
-      for (const [index, part] of parts.entries())
-        yield encodeFrame(`{"type":"snapshot","elements":{${part}},"more":${index < parts.length - 1}}`);
-    }
+  async function* following(): AsyncGenerator<Buffer> {
+    if (!inline && snapshot !== undefined) yield* await snapshot.frames();
     if (!fits) yield* opsFrames(operations, maxBytes).map(({ frame }) => frame);
   }
-  for (const frame of following()) {
+  for await (const frame of following()) {
     await socket.drained();
     if (isClosed()) return false;
     socket.send(frame);

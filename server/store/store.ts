@@ -687,8 +687,8 @@ export interface SessionStore {
     })[],
   ): Promise<void>;
   leave(sessionIds: readonly string[]): Promise<void>;
-  /** Live sessions of these documents, in one query. */
-  live(docIds: readonly string[]): Promise<SessionRecord[]>;
+  /** Live sessions of these documents, in one query; those of the instance `except` are left out. */
+  live(docIds: readonly string[], except?: string): Promise<SessionRecord[]>;
   /** Makes `documents.active_users` what the live sessions say, where it differs; returns the documents that changed. */
   refreshActiveUsers(docIds: readonly string[]): Promise<string[]>;
 }

@@ -38,9 +38,9 @@ function open() {
 it("[presence/others] there may be others until the live sessions were read twice, or while one is heard of", () => {
   const { presence } = open();
   expect(presence.hasOthers).toBe(true);
-  presence.reconcile([], "own", 0);
+  presence.reconcile([], 0);
   expect(presence.hasOthers).toBe(true);
-  presence.reconcile([], "own", 0);
+  presence.reconcile([], 0);
   expect(presence.hasOthers).toBe(false);
   presence.hear({ kind: "presence", docId: "document", joined: [{ ...session("bob"), presence: null }] }, 0);
   expect(presence.hasOthers).toBe(true);
@@ -51,8 +51,8 @@ it("[presence/others] there may be others until the live sessions were read twic
 
 it("[presence/others] states are told to nobody where nobody is, and whoever comes is told all of them", async () => {
   const { presence, published, ada, others } = open();
-  presence.reconcile([], "own", 0);
-  presence.reconcile([], "own", 0);
+  presence.reconcile([], 0);
+  presence.reconcile([], 0);
   presence.setState(ada, { at: 1 });
   // Who is there is told all the same: whoever opens the document next has to hear of it.
   await expect.poll(() => published.length).toBe(1);

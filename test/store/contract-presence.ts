@@ -233,6 +233,8 @@ export function presenceContract(subject: () => Subject): void {
         role: "editor",
       });
       expect(await sessions.live([a.docId, b.docId])).toHaveLength(3);
+      expect(await sessions.live([a.docId, b.docId], instanceId)).toEqual([]);
+      expect(await sessions.live([a.docId, b.docId], "another")).toHaveLength(3);
       expect((await sessions.refreshActiveUsers([a.docId, b.docId])).sort()).toEqual(
         [a.docId, b.docId].sort(),
       );

@@ -37,6 +37,8 @@ export interface StartOptions {
   /** Beyond those in postgresql.conf, as `name: value`. */
   readonly settings: Readonly<Record<string, string>>;
   readonly log: Log;
+  /** Called each time its process has been started and is not ready yet. */
+  readonly whileStarting: () => void;
   /** Crash recovery replays up to max_wal_size, which takes a while on a slow disk. */
   readonly timeoutMs: number;
 }
@@ -111,6 +113,7 @@ async function start(options: StartOptions, deadline: number): Promise<Running |
   });
   child.unref();
   await output.close();
+  options.whileStarting();
 
   let reason = "";
   while (performance.now() < deadline) {

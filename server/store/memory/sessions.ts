@@ -52,9 +52,10 @@ export function createSessions(state: MemoryState): SessionStore {
     async leave(sessionIds) {
       for (const id of sessionIds) sessions.delete(id);
     },
-    async live(docIds) {
+    async live(docIds, except) {
+      const asked = new Set(docIds);
       return [...sessions.values()]
-        .filter((session) => docIds.includes(session.docId))
+        .filter(({ docId, instanceId }) => asked.has(docId) && instanceId !== except)
         .sort((a, b) =>
           a.joinedAt !== b.joinedAt ? (a.joinedAt < b.joinedAt ? -1 : 1) : a.id < b.id ? -1 : 1,
         );

@@ -82,7 +82,8 @@ const live = {
   answerWithinMs: promptMs,
   text: `SELECT s.id, s.doc_id AS "docId", s.instance_id AS "instanceId", s.user_id AS "userId", s.user_name AS name,
       s.user_color AS color, s.client_id AS client, s.role, s.joined_at AS "joinedAt"
-    FROM sessions s WHERE s.doc_id = ANY ($1::uuid[]) AND s.left_at IS NULL ORDER BY s.joined_at, s.id`,
+    FROM sessions s WHERE s.doc_id = ANY ($1::uuid[]) AND s.left_at IS NULL AND s.instance_id IS DISTINCT FROM $2::text
+    ORDER BY s.joined_at, s.id`,
 };
 /**
  * First the rows that differ are taken, in id order like those of a commit; what the sessions say is read afterwards,
@@ -174,8 +175,8 @@ export function createSessions(database: Database, monotonicMs: () => number): S
       if (sessionIds.length > 0) await database.count(leave, [sessionIds]);
     },
 
-    async live(docIds) {
-      const rows = await database.rows<LiveRow>(live, [docIds]);
+    async live(docIds, except) {
+      const rows = await database.rows<LiveRow>(live, [docIds, except ?? null]);
       return rows.map(({ userId, name, color, ...session }) => ({
         ...session,
         user: { id: userId, ...(name !== null && { name }), ...(color !== null && { color }) },
