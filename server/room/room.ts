@@ -40,7 +40,7 @@ import {
   SubmitQueue,
   type SubmitRoom,
 } from "./submit.ts";
-import { Tail } from "./tail.ts";
+import { maxTailOperations, Tail } from "./tail.ts";
 import { decodeSequenced, encodeSequenced, opsTexts, type WireOperation } from "./wire.ts";
 
 /** When a read of the past failed. */
@@ -74,7 +74,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   #uses = 0;
   #unusedSinceMs: number;
 
-  /** `state` is that of the loaded snapshot. */
+  /** `state` is that of the loaded snapshot and the log after it. */
   constructor(
     loaded: LoadedDocument,
     state: DocumentState,
@@ -159,13 +159,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       nowMs: services.nowMs,
       onRefuse: (code) => services.metrics.rejects.inc({ code }),
     });
-    for (const row of tail) {
-      const operation = decodeSequenced(row);
-      applySequenced(this.#state, operation);
-      this.#conflicts.heldBack.add(operation);
-      this.#tail.push(encodeSequenced(row));
-    }
-    this.#snapshots.opened(snapshot?.version ?? 0);
+    for (const row of tail) if (row.status !== "applied") this.#conflicts.heldBack.add(decodeSequenced(row));
+    for (const row of tail.slice(-maxTailOperations)) this.#tail.push(encodeSequenced(row));
+    this.#snapshots.opened(snapshot);
   }
 
   // ---- what the queue and others may know ------------------------------------------------------------------

@@ -19,11 +19,13 @@ export interface DocumentMemory {
   readonly authors: Map<string, Map<string, Author>>;
   /** Grows when a copy is taken: what is older is copied before it is changed. */
   epoch: number;
+  /** Elements that were written to, or forgotten, since whoever keeps count (the snapshot writer) emptied this. */
+  readonly touched: Set<string>;
 }
 
 /** A memory that knows everything after `since`. */
 export function createMemory(since = 0): DocumentMemory {
-  return { since, elements: new Map(), authors: new Map(), epoch: 0 };
+  return { since, elements: new Map(), authors: new Map(), epoch: 0, touched: new Set() };
 }
 
 /** The one object that stands for an author in this memory. */
@@ -50,6 +52,7 @@ export function touchElement(
 ): ElementMemory {
   const found = memory.elements.get(element);
   if (found !== undefined && found.epoch === memory.epoch) return found;
+  memory.touched.add(element);
   const touched =
     found === undefined
       ? emptyElement(existed, latest, memory.epoch)
@@ -77,13 +80,27 @@ export function emptyElement(existed: boolean, latest: WriteRecord, epoch: numbe
  * each element's that is written to.
  */
 export function freezeMemory(memory: DocumentMemory): DocumentMemory {
-  memory.epoch++;
-  return {
-    since: memory.since,
-    elements: new Map(memory.elements),
-    authors: memory.authors,
-    epoch: memory.epoch,
-  };
+  return frozen(memory, new Map(memory.elements));
+}
+
+/** The same of the elements in `touched` only; `forgotten`: those of them that nothing is remembered of. */
+export function freezeTouched(memory: DocumentMemory): {
+  readonly remembered: DocumentMemory;
+  readonly forgotten: string[];
+} {
+  const elements = new Map<string, ElementMemory>();
+  const forgotten: string[] = [];
+  for (const element of memory.touched) {
+    const found = memory.elements.get(element);
+    if (found === undefined) forgotten.push(element);
+    else elements.set(element, found);
+  }
+  return { remembered: frozen(memory, elements), forgotten };
+}
+
+function frozen(memory: DocumentMemory, elements: Map<string, ElementMemory>): DocumentMemory {
+  const { since, authors } = memory;
+  return { since, elements, authors, epoch: ++memory.epoch, touched: new Set() };
 }
 
 /**
@@ -106,6 +123,7 @@ export function* forgetInSteps(memory: DocumentMemory, version: number, elements
     if (++seen % elements === 0) yield;
     if (found.latest.version < version && !existsNow(found)) {
       memory.elements.delete(element);
+      memory.touched.add(element);
       continue;
     }
     forgetOfElement(touchElement(memory, element, true, found.latest), version);

@@ -43,14 +43,19 @@ interface Part {
   authors: [user: string, client: string][];
   elements: ElementRow[];
   splices: SplicesRow[];
+  /** Of these nothing is remembered any more, whatever earlier parts say. */
+  forgotten?: string[];
 }
 
 /**
- * A memory as texts of about 256 KiB at most. Where it is written to before the last text is drawn, give a frozen one
- * (`freezeMemory`).
+ * A memory as texts of about 256 KiB at most; `forgotten` is told by the first. Where it is written to before the last
+ * text is drawn, give a frozen one (`freezeMemory`).
  */
-export function* encodeMemory(memory: DocumentMemory): Iterable<string> {
-  let part = new PartWriter(memory.since);
+export function* encodeMemory(
+  memory: DocumentMemory,
+  forgotten: readonly string[] = [],
+): Iterable<string> {
+  let part = new PartWriter(memory.since, forgotten);
   for (const [element, remembered] of memory.elements) {
     part.addElement(element, remembered);
     if (part.length >= partLength) {
@@ -76,12 +81,14 @@ export function* encodeMemory(memory: DocumentMemory): Iterable<string> {
 class PartWriter {
   length = 0;
   readonly #since: number;
+  readonly #forgotten: readonly string[];
   readonly #authors = new Map<Author, number>();
   readonly #elements: string[] = [];
   readonly #splices: string[] = [];
 
-  constructor(since: number) {
+  constructor(since: number, forgotten: readonly string[] = []) {
     this.#since = since;
+    this.#forgotten = forgotten;
   }
 
   addElement(element: string, memory: ElementMemory): void {
@@ -121,7 +128,9 @@ class PartWriter {
   text(): string {
     const authors = [...this.#authors.keys()].map(({ user, client }) => [user, client]);
     const head = `{"format":1,"since":${this.#since},"authors":${JSON.stringify(authors)}`;
-    return `${head},"elements":[${this.#elements.join(",")}],"splices":[${this.#splices.join(",")}]}`;
+    const rows = `"elements":[${this.#elements.join(",")}],"splices":[${this.#splices.join(",")}]`;
+    const forgotten = this.#forgotten.length === 0 ? "" : `,"forgotten":${JSON.stringify(this.#forgotten)}`;
+    return `${head},${rows}${forgotten}}`;
   }
 
   #add(rows: string[], row: ElementRow | SplicesRow): void {
@@ -148,7 +157,10 @@ export function decodeMemory(parts: Iterable<string>): DocumentMemory {
   return decoder.memory();
 }
 
-/** The same part by part: one takes some milliseconds, and a large document has a hundred. */
+/**
+ * The same part by part: one takes some milliseconds, and a large document has a hundred. What a later part says of an
+ * element stands instead of what an earlier one did.
+ */
 export class MemoryDecoder {
   #memory: DocumentMemory | undefined;
 
@@ -156,18 +168,22 @@ export class MemoryDecoder {
   add(text: string): void {
     const part = JSON.parse(text) as Part;
     if (part.format !== 1) throw new Error(`write memory of unknown format ${String(part.format)}`);
-    this.#memory ??= createMemory(part.since);
+    this.#memory ??= createMemory();
+    this.#memory.since = part.since;
     readPart(this.#memory, part);
   }
 
   /** Of all parts added. Throws when there were none. */
   memory(): DocumentMemory {
     if (this.#memory === undefined) throw new Error("write memory without parts");
+    // Whatever is written to from here on counts as touched.
+    this.#memory.epoch += 1;
     return this.#memory;
   }
 }
 
 function readPart(memory: DocumentMemory, part: Part): void {
+  for (const element of part.forgotten ?? []) memory.elements.delete(element);
   const authors = part.authors.map(([user, client]) => internAuthor(memory, user, client));
   for (const row of part.elements) memory.elements.set(row[0], readElement(row, authors, memory.epoch));
   for (const [element, name, rows] of part.splices) {
