@@ -51,10 +51,7 @@ interface Part {
  * A memory as texts of about 256 KiB at most; `forgotten` is told by the first. Where it is written to before the last
  * text is drawn, give a frozen one (`freezeMemory`).
  */
-export function* encodeMemory(
-  memory: DocumentMemory,
-  forgotten: readonly string[] = [],
-): Iterable<string> {
+export function* encodeMemory(memory: DocumentMemory, forgotten: readonly string[] = []): Iterable<string> {
   let part = new PartWriter(memory.since, forgotten);
   for (const [element, remembered] of memory.elements) {
     part.addElement(element, remembered);

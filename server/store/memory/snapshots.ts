@@ -42,7 +42,12 @@ export function createSnapshots(state: MemoryState): SnapshotStore {
       const changes = [...document.changes.values()]
         .filter(({ version }) => !document.snapshots.has(version))
         .map(({ version, operationId, base, elements, memory }): SnapshotInfo => {
-          return { version, operationId, bytes: Buffer.byteLength(elements) + Buffer.byteLength(memory), base };
+          return {
+            version,
+            operationId,
+            bytes: Buffer.byteLength(elements) + Buffer.byteLength(memory),
+            base,
+          };
         });
       return [...whole, ...changes].sort((a, b) => a.version - b.version);
     },
