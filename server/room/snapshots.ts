@@ -100,10 +100,10 @@ export class SnapshotWriter {
     const since = this.#writtenVersion;
     // All of this moment, whatever is committed while it is encoded.
     const entries = [...state.memory.touched].map((id) => [id, state.elements.get(id) ?? null] as const);
-    const { remembered, forgotten } = freezeTouched(state.memory);
+    const frozen = freezeTouched(state.memory);
     const isWritten = await this.#attempt(version, async () => {
       const [elements = "", ...moreElements] = await encodeElements(entries);
-      const [memory = "", ...moreMemory] = await inTurns(encodeMemory(remembered, forgotten));
+      const [memory = "", ...moreMemory] = await inTurns(encodeMemory(frozen));
       if (moreElements.length + moreMemory.length > 0) return undefined;
       return store.snapshots.writeChanges(docId, { version, operationId, base, elements, memory });
     });

@@ -19,7 +19,7 @@ export interface DocumentMemory {
   readonly authors: Map<string, Map<string, Author>>;
   /** Grows when a copy is taken: what is older is copied before it is changed. */
   epoch: number;
-  /** Elements that were written to, or forgotten, since whoever keeps count (the snapshot writer) emptied this. */
+  /** Elements whose memory was written to since whoever keeps count (the snapshot writer) emptied this. */
   readonly touched: Set<string>;
 }
 
@@ -83,19 +83,14 @@ export function freezeMemory(memory: DocumentMemory): DocumentMemory {
   return frozen(memory, new Map(memory.elements));
 }
 
-/** The same of the elements in `touched` only; `forgotten`: those of them that nothing is remembered of. */
-export function freezeTouched(memory: DocumentMemory): {
-  readonly remembered: DocumentMemory;
-  readonly forgotten: string[];
-} {
+/** The same of the elements in `touched` only. What was forgotten is not told: where it is read again, nobody asks for it. */
+export function freezeTouched(memory: DocumentMemory): DocumentMemory {
   const elements = new Map<string, ElementMemory>();
-  const forgotten: string[] = [];
   for (const element of memory.touched) {
     const found = memory.elements.get(element);
-    if (found === undefined) forgotten.push(element);
-    else elements.set(element, found);
+    if (found !== undefined) elements.set(element, found);
   }
-  return { remembered: frozen(memory, elements), forgotten };
+  return frozen(memory, elements);
 }
 
 function frozen(memory: DocumentMemory, elements: Map<string, ElementMemory>): DocumentMemory {
@@ -123,7 +118,6 @@ export function* forgetInSteps(memory: DocumentMemory, version: number, elements
     if (++seen % elements === 0) yield;
     if (found.latest.version < version && !existsNow(found)) {
       memory.elements.delete(element);
-      memory.touched.add(element);
       continue;
     }
     forgetOfElement(touchElement(memory, element, true, found.latest), version);

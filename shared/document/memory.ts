@@ -43,16 +43,14 @@ interface Part {
   authors: [user: string, client: string][];
   elements: ElementRow[];
   splices: SplicesRow[];
-  /** Of these nothing is remembered any more, whatever earlier parts say. */
-  forgotten?: string[];
 }
 
 /**
- * A memory as texts of about 256 KiB at most; `forgotten` is told by the first. Where it is written to before the last
- * text is drawn, give a frozen one (`freezeMemory`).
+ * A memory as texts of about 256 KiB at most. Where it is written to before the last text is drawn, give a frozen one
+ * (`freezeMemory`).
  */
-export function* encodeMemory(memory: DocumentMemory, forgotten: readonly string[] = []): Iterable<string> {
-  let part = new PartWriter(memory.since, forgotten);
+export function* encodeMemory(memory: DocumentMemory): Iterable<string> {
+  let part = new PartWriter(memory.since);
   for (const [element, remembered] of memory.elements) {
     part.addElement(element, remembered);
     if (part.length >= partLength) {
@@ -78,14 +76,12 @@ export function* encodeMemory(memory: DocumentMemory, forgotten: readonly string
 class PartWriter {
   length = 0;
   readonly #since: number;
-  readonly #forgotten: readonly string[];
   readonly #authors = new Map<Author, number>();
   readonly #elements: string[] = [];
   readonly #splices: string[] = [];
 
-  constructor(since: number, forgotten: readonly string[] = []) {
+  constructor(since: number) {
     this.#since = since;
-    this.#forgotten = forgotten;
   }
 
   addElement(element: string, memory: ElementMemory): void {
@@ -125,9 +121,7 @@ class PartWriter {
   text(): string {
     const authors = [...this.#authors.keys()].map(({ user, client }) => [user, client]);
     const head = `{"format":1,"since":${this.#since},"authors":${JSON.stringify(authors)}`;
-    const rows = `"elements":[${this.#elements.join(",")}],"splices":[${this.#splices.join(",")}]`;
-    const forgotten = this.#forgotten.length === 0 ? "" : `,"forgotten":${JSON.stringify(this.#forgotten)}`;
-    return `${head},${rows}${forgotten}}`;
+    return `${head},"elements":[${this.#elements.join(",")}],"splices":[${this.#splices.join(",")}]}`;
   }
 
   #add(rows: string[], row: ElementRow | SplicesRow): void {
@@ -180,7 +174,6 @@ export class MemoryDecoder {
 }
 
 function readPart(memory: DocumentMemory, part: Part): void {
-  for (const element of part.forgotten ?? []) memory.elements.delete(element);
   const authors = part.authors.map(([user, client]) => internAuthor(memory, user, client));
   for (const row of part.elements) memory.elements.set(row[0], readElement(row, authors, memory.epoch));
   for (const [element, name, rows] of part.splices) {

@@ -111,7 +111,9 @@ class Schedule {
         counts.removed += 1;
         return operation(by, element, { type: "delete", data: "{}" });
       case 1:
-        return effect({ splice: { text: [[random.below(9), random.below(3), random.pick(["", "a", "bä"])]] } });
+        return effect({
+          splice: { text: [[random.below(9), random.below(3), random.pick(["", "a", "bä"])]] },
+        });
       case 2:
         return effect({ append: { list: [random.below(9)] } });
       case 3:
