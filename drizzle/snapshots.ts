@@ -42,7 +42,9 @@ export const snapshotChanges = pgTable(
     version: bigint("version", { mode: "number" }).notNull(),
     base: bigint("base", { mode: "number" }).notNull(),
     operationId: uuid("operation_id"),
+    /** Parts, one a line. */
     elements: text("elements").notNull(),
+    /** Parts, one a line. */
     memory: text("memory").notNull(),
     createdAt: instant("created_at").notNull().default(sql`clock_timestamp()`),
   },

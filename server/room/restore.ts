@@ -20,27 +20,24 @@ export async function restoreState(snapshot: StoredSnapshot | undefined): Promis
   const { whole, changes } = snapshot;
   const elements: Elements = new Map();
   let bytes = 0;
-  const read = (part: string): string[] => {
+  const changed: string[] = [];
+  const parts = [...whole.elements, ...(changes?.elements ?? [])];
+  for (const [index, part] of parts.entries()) {
     const inside = JSON.parse(`{${part}}`) as Record<string, Properties | null>;
     for (const [id, properties] of Object.entries(inside)) {
       const before = elements.get(id);
       if (before !== undefined) bytes -= elementBytes(id, before);
-      if (properties === null) {
-        elements.delete(id);
-        continue;
+      if (properties === null) elements.delete(id);
+      else {
+        elements.set(id, properties);
+        bytes += elementBytes(id, properties);
       }
-      elements.set(id, properties);
-      bytes += elementBytes(id, properties);
+      if (index >= whole.elements.length) changed.push(id);
     }
-    return Object.keys(inside);
-  };
-  for (const part of whole.elements) {
-    read(part);
     await turn();
   }
-  const changed = changes === undefined ? [] : read(changes.elements);
   const { version, operationId } = changes ?? whole;
-  const memory = changes === undefined ? whole.memory : [...whole.memory, changes.memory];
+  const memory = [...whole.memory, ...(changes?.memory ?? [])];
   // Without a memory (a content that a tool wrote) nothing before the version is known.
   if (memory.length === 0) return createState({ elements, version, operationId, bytes });
   const decoder = new MemoryDecoder();

@@ -33,8 +33,10 @@ export interface SnapshotWriterOptions {
 
 /** Up to this size always whole, and `documents.content` follows at once; else when nobody is in the document. */
 const smallContentBytes = 64 * 1024;
-/** Changes are one row of the database: so many elements, and one part of each kind. */
+/** Changes are one row of the database. */
 const maxChangedElements = 2_000;
+/** In UTF-16 units. */
+const maxChangesLength = 1024 * 1024;
 /** Of a whole snapshot, about what an operation of the log costs a reader. */
 const bytesPerOperation = 1_024;
 
@@ -102,9 +104,9 @@ export class SnapshotWriter {
     const entries = [...state.memory.touched].map((id) => [id, state.elements.get(id) ?? null] as const);
     const frozen = freezeTouched(state.memory);
     const isWritten = await this.#attempt(version, async () => {
-      const [elements = "", ...moreElements] = await encodeElements(entries);
-      const [memory = "", ...moreMemory] = await inTurns(encodeMemory(frozen));
-      if (moreElements.length + moreMemory.length > 0) return undefined;
+      const elements = await encodeElements(entries);
+      const memory = await inTurns(encodeMemory(frozen));
+      if (lengthOf(elements) + lengthOf(memory) > maxChangesLength) return undefined;
       return store.snapshots.writeChanges(docId, { version, operationId, base, elements, memory });
     });
     if (isWritten) return;
@@ -126,8 +128,7 @@ export class SnapshotWriter {
       const elements = await parts;
       const memory = await inTurns(encodeMemory(frozen));
       const kept = await store.snapshots.write(docId, { version, operationId, elements, memory });
-      const size = elements.reduce((sum, part) => sum + part.length, 0);
-      if (closing || size <= smallContentBytes) {
+      if (closing || lengthOf(elements) <= smallContentBytes) {
         await store.documents.writeContent(docId, version, Buffer.from(`{${elements.join(",")}}`));
       }
       return kept;
@@ -158,6 +159,10 @@ export class SnapshotWriter {
     const spared = nearest(versions, await store.versions.marked(docId));
     await store.snapshots.remove(docId, thin(versions, config.retention.snapshotsPerDocument, spared));
   }
+}
+
+function lengthOf(parts: readonly string[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 /** A part a turn of the event loop. */

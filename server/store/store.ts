@@ -484,15 +484,11 @@ export interface Snapshot {
 }
 
 /**
- * What differs from an earlier whole snapshot, its base. `elements`: the inside of a JSON object, null for what is gone;
- * `memory`: one part, to be read after those of the base.
+ * What differs from an earlier whole snapshot, its base, of about a megabyte at most: parts to be read after those of the
+ * base, whose elements they replace (null: it is gone).
  */
-export interface SnapshotChanges {
-  readonly version: number;
-  readonly operationId: string | null;
+export interface SnapshotChanges extends Snapshot {
   readonly base: number;
-  readonly elements: string;
-  readonly memory: string;
 }
 
 /** What is read: a whole snapshot and the changes that lead on from it. */
@@ -504,6 +500,7 @@ export interface StoredSnapshot {
 export interface SnapshotInfo {
   readonly version: number;
   readonly operationId: string | null;
+  /** About: as stored. */
   readonly bytes: number;
   /** Of changes: the version of the whole snapshot that they are read with; null: it is a whole one. */
   readonly base: number | null;

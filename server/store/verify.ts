@@ -284,7 +284,8 @@ class DocumentCheck {
       "SELECT elements FROM snapshot_changes WHERE doc_id = $1 AND version = $2",
       [version],
     );
-    const read = this.#read(name, `{${row?.elements}}`);
+    // Parts, one a line.
+    const read = this.#read(name, `{${row?.elements.replaceAll("\n", ",")}}`);
     if (read === undefined) return;
     const changed = new Set(read.keys());
     for (const [id, at] of this.#written) if (at > base) changed.add(id);

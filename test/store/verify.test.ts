@@ -91,8 +91,8 @@ test("[verify] a snapshot that lost a part, or was taken in another history", as
 });
 
 test("[verify] [R5] changes to a snapshot: right, with a wrong value, without what was written, of another history", async () => {
-  const at = { version: 3, operationId: operations[2]!.id, base: 2, memory: "m" };
-  await store.snapshots.writeChanges(docId, { ...at, elements: '"f":{},"g":null' });
+  const at = { version: 3, operationId: operations[2]!.id, base: 2, memory: ["m"] };
+  await store.snapshots.writeChanges(docId, { ...at, elements: ['"f":{}', '"g":null'] });
   expect(await problems()).toEqual([]);
   const change = (elements: string) =>
     sql("UPDATE snapshot_changes SET elements = $2 WHERE doc_id = $1", docId, elements);

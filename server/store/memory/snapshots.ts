@@ -1,4 +1,4 @@
-import type { SnapshotInfo, SnapshotStore, StoredSnapshot } from "../store.ts";
+import type { Snapshot, SnapshotStore, StoredSnapshot } from "../store.ts";
 import type { MemoryDocument, MemoryState } from "./state.ts";
 
 /** Snapshots in memory. */
@@ -31,24 +31,14 @@ export function createSnapshots(state: MemoryState): SnapshotStore {
     async list(docId) {
       const document = state.documents.get(docId);
       if (document === undefined) return [];
-      const whole = [...document.snapshots.values()].map(
-        ({ version, operationId, elements, memory }): SnapshotInfo => ({
-          version,
-          operationId,
-          bytes: [...elements, ...memory].reduce((sum, part) => sum + Buffer.byteLength(part), 0),
-          base: null,
-        }),
-      );
+      const info = ({ version, operationId, elements, memory }: Snapshot, base: number | null) => {
+        const bytes = [...elements, ...memory].reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+        return { version, operationId, bytes, base };
+      };
+      const whole = [...document.snapshots.values()].map((snapshot) => info(snapshot, null));
       const changes = [...document.changes.values()]
         .filter(({ version }) => !document.snapshots.has(version))
-        .map(({ version, operationId, base, elements, memory }): SnapshotInfo => {
-          return {
-            version,
-            operationId,
-            bytes: Buffer.byteLength(elements) + Buffer.byteLength(memory),
-            base,
-          };
-        });
+        .map((each) => info(each, each.base));
       return [...whole, ...changes].sort((a, b) => a.version - b.version);
     },
     async remove(docId, versions) {

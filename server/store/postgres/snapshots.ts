@@ -113,6 +113,10 @@ const remove = {
         AND NOT EXISTS (SELECT FROM snapshots s WHERE s.doc_id = $1 AND s.id = p.snapshot_id)))`,
 };
 
+/** Of the parts of changes, in one column: JSON has no line breaks of its own. */
+const separator = "\n";
+const split = (text: string) => (text === "" ? [] : text.split(separator));
+
 interface NearestRow {
   readonly version: number;
   readonly id: string;
@@ -145,8 +149,8 @@ export async function readNearest(
             version: changesVersion,
             operationId: changesOperationId,
             base: version,
-            elements,
-            memory,
+            elements: split(elements),
+            memory: split(memory),
           },
   };
 }
@@ -185,8 +189,8 @@ export function createSnapshots(database: Database, newId: () => string): Snapsh
         version,
         operationId,
         base,
-        elements,
-        memory,
+        elements.join(separator),
+        memory.join(separator),
       ]);
       return row?.present === true ? row.kept : undefined;
     },
