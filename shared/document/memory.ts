@@ -3,7 +3,7 @@
  * nothing that is still remembered falls out on the way. Records are written once for each element.
  */
 
-import { createMemory, type DocumentMemory, internAuthor } from "./document-memory.ts";
+import { createMemory, type DocumentMemory, type FrozenMemory, internAuthor } from "./document-memory.ts";
 import type {
   ElementMemory,
   LifeEvent,
@@ -49,7 +49,7 @@ interface Part {
  * A memory as texts of about 256 KiB at most. Where it is written to before the last text is drawn, give a frozen one
  * (`freezeMemory`).
  */
-export function* encodeMemory(memory: DocumentMemory): Iterable<string> {
+export function* encodeMemory(memory: FrozenMemory): Iterable<string> {
   let part = new PartWriter(memory.since);
   for (const [element, remembered] of memory.elements) {
     part.addElement(element, remembered);
