@@ -32,7 +32,7 @@ const sessionSql = (n: string, part: string) =>
 /**
  * Fills the empty tables, in the order of time as a server would: 100,000 documents, 1,000,000 operations over a
  * hundred days, two sessions a document (its first versions and the rest), a conflict record for every hundredth
- * document with a held-back operation, some active locks. Takes 20–60 s. Statistics are left as they are.
+ * document with a held-back operation, a snapshot and changes of every tenth, some active locks. Takes 20–60 s. Statistics are left as they are.
  */
 export async function fillLargeDatabase(pool: DatabasePool): Promise<void> {
   const each = Math.floor((largeOperations - hotOperations) / (largeDocuments - 1)); // 9
@@ -77,6 +77,13 @@ export async function fillLargeDatabase(pool: DatabasePool): Promise<void> {
     await client.query(`INSERT INTO locks (doc_id, id, user_id, session_id, client_id, element, token, version, expires_at)
       SELECT ${docSql("n")}, ${docSql("n")}, 'locker', ${docSql("n")}, 'locker-tab', 'locked', 1, 1, now() + interval '1 hour'
       FROM generate_series(9, ${others}, 1000) n`);
+    const snapshotted = `FROM generate_series(2, ${others}, 10) n`;
+    await client.query(`INSERT INTO snapshots (doc_id, version, id, operation_id, bytes)
+      SELECT ${docSql("n")}, 2, ${docSql("n")}, ${operationSql("n", "2")}, 6 ${snapshotted}`);
+    await client.query(`INSERT INTO snapshot_parts (doc_id, snapshot_id, kind, part, body)
+      SELECT ${docSql("n")}, ${docSql("n")}, 'elements', 0, '"e":{}' ${snapshotted}`);
+    await client.query(`INSERT INTO snapshot_changes (doc_id, version, base, operation_id, elements, memory)
+      SELECT ${docSql("n")}, 3, 2, ${operationSql("n", "3")}, '"e":null', '' ${snapshotted}`);
     await client.query("UPDATE documents SET lock_token = 1 WHERE id IN (SELECT doc_id FROM locks)");
     // What autovacuum does by itself while rows arrive.
     await client.query("SELECT brin_summarize_new_values('operations_timestamp_idx')");

@@ -116,8 +116,9 @@ async function countSnapshots(url: string, ids: readonly string[], from: number)
   try {
     const seconds = (monotonicMicros() - from) / 1e6;
     const { rows } = await client.query<{ count: number }>(
-      `SELECT count(*)::int AS count FROM snapshots
-        WHERE doc_id = ANY ($1::uuid[]) AND created_at > clock_timestamp() - $2 * interval '1 second'`,
+      `SELECT count(*)::int AS count FROM (
+          SELECT doc_id, created_at FROM snapshots UNION ALL SELECT doc_id, created_at FROM snapshot_changes
+        ) s WHERE doc_id = ANY ($1::uuid[]) AND created_at > clock_timestamp() - $2 * interval '1 second'`,
       [ids, seconds],
     );
     return rows[0]?.count ?? 0;

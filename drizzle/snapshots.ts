@@ -1,5 +1,16 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, index, integer, pgTable, primaryKey, text, uuid, varchar } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  check,
+  foreignKey,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uuid,
+  varchar,
+} from "drizzle-orm/pg-core";
 import { instant, oneOf } from "./columns.ts";
 import { documents } from "./documents.ts";
 
@@ -18,6 +29,33 @@ export const snapshots = pgTable(
     createdAt: instant("created_at").notNull().default(sql`clock_timestamp()`),
   },
   (table) => [primaryKey({ name: "snapshots_pkey", columns: [table.docId, table.version] })],
+);
+
+/**
+ * What a document's state at a version differs in from an earlier snapshot, its base. A table of its own: instances of
+ * before, which know nothing of it, read a snapshot and a longer log.
+ */
+export const snapshotChanges = pgTable(
+  "snapshot_changes",
+  {
+    docId: uuid("doc_id").notNull(),
+    version: bigint("version", { mode: "number" }).notNull(),
+    base: bigint("base", { mode: "number" }).notNull(),
+    operationId: uuid("operation_id"),
+    /** Parts, one a line. */
+    elements: text("elements").notNull(),
+    /** Parts, one a line. */
+    memory: text("memory").notNull(),
+    createdAt: instant("created_at").notNull().default(sql`clock_timestamp()`),
+  },
+  (table) => [
+    primaryKey({ name: "snapshot_changes_pkey", columns: [table.docId, table.version] }),
+    foreignKey({
+      name: "snapshot_changes_base_fkey",
+      columns: [table.docId, table.base],
+      foreignColumns: [snapshots.docId, snapshots.version],
+    }).onDelete("cascade"),
+  ],
 );
 
 /** The parts of snapshots, each written in a transaction of its own. No foreign key: they come before their snapshot. */

@@ -59,12 +59,14 @@ export async function archiveDocument(
 async function whereToCut({ docId, oldUpTo, retainedFrom }: Archivable, store: Store): Promise<number> {
   if (oldUpTo < retainedFrom) return retainedFrom - 1;
   const kept = await store.snapshots.list(docId);
-  const near = kept.findLast(({ version }) => version <= oldUpTo && version >= retainedFrom);
+  const near = kept.findLast(
+    ({ version, base }) => base === null && version <= oldUpTo && version >= retainedFrom,
+  );
   return near !== undefined && near.version >= oldUpTo - nearOperations ? near.version : oldUpTo;
 }
 
 async function hasSnapshot(store: Store, docId: string, version: number): Promise<boolean> {
-  return (await store.snapshots.list(docId)).some((each) => each.version === version);
+  return (await store.snapshots.list(docId)).some((each) => each.version === version && each.base === null);
 }
 
 async function writeSnapshot(document: Archivable, version: number, store: Store): Promise<boolean> {

@@ -141,7 +141,12 @@ const presence = z.strictObject({
 });
 
 const snapshots = z.strictObject({
-  everyOperations: integer(1_000, 10, 1_000_000, "Operations after which a document's state is written."),
+  everyOperations: integer(
+    1_000,
+    10,
+    1_000_000,
+    "Operations after which a document's state is written, as far as it changed; the whole of a large one more rarely.",
+  ),
   idleMs: integer(30_000, 0, 3_600_000, "Time that a document without sessions stays open."),
 });
 

@@ -22,7 +22,7 @@ export function blameTexts(state: DocumentState, element?: string): AsyncIterabl
     return partsOf(text === undefined ? [] : [text]);
   }
   const elements = [...state.elements];
-  const memory = freezeMemory(state.memory).elements;
+  const memory = new Map(freezeMemory(state.memory).elements);
   const texts = function* () {
     for (const [id, properties] of elements) yield elementText(id, properties, memory.get(id));
   };

@@ -57,9 +57,10 @@ async function encodeFrames(encoding: Promise<readonly string[]>): Promise<Buffe
   return frames;
 }
 
-async function encodeElements(
-  elements: readonly (readonly [string, Properties])[],
-  maxLength: number,
+/** Parts of about that many UTF-16 units, a turn of the event loop each. Null: an element that is gone. */
+export async function encodeElements(
+  elements: readonly (readonly [string, Properties | null])[],
+  maxLength = partLength,
 ): Promise<string[]> {
   const parts: string[] = [];
   let texts: string[] = [];

@@ -4,7 +4,7 @@
  */
 import { isUuid } from "../../shared/document/identifier.ts";
 import type { Envelope } from "../fanout/news.ts";
-import { restoreState } from "./restore.ts";
+import { replay, restoreState } from "./restore.ts";
 import { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
 
@@ -77,6 +77,7 @@ export class RoomRegistry {
     ]);
     if (loaded === undefined) return undefined;
     const state = await restoreState(loaded.snapshot);
+    await replay(state, loaded.tail);
     const room = new Room(loaded, state, this.#services, (ended) => this.#forget(ended));
     room.reconcileSessions(live);
     this.#rooms.set(docId, room);

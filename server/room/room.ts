@@ -42,7 +42,7 @@ import {
   type SubmitRoom,
   type Told,
 } from "./submit.ts";
-import { Tail } from "./tail.ts";
+import { maxTailOperations, Tail } from "./tail.ts";
 import { decodeSequenced, encodeCommitted, encodeSequenced, opsFrames } from "./wire.ts";
 
 /** When a read of the past failed. */
@@ -78,7 +78,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   #uses = 0;
   #unusedSinceMs: number;
 
-  /** `state` is that of the loaded snapshot. */
+  /** `state` is that of the loaded snapshot and the log after it. */
   constructor(
     loaded: LoadedDocument,
     state: DocumentState,
@@ -166,10 +166,11 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       nowMs: services.nowMs,
       onRefuse: (code) => services.metrics.rejects.inc({ code }),
     });
-    const from = state.version + 1;
-    for (const row of tail) this.#apply(decodeSequenced(row));
-    this.#frames(from, tail.map(encodeSequenced));
-    this.#snapshots.opened(snapshot?.version ?? 0);
+    for (const row of tail) if (row.status !== "applied") this.#conflicts.heldBack.add(decodeSequenced(row));
+    const newest = tail.slice(-maxTailOperations);
+    for (const { id } of newest) this.#recent.add(id);
+    this.#frames(state.version - newest.length + 1, newest.map(encodeSequenced));
+    this.#snapshots.opened(snapshot);
   }
 
   // ---- what the queue and others may know ------------------------------------------------------------------

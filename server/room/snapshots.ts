@@ -1,16 +1,20 @@
 /**
- * Writes a room's state beside the log: every so many operations, and when the room closes. Into a table of its own
- * and never by an UPDATE of a document in use, which would hold its row while it compresses and flushes. A snapshot
+ * Writes a room's state beside the log: now and then while it is in use, and when the room closes. Into tables of their
+ * own and never by an UPDATE of a document in use, which would hold its row while it compresses and flushes. A snapshot
  * saves time only: a missed one costs the next reader a longer log, so that a failure is logged and no more.
+ *
+ * What it costs follows what changed, not the document: after so many operations, the elements touched since the last
+ * whole snapshot, as long as they are few; otherwise another whole one, but not before as many operations have come as
+ * the last one had elements. Until then the log that a reader applies costs about as much as the snapshot that it reads.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import { freezeMemory } from "../../shared/document/document-memory.ts";
+import { freezeMemory, freezeTouched } from "../../shared/document/document-memory.ts";
 import { encodeMemory } from "../../shared/document/memory.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
 import type { Config } from "../config.ts";
 import type { Logger } from "../observability/log.ts";
-import type { Store } from "../store/store.ts";
-import type { EncodedState } from "./encoded-state.ts";
+import type { Store, StoredSnapshot } from "../store/store.ts";
+import { type EncodedState, encodeElements } from "./encoded-state.ts";
 
 /** What is written. */
 export interface SnapshotSource {
@@ -27,70 +31,148 @@ export interface SnapshotWriterOptions {
   readonly config: Pick<Config, "snapshots" | "retention">;
 }
 
-/** `documents.content` follows at once up to this size, else when nobody is in the document. */
+/** Up to this size always whole, and `documents.content` follows at once; else when nobody is in the document. */
 const smallContentBytes = 64 * 1024;
+/** Changes are one row of the database. */
+const maxChangedElements = 2_000;
+/** In UTF-16 units. */
+const maxChangesLength = 1024 * 1024;
+/** Of a whole snapshot, about what an operation of the log costs a reader. */
+const bytesPerOperation = 1_024;
 
 export class SnapshotWriter {
   readonly #options: SnapshotWriterOptions;
   #writtenVersion = 0;
+  /** The whole snapshot that what is touched is counted from; undefined: a whole one is next. */
+  #base: number | undefined;
+  /** How many operations cost a reader about as much as the last whole snapshot. */
+  #wholeCost = 0;
   #writing: Promise<void> | undefined;
 
   constructor(options: SnapshotWriterOptions) {
     this.#options = options;
   }
 
-  /** The room was opened from a snapshot at this version (0: from the log alone). */
-  opened(version: number): void {
-    this.#writtenVersion = version;
+  /** The room was opened from this (undefined: from the log alone). */
+  opened(snapshot: StoredSnapshot | undefined): void {
+    this.#base = snapshot?.whole.version;
+    if (snapshot !== undefined) this.#wholeCost = this.#cost();
+    this.#writtenVersion = (snapshot?.changes ?? snapshot?.whole)?.version ?? 0;
     this.advanced();
   }
 
   /** The room's version has moved. */
   advanced(): void {
     const { source, config } = this.#options;
-    if (source.state.version - this.#writtenVersion < config.snapshots.everyOperations) return;
-    this.#writing ??= this.#write(false).finally(() => {
+    const { version, elements, memory, bytes } = source.state;
+    const behind = version - this.#writtenVersion;
+    if (this.#writing !== undefined || behind < config.snapshots.everyOperations) return;
+    const base = this.#base;
+    const { size } = memory.touched;
+    const isLarge = bytes > smallContentBytes;
+    if (base !== undefined && isLarge && size <= maxChangedElements && size * 2 <= elements.size) {
+      this.#start(() => this.#writeChanges(base));
+    } else if (behind >= this.#wholeCost) {
+      this.#start(() => this.#writeWhole(false));
+    }
+  }
+
+  /** Writes the last state, where it is not written whole yet. */
+  async close(): Promise<void> {
+    await this.#writing;
+    const { version } = this.#options.source.state;
+    if (version > 0 && version !== this.#base) await this.#writeWhole(true);
+  }
+
+  #cost(): number {
+    const { elements, bytes } = this.#options.source.state;
+    return Math.max(elements.size, bytes / bytesPerOperation);
+  }
+
+  #start(write: () => Promise<void>): void {
+    this.#writing = write().finally(() => {
       this.#writing = undefined;
     });
   }
 
-  /** Writes the last state, where it is not written yet. */
-  async close(): Promise<void> {
-    await this.#writing;
-    if (this.#options.source.state.version > this.#writtenVersion) await this.#write(true);
+  async #writeChanges(base: number): Promise<void> {
+    const { source, store } = this.#options;
+    const { state, docId } = source;
+    const { version, operationId } = state;
+    const since = this.#writtenVersion;
+    // All of this moment, whatever is committed while it is encoded.
+    const entries = [...state.memory.touched].map((id) => [id, state.elements.get(id) ?? null] as const);
+    const frozen = freezeTouched(state.memory);
+    const isWritten = await this.#attempt(version, async () => {
+      const elements = await encodeElements(entries);
+      const memory = await inTurns(encodeMemory(frozen));
+      if (lengthOf(elements) + lengthOf(memory) > maxChangesLength) return undefined;
+      return store.snapshots.writeChanges(docId, { version, operationId, base, elements, memory });
+    });
+    if (isWritten) return;
+    // Too large for a row, or the base is gone.
+    this.#base = undefined;
+    this.#writtenVersion = since;
   }
 
-  async #write(closing: boolean): Promise<void> {
-    const { source, store, log, config } = this.#options;
-    const { docId } = source;
-    // Both of this moment, whatever is committed while they are encoded.
-    const frozen = freezeMemory(source.state.memory);
+  async #writeWhole(closing: boolean): Promise<void> {
+    const { source, store } = this.#options;
+    const { state, docId } = source;
+    // All of this moment.
+    const frozen = freezeMemory(state.memory);
     const { version, operationId, parts } = source.encoded(0);
+    state.memory.touched.clear();
+    this.#base = undefined;
+    this.#wholeCost = this.#cost();
+    const isWritten = await this.#attempt(version, async () => {
+      const elements = await parts;
+      const memory = await inTurns(encodeMemory(frozen));
+      const kept = await store.snapshots.write(docId, { version, operationId, elements, memory });
+      if (closing || lengthOf(elements) <= smallContentBytes) {
+        await store.documents.writeContent(docId, version, Buffer.from(`{${elements.join(",")}}`));
+      }
+      return kept;
+    });
+    if (isWritten) this.#base = version;
+  }
+
+  /** Whether it was written; thins out what there is too much of then. */
+  async #attempt(version: number, write: () => Promise<number | undefined>): Promise<boolean> {
+    const { log, config } = this.#options;
     const since = this.#writtenVersion;
     this.#writtenVersion = version;
     try {
-      const elements = await parts;
-      const memory: string[] = [];
-      for (const part of encodeMemory(frozen)) {
-        memory.push(part);
-        await turn();
-      }
-      await store.snapshots.write(docId, { version, operationId, elements, memory });
-      const size = elements.reduce((sum, part) => sum + part.length, 0);
-      if (closing || size <= smallContentBytes) {
-        await store.documents.writeContent(docId, version, Buffer.from(`{${elements.join(",")}}`));
-      }
-      const kept = await store.snapshots.list(docId);
-      const versions = kept.map((each) => each.version);
-      const max = config.retention.snapshotsPerDocument;
-      const marked = versions.length > max ? await store.versions.marked(docId) : [];
-      const superfluous = thin(versions, max, nearest(versions, marked));
-      if (superfluous.length > 0) await store.snapshots.remove(docId, superfluous);
+      const kept = await write();
+      if (kept !== undefined && kept > config.retention.snapshotsPerDocument) await this.#thin();
+      return kept !== undefined;
     } catch (cause) {
       this.#writtenVersion = since;
       log.warn({ err: cause, version }, "snapshot not written");
+      return false;
     }
   }
+
+  async #thin(): Promise<void> {
+    const { source, store, config } = this.#options;
+    const { docId } = source;
+    const versions = (await store.snapshots.list(docId)).map(({ version }) => version);
+    const spared = nearest(versions, await store.versions.marked(docId));
+    await store.snapshots.remove(docId, thin(versions, config.retention.snapshotsPerDocument, spared));
+  }
+}
+
+function lengthOf(parts: readonly string[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+/** A part a turn of the event loop. */
+async function inTurns(parts: Iterable<string>): Promise<string[]> {
+  const made: string[] = [];
+  for (const part of parts) {
+    made.push(part);
+    await turn();
+  }
+  return made;
 }
 
 /**

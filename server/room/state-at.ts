@@ -3,11 +3,9 @@
  * bounded parts and applied with turns of the event loop between them, since nobody is blocked by somebody's question
  * about the past.
  */
-import { setImmediate as turn } from "node:timers/promises";
-import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
+import type { DocumentState } from "../../shared/document/state.ts";
 import type { Store } from "../store/store.ts";
-import { restoreState } from "./restore.ts";
-import { decodeSequenced } from "./wire.ts";
+import { replay, restoreState } from "./restore.ts";
 
 /** Operations of one read of the log. */
 const partOperations = 1_000;
@@ -29,13 +27,10 @@ export async function stateAt(
       from,
       Math.min(version, state.version + partOperations),
     );
-    for (const row of rows) {
-      // A gap: what comes between is archived.
-      if (row.version !== state.version + 1) return undefined;
-      applySequenced(state, decodeSequenced(row));
-    }
+    // A gap: what comes between is archived.
+    if (rows.some((row, index) => row.version !== from + index)) return undefined;
+    await replay(state, rows);
     if (state.version < from) return undefined;
-    await turn();
   }
   return state;
 }

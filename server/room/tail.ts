@@ -8,7 +8,7 @@ import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { OpsFrame } from "./wire.ts";
 
 /** A hundred open documents hold a hundred of these: 1,000 operations of 400 bytes are 0.4 MB. */
-const maxTailOperations = 1_000;
+export const maxTailOperations = 1_000;
 const maxTailBytes = 2 * 1024 * 1024;
 
 interface Stretch extends OpsFrame {

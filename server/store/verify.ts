@@ -44,6 +44,11 @@ interface SnapshotRow {
   operation_id: string | null;
   bytes: number;
 }
+interface ChangesRow {
+  version: number;
+  base: number;
+  operation_id: string | null;
+}
 
 /** Checks one document. An absent one has no findings. */
 export function verifyDocument(pool: DatabasePool, docId: string): Promise<Finding[]> {
@@ -112,6 +117,8 @@ class DocumentCheck {
   readonly #client: pg.PoolClient;
   readonly #docId: string;
   readonly #findings: Finding[] = [];
+  /** The version at which each element was last written to, of those replayed. */
+  readonly #written = new Map<string, number>();
 
   constructor(client: pg.PoolClient, docId: string) {
     this.#client = client;
@@ -125,7 +132,17 @@ class DocumentCheck {
       )
     )[0];
     if (document === undefined) return [];
-    await this.#checkLog(document, await this.#snapshots(document));
+    const snapshots = await this.#upTo<SnapshotRow>(
+      document,
+      "a snapshot",
+      "SELECT version, id, operation_id, bytes FROM snapshots WHERE doc_id = $1 ORDER BY version",
+    );
+    const changes = await this.#upTo<ChangesRow>(
+      document,
+      "a snapshot's changes",
+      "SELECT version, base, operation_id FROM snapshot_changes WHERE doc_id = $1 ORDER BY version",
+    );
+    await this.#checkLog(document, snapshots, changes);
     await this.#checkReferences();
     return this.#findings;
   }
@@ -138,32 +155,41 @@ class DocumentCheck {
     return (await this.#client.query<R>({ text, values: [this.#docId, ...values] })).rows;
   }
 
-  async #snapshots(document: DocumentRow): Promise<SnapshotRow[]> {
-    const rows = await this.#rows<SnapshotRow>(
-      "SELECT version, id, operation_id, bytes FROM snapshots WHERE doc_id = $1 ORDER BY version",
-    );
+  /** What is of a version that the document has reached, by version. */
+  async #upTo<R extends { version: number }>(
+    document: DocumentRow,
+    name: string,
+    text: string,
+  ): Promise<Map<number, R>> {
+    const rows = await this.#rows<R>(text);
     for (const { version } of rows.filter((row) => row.version > document.version)) {
       this.#found(
         "snapshot",
-        `a snapshot of version ${version} is beyond the current version ${document.version}`,
+        `${name} of version ${version} is beyond the current version ${document.version}`,
       );
     }
-    return rows.filter((row) => row.version <= document.version);
+    return new Map(rows.map((row) => [row.version, row]));
   }
 
-  /** Contiguous versions, and replay equal to every snapshot and to the materialised content. */
-  async #checkLog(document: DocumentRow, snapshots: readonly SnapshotRow[]): Promise<void> {
+  /** Contiguous versions, and replay equal to every snapshot, with changes or without, and to the materialised content. */
+  async #checkLog(
+    document: DocumentRow,
+    snapshots: ReadonlyMap<number, SnapshotRow>,
+    changes: ReadonlyMap<number, ChangesRow>,
+  ): Promise<void> {
     const first = document.retained_from;
     // The state that replay starts from: nothing, or the state just before the retained log.
     let elements: Elements | undefined = first === 1 ? new Map() : undefined;
     let expected = first;
     let lastId: string | null = null;
-    const stops = new Map(snapshots.map((snapshot) => [snapshot.version, snapshot]));
 
     const compareAt = async (version: number) => {
-      const snapshot = stops.get(version);
-      if (snapshot !== undefined) {
-        elements = await this.#compareSnapshot(snapshot, elements, version >= first ? lastId : undefined);
+      const snapshot = snapshots.get(version);
+      const operationId = version >= first ? lastId : undefined;
+      if (snapshot !== undefined) elements = await this.#compareSnapshot(snapshot, elements, operationId);
+      const changed = changes.get(version);
+      if (changed !== undefined && elements !== undefined) {
+        await this.#compareChanges(changed, elements, operationId);
       }
       if (version === document.content_version && version > 0)
         elements = await this.#compareContent(version, elements);
@@ -187,6 +213,7 @@ class DocumentCheck {
         }
         expected = row.version + 1;
         lastId = row.id;
+        if (row.status === "applied") this.#written.set(row.element, row.version);
         if (elements !== undefined && row.status === "applied") this.#apply(elements, row);
         await compareAt(row.version);
       }
@@ -244,6 +271,27 @@ class DocumentCheck {
     );
   }
 
+  /** Its base was compared: every element written to since has to be there, as the replay has it. */
+  async #compareChanges(
+    { version, base, operation_id }: ChangesRow,
+    replayed: Elements,
+    operationId: string | null | undefined,
+  ): Promise<void> {
+    const name = `the changes of version ${version} to the snapshot of ${base}`;
+    if (operationId !== undefined && operationId !== operation_id)
+      this.#found("history", `${name} were taken in another history`);
+    const [row] = await this.#rows<{ elements: string }>(
+      "SELECT elements FROM snapshot_changes WHERE doc_id = $1 AND version = $2",
+      [version],
+    );
+    // Parts, one a line.
+    const read = this.#read(name, `{${row?.elements.replaceAll("\n", ",")}}`);
+    if (read === undefined) return;
+    const changed = new Set(read.keys());
+    for (const [id, at] of this.#written) if (at > base) changed.add(id);
+    this.#differences(name, changed, (id) => read.get(id) ?? undefined, replayed);
+  }
+
   async #compareContent(version: number, replayed: Elements | undefined): Promise<Elements | undefined> {
     const [row] = await this.#rows<{ content: string | null }>(
       "SELECT convert_from(content, 'UTF8') AS content FROM documents WHERE id = $1",
@@ -253,18 +301,36 @@ class DocumentCheck {
   }
 
   #compare(name: string, text: string, replayed: Elements | undefined): Elements | undefined {
-    let stored: Elements;
+    const stored = this.#read(name, text) as Elements | undefined;
+    if (replayed === undefined || stored === undefined) return stored ?? replayed;
+    this.#differences(
+      name,
+      new Set([...stored.keys(), ...replayed.keys()]),
+      (id) => stored.get(id),
+      replayed,
+    );
+    return replayed;
+  }
+
+  #read(name: string, text: string): Map<string, Properties | null> | undefined {
     try {
-      stored = new Map(Object.entries(JSON.parse(text) as { [id: string]: Properties }));
+      return new Map(Object.entries(JSON.parse(text) as { [id: string]: Properties | null }));
     } catch {
       this.#found("data", `${name} cannot be read`);
-      return replayed;
+      return undefined;
     }
-    if (replayed === undefined) return stored;
-    const ids = new Set([...stored.keys(), ...replayed.keys()]);
+  }
+
+  #differences(
+    name: string,
+    ids: ReadonlySet<string>,
+    stored: (id: string) => Properties | undefined,
+    replayed: Elements,
+  ): void {
     const different = [...ids].filter((id) => {
-      const [one, other] = [stored.get(id), replayed.get(id)];
-      return one === undefined || other === undefined || !jsonEqual(one as Json, other as Json);
+      const [one, other] = [stored(id), replayed.get(id)];
+      if (one === undefined || other === undefined) return one !== other;
+      return !jsonEqual(one as Json, other as Json);
     });
     if (different.length > 0) {
       const shown = different.slice(0, 3).join(", ");
@@ -273,7 +339,6 @@ class DocumentCheck {
         `${name} differs from the replay of the log in ${different.length} elements (${shown}…)`,
       );
     }
-    return replayed;
   }
 
   /** What points at nothing. What points at an archived operation is no orphan. */

@@ -3,7 +3,7 @@
  * nothing that is still remembered falls out on the way. Records are written once for each element.
  */
 
-import { createMemory, type DocumentMemory, internAuthor } from "./document-memory.ts";
+import { createMemory, type DocumentMemory, type FrozenMemory, internAuthor } from "./document-memory.ts";
 import type {
   ElementMemory,
   LifeEvent,
@@ -49,7 +49,7 @@ interface Part {
  * A memory as texts of about 256 KiB at most. Where it is written to before the last text is drawn, give a frozen one
  * (`freezeMemory`).
  */
-export function* encodeMemory(memory: DocumentMemory): Iterable<string> {
+export function* encodeMemory(memory: FrozenMemory): Iterable<string> {
   let part = new PartWriter(memory.since);
   for (const [element, remembered] of memory.elements) {
     part.addElement(element, remembered);
@@ -148,7 +148,10 @@ export function decodeMemory(parts: Iterable<string>): DocumentMemory {
   return decoder.memory();
 }
 
-/** The same part by part: one takes some milliseconds, and a large document has a hundred. */
+/**
+ * The same part by part: one takes some milliseconds, and a large document has a hundred. What a later part says of an
+ * element stands instead of what an earlier one did.
+ */
 export class MemoryDecoder {
   #memory: DocumentMemory | undefined;
 
@@ -156,13 +159,16 @@ export class MemoryDecoder {
   add(text: string): void {
     const part = JSON.parse(text) as Part;
     if (part.format !== 1) throw new Error(`write memory of unknown format ${String(part.format)}`);
-    this.#memory ??= createMemory(part.since);
+    this.#memory ??= createMemory();
+    this.#memory.since = part.since;
     readPart(this.#memory, part);
   }
 
   /** Of all parts added. Throws when there were none. */
   memory(): DocumentMemory {
     if (this.#memory === undefined) throw new Error("write memory without parts");
+    // Whatever is written to from here on counts as touched.
+    this.#memory.epoch += 1;
     return this.#memory;
   }
 }

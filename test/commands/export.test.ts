@@ -10,6 +10,7 @@ import { verifyDocument } from "../../server/store/verify.ts";
 import { caller, jwtAuth } from "../http/setup.ts";
 import { startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { buildCommands, command, start } from "./run-command.ts";
 
 /** Where documents come from, and where they go. */
@@ -23,7 +24,7 @@ beforeAll(async () => {
   buildCommands();
   [source, target] = [await createTestDatabase(), await createTestDatabase()];
   const limits = { requestsPerSecond: 0 };
-  here = await startTestInstance(source.url, { ...jwtAuth, limits });
+  here = await startTestInstance(source.url, { ...jwtAuth, limits, snapshots: { everyOperations: 100 } });
   there = await startTestInstance(target.url, { ...jwtAuth, limits });
   folder = await mkdtemp(path.join(os.tmpdir(), "aetherflow-export-"));
 }, 300_000);
@@ -46,15 +47,18 @@ const edit = async (docId: string, ...ops: object[]) => {
 
 /** A document with some of everything; the first operations archived where asked for. */
 async function document(archived: boolean): Promise<string> {
-  const elements = { a: { x: 1, t: 'é "😀" \\ ]}' }, b: { list: [1, { k: null }] } };
+  // Large enough for snapshots that hold what changed only.
+  const large = { t: "long ".repeat(14_000) };
+  const elements = { a: { x: 1, t: 'é "😀" \\ ]}' }, b: { list: [1, { k: null }] }, c: large, d: {} };
   const properties = { number: 1.5, nested: { "a b": [true] } };
   const fields = { name: "plan ✓", tags: ["t"], editors: ["bob"], properties, conflictPolicy: "strict" };
   const docId: string = (await ada("POST", "/documents", { ...fields, elements })).body.id;
   for (let step = 0; step < 600; step += 100)
     await edit(docId, ...Array.from({ length: 100 }, (_, at) => set("a", { [`p${at % 7}`]: step + at })));
   await edit(docId, { ...set("b", { y: 1 }), extra: { why: "because" } });
-  await ada("POST", `/documents/${docId}/versions`, { name: "a name", version: 602 });
+  await ada("POST", `/documents/${docId}/versions`, { name: "a name", version: 604 });
   const store = createPostgresStore({ pool: source.pool });
+  await waitFor(async () => ((await store.snapshots.list(docId)).at(-1)?.version ?? 0) > 500);
   const operations = (await store.operations.latest(docId, 2)).map(({ id }) => id);
   await store.conflicts.create(docId, {
     id: uuidv7(),
@@ -126,7 +130,13 @@ describe("export and import", () => {
     const imported = await run(target, "import", file);
     expect(imported).toMatchObject({ code: 0, err: "", out: expect.stringContaining(docId) });
     const original = await contents(source, docId);
-    expect(original.archived).toHaveLength(archived ? 500 : 0);
+    const snapshotIn = (database: TestDatabase, atMost: number) =>
+      createPostgresStore({ pool: database.pool }).snapshots.nearest(docId, atMost);
+    const moved = await snapshotIn(target, 1_000);
+    expect(moved?.changes?.base).toBe(104);
+    expect(moved).toEqual(await snapshotIn(source, moved?.changes?.version ?? 0));
+    // At the snapshot near what is old.
+    expect(original.archived).toHaveLength(archived ? 104 : 0);
     expect(await contents(target, docId)).toEqual(original);
     expect(await verifyDocument(target.pool, docId)).toEqual([]);
     // The test made operations older beneath an open room, which has their times from before.
@@ -149,7 +159,7 @@ describe("export and import", () => {
     // It goes on there, and knows what came before.
     const repeat = original.operations[0] as { id: string; version: number };
     const more = await adaThere("POST", `/documents/${docId}/operations`, { ops: [set("a", { x: 9 })] });
-    expect(more).toMatchObject({ status: 200, body: { version: 604 } });
+    expect(more).toMatchObject({ status: 200, body: { version: 606 } });
     const store = createPostgresStore({ pool: target.pool });
     const [answer] = await store.documents.heads([{ docId, ids: [repeat.id] }]);
     expect(answer?.known).toMatchObject([{ id: repeat.id, version: repeat.version }]);

@@ -13,6 +13,7 @@ import { decodeMemory, encodeMemory } from "../../shared/document/memory.ts";
 import type { Author, Operation, SequencedOperation, SpliceEdit } from "../../shared/document/operation.ts";
 import type { Past } from "../../shared/document/past.ts";
 import { applySequenced, createState, type DocumentState } from "../../shared/document/state.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { naiveDecide, type Policy } from "./oracle.ts";
 import { Random } from "./random.ts";
 
@@ -293,19 +294,6 @@ function collisionsOf({ collisions }: DecidedOperation): string[] {
 function conflictsOf(details: { readonly [key: string]: unknown }): string[] {
   const conflicts = details.conflicts as { property: string | null; version: number }[];
   return conflicts.map(({ property, version }) => `${property}|${version}`).sort();
-}
-
-/** The whole state, memory included, in an order that does not depend on how it came about. */
-function fingerprint({ elements, memory, version, operationId, bytes }: DocumentState): string {
-  const sorted = [...memory.elements]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([id, { properties, epoch: _, ...rest }]) => {
-      return [id, rest, [...properties].sort(([a], [b]) => (a < b ? -1 : 1))];
-    });
-  const shown = [...elements]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([id, properties]) => [id, Object.entries(properties).sort()]);
-  return JSON.stringify({ shown, sorted, since: memory.since, version, operationId, bytes });
 }
 
 /** Seeds that found a fault once. 10123: a creation over one's own write over another's creation. */

@@ -191,7 +191,7 @@ export function documentContract(subject: () => Subject): void {
         document: { version: 9, operationId: null, updatedBy: "tool" },
         retainedFrom: 10,
         tail: [],
-        snapshot: { version: 9, elements: ['"g":{}'], memory: [] },
+        snapshot: { whole: { version: 9, elements: ['"g":{}'], memory: [] }, changes: undefined },
       });
     });
 

@@ -191,40 +191,108 @@ export function logContract(subject: () => Subject): void {
   });
 
   describe("snapshots", () => {
-    test("[store/snapshots] written whole, found by version, listed, removed; load begins at the newest", async () => {
+    const written = async () => {
       const { store } = subject();
-      const { docId, operations } = await logOf(5);
+      const { docId, operations } = await logOf(6);
       const snapshot = (version: number) => ({
         version,
         operationId: operations[version - 1]!.id,
         elements: ['"e0":{"x":1}', '"e1":{"é":1}'],
         memory: [`m${version}`, "n"],
       });
-      await store.snapshots.write(docId, snapshot(2));
-      await store.snapshots.write(docId, snapshot(4));
-      await store.snapshots.write(docId, { ...snapshot(4), elements: [] }); // has one: no-op
-      await store.snapshots.write(docId, { ...snapshot(5), version: 99 }); // a version that never was
-      expect(await store.snapshots.nearest(docId, 3)).toEqual(snapshot(2));
-      expect(await store.snapshots.nearest(docId, 9)).toEqual(snapshot(4));
+      const changes = (version: number, base: number) => ({
+        version,
+        operationId: operations[version - 1]!.id,
+        base,
+        elements: version % 2 === 0 ? [] : ['"e0":null,"e1":{"é":1}', '"e2":{"v":"a\\nb"}'],
+        memory: [`c${version}`, "n"],
+      });
+      return { store, docId, operations, snapshot, changes };
+    };
+
+    test("[store/snapshots] written whole, found by version, listed, removed; load begins at the newest", async () => {
+      const { store, docId, operations, snapshot } = await written();
+      const whole = (version: number) => ({ whole: snapshot(version), changes: undefined });
+      expect(await store.snapshots.write(docId, snapshot(2))).toBe(1);
+      expect(await store.snapshots.write(docId, snapshot(4))).toBe(2);
+      expect(await store.snapshots.write(docId, { ...snapshot(4), elements: [] })).toBe(2); // has one: no-op
+      expect(await store.snapshots.write(docId, { ...snapshot(5), version: 99 })).toBeUndefined(); // never was
+      expect(await store.snapshots.write(docId, { ...snapshot(5), operationId: uuidv7() })).toBeUndefined();
+      expect(await store.snapshots.write(uuidv7(), snapshot(5))).toBeUndefined();
+      expect(await store.snapshots.nearest(docId, 3)).toEqual(whole(2));
+      expect(await store.snapshots.nearest(docId, 9)).toEqual(whole(4));
       expect(await store.snapshots.nearest(docId, 1)).toBeUndefined();
       const bytes = Buffer.byteLength('"e0":{"x":1}"e1":{"é":1}') + 3;
       expect(await store.snapshots.list(docId)).toEqual([
-        { version: 2, operationId: operations[1]!.id, bytes },
-        { version: 4, operationId: operations[3]!.id, bytes },
+        { version: 2, operationId: operations[1]!.id, bytes, base: null },
+        { version: 4, operationId: operations[3]!.id, bytes, base: null },
       ]);
       const loaded = await store.documents.load(docId);
-      expect(loaded?.snapshot).toEqual(snapshot(4));
-      expect(ids(loaded?.tail ?? [])).toEqual([operations[4]!.id]);
-      expect(loaded).toMatchObject({ retainedFrom: 1, locks: [], document: { docId, version: 5 } });
+      expect(loaded?.snapshot).toEqual(whole(4));
+      expect(ids(loaded?.tail ?? [])).toEqual(ids(operations.slice(4)));
+      expect(loaded).toMatchObject({ retainedFrom: 1, locks: [], document: { docId, version: 6 } });
       await store.snapshots.remove(docId, [4]);
       const earlier = await store.documents.load(docId);
-      expect(earlier?.snapshot).toEqual(snapshot(2));
+      expect(earlier?.snapshot).toEqual(whole(2));
       expect(ids(earlier?.tail ?? [])).toEqual(ids(operations.slice(2)));
       await store.snapshots.remove(docId, [2]);
       expect((await store.documents.load(docId))?.tail).toEqual(
-        await store.operations.byVersion(docId, 1, 5),
+        await store.operations.byVersion(docId, 1, 6),
       );
       expect(await store.documents.load(uuidv7())).toBeUndefined();
+    });
+
+    test("[store/snapshots] a small one, an empty one, and one without a memory", async () => {
+      const { store, docId, operations } = await written();
+      for (const [version, elements, memory] of [
+        [1, ['"e":{}'], ["m"]],
+        [2, [], ["m"]],
+        [3, ['"e":{}'], []],
+      ] as const) {
+        const one = { version, operationId: operations[version - 1]!.id, elements, memory };
+        expect(await store.snapshots.write(docId, one)).toBe(version);
+        expect(await store.snapshots.nearest(docId, version)).toEqual({ whole: one, changes: undefined });
+      }
+    });
+
+    test("[store/snapshots] changes are read with their base, which stays as long as it is needed", async () => {
+      const { store, docId, operations, snapshot, changes } = await written();
+      await store.snapshots.write(docId, snapshot(1));
+      await store.snapshots.write(docId, snapshot(2));
+      expect(await store.snapshots.writeChanges(docId, changes(3, 1))).toBe(3);
+      expect(await store.snapshots.writeChanges(docId, { ...changes(3, 1), elements: [] })).toBe(3); // no-op
+      expect(await store.snapshots.writeChanges(docId, changes(4, 2))).toBe(4);
+      expect(await store.snapshots.writeChanges(docId, changes(5, 3))).toBeUndefined(); // no base
+      const elsewhere = { ...changes(5, 2), operationId: uuidv7() };
+      expect(await store.snapshots.writeChanges(docId, elsewhere)).toBeUndefined();
+      expect(await store.snapshots.writeChanges(docId, { ...changes(5, 2), version: 99 })).toBeUndefined();
+      expect(await store.snapshots.writeChanges(uuidv7(), changes(5, 2))).toBeUndefined();
+
+      expect(await store.snapshots.nearest(docId, 2)).toEqual({ whole: snapshot(2), changes: undefined });
+      expect(await store.snapshots.nearest(docId, 3)).toEqual({ whole: snapshot(1), changes: changes(3, 1) });
+      const loaded = await store.documents.load(docId);
+      expect(loaded?.snapshot).toEqual({ whole: snapshot(2), changes: changes(4, 2) });
+      expect(ids(loaded?.tail ?? [])).toEqual(ids(operations.slice(4)));
+      expect(await store.snapshots.list(docId)).toMatchObject([
+        { version: 1, base: null },
+        { version: 2, base: null },
+        { version: 3, base: 1, operationId: operations[2]!.id },
+        { version: 4, base: 2 },
+      ]);
+
+      // A whole one of the same version comes first.
+      await store.snapshots.write(docId, snapshot(4));
+      expect(await store.snapshots.nearest(docId, 4)).toEqual({ whole: snapshot(4), changes: undefined });
+      expect((await store.snapshots.list(docId)).map(({ base }) => base)).toEqual([null, null, 1, null]);
+
+      // The base of 3 stays, that of 4 goes with it.
+      await store.snapshots.remove(docId, [1, 2, 4]);
+      expect(await store.snapshots.nearest(docId, 9)).toEqual({ whole: snapshot(1), changes: changes(3, 1) });
+      await store.snapshots.remove(docId, [3]);
+      expect(await store.snapshots.nearest(docId, 9)).toEqual({ whole: snapshot(1), changes: undefined });
+      await store.snapshots.writeChanges(docId, changes(6, 1));
+      expect(await store.documents.purge(docId)).toBe(true);
+      expect(await store.snapshots.list(docId)).toEqual([]);
     });
   });
 }

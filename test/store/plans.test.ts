@@ -30,6 +30,7 @@ const large = new Set([
   "conflicts",
   "conflict_operations",
   "snapshot_parts",
+  "snapshot_changes",
 ]);
 
 interface PlanNode {

@@ -90,6 +90,25 @@ test("[verify] a snapshot that lost a part, or was taken in another history", as
   expect(await problems()).toEqual(["history"]);
 });
 
+test("[verify] [R5] changes to a snapshot: right, with a wrong value, without what was written, of another history", async () => {
+  const at = { version: 3, operationId: operations[2]!.id, base: 2, memory: ["m"] };
+  await store.snapshots.writeChanges(docId, { ...at, elements: ['"f":{}', '"g":null'] });
+  expect(await problems()).toEqual([]);
+  const change = (elements: string) =>
+    sql("UPDATE snapshot_changes SET elements = $2 WHERE doc_id = $1", docId, elements);
+  for (const wrong of ['"f":{"x":1}', '"f":null', "", '"f":{},"e":{}', '"f":{},"g":{}']) {
+    await change(wrong);
+    expect(await problems()).toEqual(["replay"]);
+  }
+  await change("nonsense");
+  expect(await problems()).toEqual(["data"]);
+  await change('"f":{}');
+  await sql("UPDATE snapshot_changes SET operation_id = $2 WHERE doc_id = $1", docId, uuidv7());
+  expect(await problems()).toEqual(["history"]);
+  await sql("UPDATE snapshot_changes SET version = 4 WHERE doc_id = $1", docId);
+  expect(await problems()).toEqual(["snapshot"]);
+});
+
 test("[verify] data that cannot be read", async () => {
   await sql("UPDATE operations SET data = 'nonsense' WHERE doc_id = $1 AND version = 3", docId);
   expect(await problems()).toContain("data");

@@ -5,10 +5,11 @@ import {
   type DocumentRecord,
   type DocumentSort,
   type DocumentStore,
-  type Snapshot,
+  type StoredSnapshot,
   StoreRefused,
 } from "../store.ts";
 import { knownOperation } from "./commit.ts";
+import { nearestSnapshot } from "./snapshots.ts";
 import {
   conflictRecord,
   headOf,
@@ -66,6 +67,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
         conflicts: new Map(),
         locks: new Map(),
         snapshots: new Map(),
+        changes: new Map(),
         assets: new Map(),
         named: new Map(),
       });
@@ -184,11 +186,12 @@ export function createDocuments(state: MemoryState): DocumentStore {
       const nowMs = state.nowMs();
       const snapshot = usableSnapshot(document);
       const { version } = document.record;
+      const from = snapshot && (snapshot.changes ?? snapshot.whole).version;
       return {
         document: copy(document),
         locks: standingLocks(document, nowMs).map((lock) => lockRecord(lock, nowMs)),
         snapshot,
-        tail: operationsBetween(document, (snapshot?.version ?? document.retainedFrom - 1) + 1, version),
+        tail: operationsBetween(document, (from ?? document.retainedFrom - 1) + 1, version),
         recentConflicts: [...document.conflicts.values()]
           .filter(({ lastAt, resolvedAt }) => resolvedAt === null || Date.parse(lastAt) > nowMs - joinableMs)
           .map((conflict) => conflictRecord(document, conflict)),
@@ -202,17 +205,16 @@ export function createDocuments(state: MemoryState): DocumentStore {
   };
 }
 
-function usableSnapshot(document: MemoryDocument): Snapshot | undefined {
+function usableSnapshot(document: MemoryDocument): StoredSnapshot | undefined {
   const oldest = document.retainedFrom - 1;
-  const kept = [...document.snapshots.values()]
-    .filter(({ version }) => version >= oldest && version <= document.record.version)
-    .sort((a, b) => b.version - a.version)[0];
+  const kept = nearestSnapshot(document, oldest, document.record.version);
   if (kept !== undefined) return kept;
   const { content } = document;
   if (content === undefined || content.version < oldest || content.version === 0) return undefined;
   const inside = new TextDecoder().decode(content.content).trim().slice(1, -1).trim();
   const operationId = document.log.get(content.version)?.id ?? null;
-  return { version: content.version, operationId, elements: inside === "" ? [] : [inside], memory: [] };
+  const elements = inside === "" ? [] : [inside];
+  return { whole: { version: content.version, operationId, elements, memory: [] }, changes: undefined };
 }
 
 /** As VARCHAR(255). */

@@ -1,33 +1,69 @@
-import type { SnapshotStore } from "../store.ts";
-import type { MemoryState } from "./state.ts";
+import type { Snapshot, SnapshotStore, StoredSnapshot } from "../store.ts";
+import type { MemoryDocument, MemoryState } from "./state.ts";
 
 /** Snapshots in memory. */
 export function createSnapshots(state: MemoryState): SnapshotStore {
+  const isOf = (document: MemoryDocument, at: { version: number; operationId: string | null }) =>
+    at.version <= document.record.version &&
+    (at.operationId === null || document.log.get(at.version)?.id === at.operationId);
+  const kept = ({ snapshots, changes }: MemoryDocument) => snapshots.size + changes.size;
   return {
     async write(docId, snapshot) {
       const document = state.documents.get(docId);
-      if (document === undefined || snapshot.version > document.record.version) return;
-      if (!document.snapshots.has(snapshot.version)) document.snapshots.set(snapshot.version, snapshot);
+      if (document === undefined) return undefined;
+      if (document.snapshots.has(snapshot.version)) return kept(document);
+      if (!isOf(document, snapshot)) return undefined;
+      document.snapshots.set(snapshot.version, snapshot);
+      return kept(document);
+    },
+    async writeChanges(docId, changes) {
+      const document = state.documents.get(docId);
+      if (document === undefined || !document.snapshots.has(changes.base)) return undefined;
+      if (document.changes.has(changes.version)) return kept(document);
+      if (!isOf(document, changes)) return undefined;
+      document.changes.set(changes.version, changes);
+      return kept(document);
     },
     async nearest(docId, atMost) {
-      return [...(state.documents.get(docId)?.snapshots.values() ?? [])]
-        .filter(({ version }) => version <= atMost)
-        .sort((a, b) => b.version - a.version)[0];
+      const document = state.documents.get(docId);
+      return document && nearestSnapshot(document, 0, atMost);
     },
     async list(docId) {
-      return [...(state.documents.get(docId)?.snapshots.values() ?? [])]
-        .map(({ version, operationId, elements, memory }) => ({
-          version,
-          operationId,
-          bytes: [...elements, ...memory].reduce((sum, part) => sum + Buffer.byteLength(part), 0),
-        }))
-        .sort((a, b) => a.version - b.version);
+      const document = state.documents.get(docId);
+      if (document === undefined) return [];
+      const info = ({ version, operationId, elements, memory }: Snapshot, base: number | null) => {
+        const bytes = [...elements, ...memory].reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+        return { version, operationId, bytes, base };
+      };
+      const whole = [...document.snapshots.values()].map((snapshot) => info(snapshot, null));
+      const changes = [...document.changes.values()]
+        .filter(({ version }) => !document.snapshots.has(version))
+        .map((each) => info(each, each.base));
+      return [...whole, ...changes].sort((a, b) => a.version - b.version);
     },
     async remove(docId, versions) {
       const document = state.documents.get(docId);
       if (document === undefined) return;
-      for (const version of versions)
-        if (version !== document.retainedFrom - 1) document.snapshots.delete(version);
+      for (const version of versions) document.changes.delete(version);
+      const needed = new Set([...document.changes.values()].map(({ base }) => base));
+      for (const version of versions) {
+        if (version !== document.retainedFrom - 1 && !needed.has(version)) document.snapshots.delete(version);
+      }
     },
   };
+}
+
+/** The newest between two versions, bounds inclusive. */
+export function nearestSnapshot(
+  { snapshots, changes }: MemoryDocument,
+  atLeast: number,
+  atMost: number,
+): StoredSnapshot | undefined {
+  const newest = (versions: Iterable<number>) =>
+    Math.max(...[...versions].filter((version) => version >= atLeast && version <= atMost), -1);
+  const changed = changes.get(newest(changes.keys()));
+  const version = newest(snapshots.keys());
+  const further = changed !== undefined && changed.version > version ? changed : undefined;
+  const whole = snapshots.get(further?.base ?? version);
+  return whole === undefined ? undefined : { whole, changes: further };
 }

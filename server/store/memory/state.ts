@@ -11,6 +11,7 @@ import type {
   NamedVersion,
   SessionRecord,
   Snapshot,
+  SnapshotChanges,
   StoredOperation,
 } from "../store.ts";
 
@@ -38,6 +39,7 @@ export interface MemoryDocument {
   readonly conflicts: Map<string, MemoryConflict>;
   readonly locks: Map<string, MemoryLock>;
   readonly snapshots: Map<number, Snapshot>;
+  readonly changes: Map<number, SnapshotChanges>;
   /** By SHA-256. */
   readonly assets: Map<string, AssetRecord>;
   /** By name. */

@@ -14,6 +14,7 @@ import type {
   Paged,
 } from "../store.ts";
 import { type Database, refusing } from "./database.ts";
+import { unflushed } from "./snapshots.ts";
 
 const columns = getTableColumns(documents);
 const shown = {
@@ -55,10 +56,10 @@ const updateVersion = {
   name: "document_update_version",
   text: "SELECT atomic_update_document_version($1, $2, $3, $4, $5) AS done",
 };
-/** `content` is large: it is written when nobody is in the document, and never backwards. */
+/** `content` is large: it is written when nobody is in the document, and never backwards. Lost in a crash, it follows later. */
 const writeContent = {
   name: "document_write_content",
-  text: `UPDATE documents SET content = $3, content_version = $2
+  text: `UPDATE documents SET content = $3, content_version = $2 FROM ${unflushed}
     WHERE id = $1 AND $2 <= version AND (content_version < $2 OR content IS NULL)`,
 };
 const readContent = {

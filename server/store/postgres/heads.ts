@@ -16,7 +16,7 @@ import { type Database, promptMs } from "./database.ts";
 import { documentColumns } from "./documents.ts";
 import { activeLocksOfDocument } from "./locks.ts";
 import { operationColumns } from "./operations.ts";
-import { readParts } from "./snapshots.ts";
+import { readNearest } from "./snapshots.ts";
 
 /** All heads first, then one probe of the key for each id asked for: LIMIT keeps the probes from becoming a join. */
 const heads = {
@@ -66,11 +66,6 @@ const documentWithTimes = {
   text: `SELECT ${documentColumns}, d.retained_from AS "retainedFrom", d.content_version AS "contentVersion",
     clock_timestamp()::timestamptz(3) AS now FROM documents d WHERE d.id = $1`,
 };
-const newestSnapshot = {
-  name: "load_snapshot",
-  text: `SELECT s.version, s.id, s.operation_id AS "operationId" FROM snapshots s
-    WHERE s.doc_id = $1 AND s.version >= $2 AND s.version <= $3 ORDER BY s.version DESC LIMIT 1`,
-};
 const content = {
   name: "load_content",
   text: `SELECT convert_from(d.content, 'UTF8') AS content,
@@ -111,36 +106,22 @@ export function loadDocument(database: Database, docId: string): Promise<LoadedD
       const row = (await query<LoadRow>(documentWithTimes, [docId])).rows[0];
       if (row === undefined) return undefined;
       const { retainedFrom, contentVersion, now, ...document } = row;
-      // A snapshot older than the retained log has no continuation. One in parts brings the write memory along and is
-      // therefore preferred to `content`, which only tools write ahead of the log.
+      // A snapshot older than the retained log has no continuation. It brings the write memory along and is therefore
+      // preferred to `content`, which only tools write ahead of the log.
       const oldest = retainedFrom - 1;
-      const kept = (
-        await query<{ version: number; id: string; operationId: string | null }>(newestSnapshot, [
-          docId,
-          oldest,
-          document.version,
-        ])
-      ).rows[0];
-      let snapshot: LoadedDocument["snapshot"];
-      if (kept !== undefined) {
-        const parts = await readParts(query, docId, kept.id);
-        snapshot = { version: kept.version, operationId: kept.operationId, ...parts };
-      } else if (contentVersion >= oldest && contentVersion > 0) {
+      let snapshot = await readNearest(query, docId, oldest, document.version);
+      if (snapshot === undefined && contentVersion >= oldest && contentVersion > 0) {
         const found = (await query<{ content: string | null; operationId: string | null }>(content, [docId]))
           .rows[0];
         if (found?.content) {
           const inside = found.content.trim().slice(1, -1).trim();
-          snapshot = {
-            version: contentVersion,
-            operationId: found.operationId,
-            elements: inside === "" ? [] : [inside],
-            memory: [],
-          };
+          const elements = inside === "" ? [] : [inside];
+          const whole = { version: contentVersion, operationId: found.operationId, elements, memory: [] };
+          snapshot = { whole, changes: undefined };
         }
       }
-      const operations = (
-        await query<StoredOperation>(tail, [docId, snapshot?.version ?? oldest, document.version])
-      ).rows;
+      const from = snapshot === undefined ? oldest : (snapshot.changes ?? snapshot.whole).version;
+      const operations = (await query<StoredOperation>(tail, [docId, from, document.version])).rows;
       const locked = (await query<LockRecord>(locks, [docId])).rows;
       const recent = (await query<ConflictRecord>(recentConflicts, [docId])).rows;
       const waiting = (await query<StoredOperation>(heldBack, [docId])).rows;

@@ -1,9 +1,13 @@
 /**
- * Snapshots beside the log. Parts are written first, each in a statement of its own under an id of this write; the
- * row in `snapshots` makes them visible as a whole. Who loses the race for a version takes its parts away again.
+ * Snapshots beside the log. The parts of a large one are written first, each in a statement of its own under an id of
+ * this write; the row in `snapshots` makes them visible as a whole. Who loses the race for a version takes its parts away
+ * again. A small one, and changes, are one statement.
+ *
+ * What is written here is not flushed (`unflushed`): with a hundred documents in use, these flushes were as many as the
+ * commits'. What a later durable transaction relies on is flushed by it, since all before it in the WAL is.
  */
 import type pg from "pg";
-import type { Snapshot, SnapshotStore } from "../store.ts";
+import type { SnapshotStore, StoredSnapshot } from "../store.ts";
 import type { Database, Statement } from "./database.ts";
 
 type Query = <R extends pg.QueryResultRow>(
@@ -11,45 +15,97 @@ type Query = <R extends pg.QueryResultRow>(
   values?: readonly unknown[],
 ) => Promise<pg.QueryResult<R>>;
 
-const exists = { name: "snapshot_exists", text: "SELECT FROM snapshots WHERE doc_id = $1 AND version = $2" };
+/** In a FROM: the transaction of this statement does not wait for its flush. */
+export const unflushed = "set_config('synchronous_commit', 'off', true)";
+/** `documents d` is $1, has version $2, and its operation there is $3 (null: not compared). */
+const ofThisHistory = `d.id = $1 AND d.version >= $2 AND ($3::uuid IS NULL
+  OR EXISTS (SELECT FROM operations o WHERE o.doc_id = d.id AND o.version = $2 AND o.id = $3))`;
+const kept = `(SELECT count(*) FROM snapshots WHERE doc_id = $1)::int
+  + (SELECT count(*) FROM snapshot_changes WHERE doc_id = $1)::int AS kept`;
+
+const present = {
+  name: "snapshot_present",
+  text: `SELECT ${kept} FROM snapshots WHERE doc_id = $1 AND version = $2`,
+};
 const writePart = {
   name: "snapshot_write_part",
-  text: "INSERT INTO snapshot_parts (doc_id, snapshot_id, kind, part, body) VALUES ($1, $2, $3, $4, $5)",
+  text: `INSERT INTO snapshot_parts (doc_id, snapshot_id, kind, part, body)
+    SELECT $1::uuid, $2::uuid, $3, $4::integer, $5 FROM ${unflushed}`,
 };
-/** Nothing for a document that is gone, or whose history does not have this operation (any more). */
+/** With the parts of a small one. */
 const publish = {
   name: "snapshot_publish",
-  text: `INSERT INTO snapshots (doc_id, version, id, operation_id, bytes)
-    SELECT d.id, $2, $3, $4, $5 FROM documents d WHERE d.id = $1 AND d.version >= $2
-    ON CONFLICT DO NOTHING`,
+  text: `WITH published AS (
+      INSERT INTO snapshots (doc_id, version, id, operation_id, bytes)
+      SELECT d.id, $2, $4::uuid, $3, $5::bigint FROM documents d, ${unflushed} WHERE ${ofThisHistory}
+      ON CONFLICT DO NOTHING RETURNING id
+    ), parts AS (
+      INSERT INTO snapshot_parts (doc_id, snapshot_id, kind, part, body)
+      SELECT $1, p.id, x.kind, 0, x.body FROM published p, (VALUES ('elements', $6::text), ('memory', $7::text)) x(kind, body)
+      WHERE x.body IS NOT NULL
+    )
+    SELECT EXISTS (SELECT FROM published) AS published, (SELECT count(*) FROM published)::int + ${kept},
+      EXISTS (SELECT FROM snapshots WHERE doc_id = $1 AND version = $2) AS present`,
 };
 const dropParts = {
   name: "snapshot_drop_parts",
-  text: "DELETE FROM snapshot_parts WHERE doc_id = $1 AND snapshot_id = $2",
+  text: `DELETE FROM snapshot_parts USING ${unflushed} WHERE doc_id = $1 AND snapshot_id = $2`,
+};
+const writeChanges = {
+  name: "snapshot_write_changes",
+  text: `WITH base AS (SELECT FROM snapshots WHERE doc_id = $1 AND version = $4), written AS (
+      INSERT INTO snapshot_changes (doc_id, version, operation_id, base, elements, memory)
+      SELECT d.id, $2, $3, $4, $5, $6 FROM documents d, base, ${unflushed} WHERE ${ofThisHistory}
+      ON CONFLICT DO NOTHING RETURNING version
+    )
+    SELECT EXISTS (SELECT FROM base) AND (EXISTS (SELECT FROM written)
+      OR EXISTS (SELECT FROM snapshot_changes WHERE doc_id = $1 AND version = $2)) AS present,
+      (SELECT count(*) FROM written)::int + ${kept}`,
+};
+/** The newest whole one and the newest changes; of those that lead further, their base. */
+const nearest = {
+  name: "snapshot_nearest",
+  text: `SELECT s.version, s.id, s.operation_id AS "operationId", c.version AS "changesVersion",
+      c.operation_id AS "changesOperationId", c.elements, c.memory
+    FROM (
+      (SELECT version AS base, version, 1 AS whole FROM snapshots
+        WHERE doc_id = $1 AND version >= $2 AND version <= $3 ORDER BY version DESC LIMIT 1)
+      UNION ALL
+      (SELECT base, version, 0 FROM snapshot_changes
+        WHERE doc_id = $1 AND version >= $2 AND version <= $3 ORDER BY version DESC LIMIT 1)
+      ORDER BY version DESC, whole DESC LIMIT 1
+    ) x
+    JOIN snapshots s ON s.doc_id = $1 AND s.version = x.base
+    LEFT JOIN snapshot_changes c ON x.whole = 0 AND c.doc_id = $1 AND c.version = x.version`,
 };
 const parts = {
   name: "snapshot_parts",
   text: "SELECT kind, body FROM snapshot_parts WHERE doc_id = $1 AND snapshot_id = $2 ORDER BY kind, part",
 };
-const nearest = {
-  name: "snapshot_nearest",
-  text: `SELECT s.version, s.id, s.operation_id AS "operationId" FROM snapshots s
-    WHERE s.doc_id = $1 AND s.version <= $2 ORDER BY s.version DESC LIMIT 1`,
-};
 const list = {
   name: "snapshot_list",
-  text: `SELECT version, operation_id AS "operationId", bytes FROM snapshots WHERE doc_id = $1 ORDER BY version`,
+  text: `SELECT version, operation_id AS "operationId", bytes, NULL::bigint AS base FROM snapshots WHERE doc_id = $1
+    UNION ALL
+    SELECT c.version, c.operation_id, octet_length(c.elements) + octet_length(c.memory), c.base FROM snapshot_changes c
+    WHERE c.doc_id = $1 AND NOT EXISTS (SELECT FROM snapshots s WHERE s.doc_id = $1 AND s.version = c.version)
+    ORDER BY version`,
 };
-/** Against archiving, which cuts the log at a snapshot under the document's row. */
-const hold = {
-  name: "snapshot_hold",
-  text: `SELECT retained_from - 1 AS first FROM documents WHERE id = $1 FOR SHARE`,
-};
-/** Row and parts in one statement; what a crashed writer left an hour ago goes with them. */
+/**
+ * Rows and parts in one statement; what a crashed writer left an hour ago goes with them. The document's row is held
+ * against archiving, which cuts the log at a snapshot under it.
+ */
 const remove = {
   name: "snapshot_remove",
-  text: `WITH gone AS (
-      DELETE FROM snapshots WHERE doc_id = $1 AND version = ANY ($2::bigint[]) AND version <> $3 RETURNING id
+  text: `WITH held AS MATERIALIZED (
+      SELECT d.retained_from - 1 AS first FROM documents d, ${unflushed} WHERE d.id = $1 FOR SHARE OF d
+    ), changes AS (
+      DELETE FROM snapshot_changes WHERE doc_id = $1 AND version = ANY ($2::bigint[])
+    ), gone AS (
+      DELETE FROM snapshots s USING held h
+      WHERE s.doc_id = $1 AND s.version = ANY ($2::bigint[]) AND s.version <> h.first
+        AND NOT EXISTS (SELECT FROM snapshot_changes c
+          WHERE c.doc_id = $1 AND c.base = s.version AND c.version <> ALL ($2::bigint[]))
+      RETURNING s.id
     )
     DELETE FROM snapshot_parts p WHERE p.doc_id = $1 AND (
       p.snapshot_id IN (SELECT id FROM gone)
@@ -57,68 +113,98 @@ const remove = {
         AND NOT EXISTS (SELECT FROM snapshots s WHERE s.doc_id = $1 AND s.id = p.snapshot_id)))`,
 };
 
-/** Reads the parts of one snapshot, in the transaction that found it. */
-export async function readParts(
+/** Of the parts of changes, in one column: JSON has no line breaks of its own. */
+const separator = "\n";
+const split = (text: string) => (text === "" ? [] : text.split(separator));
+
+interface NearestRow {
+  readonly version: number;
+  readonly id: string;
+  readonly operationId: string | null;
+  readonly changesVersion: number | null;
+  readonly changesOperationId: string | null;
+  readonly elements: string;
+  readonly memory: string;
+}
+
+/** The newest snapshot between two versions, bounds inclusive. For a transaction with one view of the database. */
+export async function readNearest(
   query: Query,
   docId: string,
-  snapshotId: string,
-): Promise<{ elements: string[]; memory: string[] }> {
-  const { rows } = await query<{ kind: "elements" | "memory"; body: string }>(parts, [docId, snapshotId]);
+  atLeast: number,
+  atMost: number,
+): Promise<StoredSnapshot | undefined> {
+  const row = (await query<NearestRow>(nearest, [docId, atLeast, atMost])).rows[0];
+  if (row === undefined) return undefined;
+  const { rows } = await query<{ kind: "elements" | "memory"; body: string }>(parts, [docId, row.id]);
   const read = { elements: [] as string[], memory: [] as string[] };
   for (const { kind, body } of rows) read[kind].push(body);
-  return read;
+  const { version, operationId, changesVersion, changesOperationId, elements, memory } = row;
+  return {
+    whole: { version, operationId, ...read },
+    changes:
+      changesVersion === null
+        ? undefined
+        : {
+            version: changesVersion,
+            operationId: changesOperationId,
+            base: version,
+            elements: split(elements),
+            memory: split(memory),
+          },
+  };
 }
 
 /** Snapshots in PostgreSQL. `newId` makes version-7 UUIDs. */
 export function createSnapshots(database: Database, newId: () => string): SnapshotStore {
   return {
-    async write(docId, snapshot) {
-      if ((await database.count(exists, [docId, snapshot.version])) > 0) return;
+    async write(docId, { version, operationId, elements, memory }) {
       const id = newId();
-      let bytes = 0;
-      for (const kind of ["elements", "memory"] as const) {
-        for (const [part, body] of snapshot[kind].entries()) {
-          await database.count(writePart, [docId, id, kind, part, body]);
-          bytes += Buffer.byteLength(body);
-        }
+      const isSmall = elements.length <= 1 && memory.length <= 1;
+      const bytes = [...elements, ...memory].reduce((sum, body) => sum + Buffer.byteLength(body), 0);
+      if (!isSmall) {
+        const [found] = await database.rows<{ kept: number }>(present, [docId, version]);
+        if (found !== undefined) return found.kept;
+        for (const [part, body] of elements.entries())
+          await database.count(writePart, [docId, id, "elements", part, body]);
+        for (const [part, body] of memory.entries())
+          await database.count(writePart, [docId, id, "memory", part, body]);
       }
-      const published = await database.count(publish, [
+      const small = isSmall ? [elements[0], memory[0]] : [null, null];
+      const [row] = await database.rows<{ published: boolean; present: boolean; kept: number }>(publish, [
         docId,
-        snapshot.version,
+        version,
+        operationId,
         id,
-        snapshot.operationId,
         bytes,
+        ...small,
       ]);
-      if (published === 0) await database.count(dropParts, [docId, id]);
+      if (row === undefined || row.published) return row?.kept;
+      if (!isSmall) await database.count(dropParts, [docId, id]);
+      return row.present ? row.kept : undefined;
+    },
+    async writeChanges(docId, { version, operationId, base, elements, memory }) {
+      const [row] = await database.rows<{ present: boolean; kept: number }>(writeChanges, [
+        docId,
+        version,
+        operationId,
+        base,
+        elements.join(separator),
+        memory.join(separator),
+      ]);
+      return row?.present === true ? row.kept : undefined;
     },
     nearest(docId, atMost) {
-      return database.transaction(
-        async (query): Promise<Snapshot | undefined> => {
-          const row = (
-            await query<{ version: number; id: string; operationId: string | null }>(nearest, [docId, atMost])
-          ).rows[0];
-          if (row === undefined) return undefined;
-          return {
-            version: row.version,
-            operationId: row.operationId,
-            ...(await readParts(query, docId, row.id)),
-          };
-        },
-        { isolation: "repeatable read", readOnly: true },
-      );
+      return database.transaction((query) => readNearest(query, docId, 0, atMost), {
+        isolation: "repeatable read",
+        readOnly: true,
+      });
     },
     list(docId) {
       return database.rows(list, [docId]);
     },
     async remove(docId, versions) {
-      if (versions.length === 0) return;
-      await database.transaction(
-        async (query) => {
-          const row = (await query<{ first: number }>(hold, [docId])).rows[0];
-          await query(remove, [docId, versions, row?.first ?? 0]);
-        },
-        { idempotent: true },
-      );
+      if (versions.length > 0) await database.count(remove, [docId, versions]);
     },
   };
 }

@@ -58,6 +58,11 @@ const neededSnapshots = `t.version >= (SELECT retained_from - 1 FROM documents d
   AND (t.version = (SELECT retained_from - 1 FROM documents d WHERE d.id = t.doc_id)
     OR t.version = (SELECT max(s.version) FROM snapshots s WHERE s.doc_id = t.doc_id))`;
 
+/** What leads on furthest from the newest. */
+const newestChanges = `t.base = (SELECT max(s.version) FROM snapshots s WHERE s.doc_id = t.doc_id)
+  AND t.base >= (SELECT retained_from - 1 FROM documents d WHERE d.id = t.doc_id)
+  AND t.version = (SELECT max(c.version) FROM snapshot_changes c WHERE c.doc_id = t.doc_id AND c.base = t.base)`;
+
 const operationFields = {
   id: "uuid",
   version: "bigint",
@@ -168,6 +173,14 @@ export const transferSections: readonly TransferSection[] = [
     fields: { snapshot_id: "uuid", kind: "text", part: "integer", body: "text" },
     orderedBy: ["snapshot_id", "kind", "part"],
     where: `t.snapshot_id IN (SELECT t.id FROM snapshots t WHERE t.doc_id = $1 AND ${neededSnapshots})`,
+    page: 4,
+  },
+  {
+    key: "snapshotChanges",
+    table: "snapshot_changes",
+    fields: { version: "bigint", base: "bigint", operation_id: "uuid", elements: "text", memory: "text" },
+    orderedBy: ["version"],
+    where: newestChanges,
     page: 4,
   },
   {
