@@ -51,9 +51,7 @@ export const documents = pgTable(
     ),
     check(
       "documents_version_check",
-      sql.raw(
-        `"content_version" >= 0 and "version" >= "content_version" and "version" <= 9007199254740991`,
-      ),
+      sql.raw(`"content_version" >= 0 and "version" >= "content_version" and "version" <= 9007199254740991`),
     ),
     index("documents_created_by_idx").on(table.createdBy, table.updatedAt, table.id),
     index("documents_owner_idx").on(table.owner, table.updatedAt, table.id),

@@ -37,10 +37,7 @@ export const operations = pgTable(
     /** The conflict record that it belongs to. */
     conflict: uuid("conflict"),
     type: varchar("type", { length: 50 }).$type<OperationType>().notNull(),
-    status: varchar("status", { length: 50 })
-      .$type<StoredStatus>()
-      .notNull()
-      .default("applied"),
+    status: varchar("status", { length: 50 }).$type<StoredStatus>().notNull().default("applied"),
     element: text("element").notNull(),
     userId: varchar("user_id", { length: 255 }).notNull(),
     clientId: varchar("client_id", { length: 255 }).notNull(),

@@ -146,10 +146,7 @@ export async function commit(
     const { o_first, o_revision, ...rest } = one;
     return decode({ ...rest, o_firsts: [o_first], o_revisions: [o_revision] }, order);
   }
-  const [row] = await database.rows<Row>(
-    { ...statement, answerWithinMs },
-    manyValues(columns, options.wait),
-  );
+  const [row] = await database.rows<Row>({ ...statement, answerWithinMs }, manyValues(columns, options.wait));
   if (row === undefined) throw new Error("commit_batch_v1 returned nothing");
   return decode(row, order);
 }
