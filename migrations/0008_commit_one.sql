@@ -3,13 +3,15 @@
 -- and gives arrays. Whatever is not so simple is left to commit_batch_v1, within the same call.
 --
 -- Why this is as safe as commit_batch_v1:
---   * taken: the row is locked by the same rule (SKIP LOCKED: a stranger's row is `busy`, which commit_batch_v1 says). A
---     row that changed since this statement's snapshot is judged again as it is now, so that none passes at an old
---     version, state or metadata_version, nor beside a lock: a grant moves lock_token under the row's lock.
---   * moved: finds the row by its place. When the lock was given to a version of the row that the snapshot does not show,
---     it finds nothing, nothing was written, and commit_batch_v1 takes a snapshot of its own.
+--   * taken: the row is locked by its id alone, by the same rule (SKIP LOCKED: a stranger's row is `busy`, which
+--     commit_batch_v1 says), and comes as it is once it is held, not as the snapshot shows it. The rest is judged by that
+--     copy, so that none passes at an old version, state or metadata_version, nor beside a lock: a grant moves lock_token
+--     under the row's lock. (Conditions beside the id tempt the planner: on empty tables it took the index of states.)
+--   * moved: finds the row by its place. When what was locked is newer than the snapshot, that does not show it: nothing is
+--     found, nothing was written, and commit_batch_v1 takes a snapshot of its own.
 --   * Repeats are looked for in the snapshot. An operation that came since also moved the version, under the row's lock,
---     and then nothing was taken; archived ones count only where retained_from is above 1. The unique key stands behind.
+--     and then it is not the expected one; archived ones count only where retained_from is above 1. The unique key stands
+--     behind.
 --   * The time is taken in RETURNING, after the row is held.
 -- A data-modifying CTE runs once and to its end whether it is read or not; all see one snapshot.
 CREATE FUNCTION "commit_one_v1"(
@@ -28,16 +30,17 @@ SET jit = off
 AS $$
 BEGIN
   WITH taken AS (
-    SELECT d.ctid AS place, d.version, d.revision FROM documents d
-    WHERE d.id = p_doc AND d.version = p_expected AND d.state = 'active' AND d.metadata_version = p_metadata
-      AND coalesce(d.last_operation_id, '00000000-0000-0000-0000-000000000000') = p_expected_id
-      AND d.retained_from = 1 AND d.lock_token = 0
-      AND NOT EXISTS (SELECT FROM operations o WHERE o.doc_id = p_doc AND o.id = ANY (p_ids))
-    FOR NO KEY UPDATE SKIP LOCKED
+    SELECT d.ctid AS place, d.version, d.last_operation_id, d.state, d.metadata_version, d.revision, d.retained_from,
+      d.lock_token
+    FROM documents d WHERE d.id = p_doc FOR NO KEY UPDATE SKIP LOCKED
   ), moved AS (
     UPDATE documents d SET version = d.version + p_count, last_operation_id = p_ids[p_count]
-    FROM taken t WHERE d.ctid = t.place
-    RETURNING t.version, d.revision, date_trunc('milliseconds', clock_timestamp()) AS at
+    FROM taken t
+    WHERE d.ctid = t.place AND t.version = p_expected AND t.state = 'active' AND t.metadata_version = p_metadata
+      AND coalesce(t.last_operation_id, '00000000-0000-0000-0000-000000000000') = p_expected_id
+      AND t.retained_from = 1 AND t.lock_token = 0
+      AND NOT EXISTS (SELECT FROM operations o WHERE o.doc_id = p_doc AND o.id = ANY (p_ids))
+    RETURNING t.version, t.revision, date_trunc('milliseconds', clock_timestamp()) AS at
   ), inserted AS (
     INSERT INTO operations (doc_id, id, session_id, version, prev_version, "timestamp", type, element, user_id,
       client_id, data, extra, ip, user_agent, platform)
