@@ -9,9 +9,9 @@
 --     under the row's lock. (Conditions beside the id tempt the planner: on empty tables it took the index of states.)
 --   * moved: finds the row by its place. When what was locked is newer than the snapshot, that does not show it: nothing is
 --     found, nothing was written, and commit_batch_v1 takes a snapshot of its own.
---   * Repeats are looked for in the snapshot. An operation that came since also moved the version, under the row's lock,
---     and then it is not the expected one; archived ones count only where retained_from is above 1. The unique key stands
---     behind.
+--   * Repeats are found by the unique key, as there: the statement stands in a subtransaction, is undone, and
+--     commit_batch_v1 says which they are; archived ones count only where retained_from is above 1. (Looking for them first
+--     depends on the plan: made while a document was small, it read all of its operations for each call.)
 --   * The time is taken in RETURNING, after the row is held.
 -- A data-modifying CTE runs once and to its end whether it is read or not; all see one snapshot.
 CREATE FUNCTION "commit_one_v1"(
@@ -29,28 +29,31 @@ SET enable_material = off
 SET jit = off
 AS $$
 BEGIN
-  WITH taken AS (
-    SELECT d.ctid AS place, d.version, d.last_operation_id, d.state, d.metadata_version, d.revision, d.retained_from,
-      d.lock_token
-    FROM documents d WHERE d.id = p_doc FOR NO KEY UPDATE SKIP LOCKED
-  ), moved AS (
-    UPDATE documents d SET version = d.version + p_count, last_operation_id = p_ids[p_count]
-    FROM taken t
-    WHERE d.ctid = t.place AND t.version = p_expected AND t.state = 'active' AND t.metadata_version = p_metadata
-      AND coalesce(t.last_operation_id, '00000000-0000-0000-0000-000000000000') = p_expected_id
-      AND t.retained_from = 1 AND t.lock_token = 0
-      AND NOT EXISTS (SELECT FROM operations o WHERE o.doc_id = p_doc AND o.id = ANY (p_ids))
-    RETURNING t.version, t.revision, date_trunc('milliseconds', clock_timestamp()) AS at
-  ), inserted AS (
-    INSERT INTO operations (doc_id, id, session_id, version, prev_version, "timestamp", type, element, user_id,
-      client_id, data, extra, ip, user_agent, platform)
-    SELECT p_doc, p_ids[j], p_sessions[p_op_origins[j]], m.version + j, p_bases[j], m.at, p_types[j], p_elements[j],
-      p_users[p_op_origins[j]], p_clients[p_op_origins[j]], p_data[j], p_extras[j]::jsonb, p_ips[p_op_origins[j]],
-      p_agents[p_op_origins[j]], p_platforms[p_op_origins[j]]
-    FROM moved m, generate_series(1, p_count) j
-  )
-  SELECT m.version + 1, m.revision, m.at INTO o_first, o_revision, o_at FROM moved m;
-  IF NOT FOUND THEN
+  BEGIN
+    WITH taken AS (
+      SELECT d.ctid AS place, d.version, d.last_operation_id, d.state, d.metadata_version, d.revision, d.retained_from,
+        d.lock_token
+      FROM documents d WHERE d.id = p_doc FOR NO KEY UPDATE SKIP LOCKED
+    ), moved AS (
+      UPDATE documents d SET version = d.version + p_count, last_operation_id = p_ids[p_count]
+      FROM taken t
+      WHERE d.ctid = t.place AND t.version = p_expected AND t.state = 'active' AND t.metadata_version = p_metadata
+        AND coalesce(t.last_operation_id, '00000000-0000-0000-0000-000000000000') = p_expected_id
+        AND t.retained_from = 1 AND t.lock_token = 0
+      RETURNING t.version, t.revision, date_trunc('milliseconds', clock_timestamp()) AS at
+    ), inserted AS (
+      INSERT INTO operations (doc_id, id, session_id, version, prev_version, "timestamp", type, element, user_id,
+        client_id, data, extra, ip, user_agent, platform)
+      SELECT p_doc, p_ids[j], p_sessions[p_op_origins[j]], m.version + j, p_bases[j], m.at, p_types[j], p_elements[j],
+        p_users[p_op_origins[j]], p_clients[p_op_origins[j]], p_data[j], p_extras[j]::jsonb, p_ips[p_op_origins[j]],
+        p_agents[p_op_origins[j]], p_platforms[p_op_origins[j]]
+      FROM moved m, generate_series(1, p_count) j
+    )
+    SELECT m.version + 1, m.revision, m.at INTO o_first, o_revision, o_at FROM moved m;
+  EXCEPTION WHEN unique_violation THEN
+    o_first := NULL;
+  END;
+  IF o_first IS NULL THEN
     SELECT c.o_firsts[1], c.o_revisions[1], c.o_at, c.o_problems INTO o_first, o_revision, o_at, o_problems
     FROM commit_batch_v1(false, p_missed_bytes, ARRAY[p_doc], ARRAY[p_expected], ARRAY[p_expected_id],
       ARRAY[p_metadata], ARRAY[0, p_count], array_fill(1, ARRAY[p_count]), p_ids, p_types, p_elements, p_bases, p_data,
