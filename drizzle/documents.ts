@@ -1,15 +1,8 @@
 import { sql } from "drizzle-orm";
 import { bigint, boolean, check, index, jsonb, pgTable, text, uuid, varchar } from "drizzle-orm/pg-core";
 import type { Json } from "../shared/document/json.ts";
-import {
-  type ConflictPolicy,
-  conflictPolicies,
-  type DocumentState,
-  type DocumentType,
-  documentStates,
-  documentTypes,
-} from "../shared/protocol/messages.ts";
-import { bytea, instant, oneOf } from "./columns.ts";
+import type { ConflictPolicy, DocumentState, DocumentType } from "../shared/protocol/messages.ts";
+import { bytea, instant, ofDomains } from "./columns.ts";
 
 /**
  * One row a document. `version`, `last_operation_id`, `revision` and `lock_token` change with every accepted batch:
@@ -52,11 +45,14 @@ export const documents = pgTable(
     properties: jsonb("properties").$type<{ readonly [key: string]: Json }>().notNull().default({}),
   },
   (table) => [
-    check("documents_type_check", oneOf("type", documentTypes)),
-    check("documents_state_check", oneOf("state", documentStates)),
-    check("documents_conflict_policy_check", oneOf("conflict_policy", conflictPolicies)),
-    check("documents_version_check", sql.raw(`"version" between 0 and 9007199254740991`)),
-    check("documents_content_version_check", sql.raw(`"content_version" between 0 and "version"`)),
+    check(
+      "documents_words_check",
+      ofDomains({ type: "document_type", state: "document_state", conflict_policy: "conflict_policy" }),
+    ),
+    check(
+      "documents_version_check",
+      sql.raw(`"content_version" >= 0 and "version" >= "content_version" and "version" <= 9007199254740991`),
+    ),
     index("documents_created_by_idx").on(table.createdBy, table.updatedAt, table.id),
     index("documents_owner_idx").on(table.owner, table.updatedAt, table.id),
     index("documents_type_idx").on(table.type, table.updatedAt, table.id),

@@ -11,11 +11,11 @@ import {
   uuid,
   varchar,
 } from "drizzle-orm/pg-core";
-import { type OperationType, operationTypes } from "../shared/document/operation.ts";
-import { bytea, instant, oneOf } from "./columns.ts";
+import type { OperationType } from "../shared/document/operation.ts";
+import { bytea, instant, ofDomains } from "./columns.ts";
 
 /** `pending` and `rejected` are reserved; the log holds the other three. */
-const storedStatuses = ["pending", "applied", "conflict", "rejected", "resolved"] as const;
+type StoredStatus = "pending" | "applied" | "conflict" | "rejected" | "resolved";
 
 /**
  * The log. Two unique keys and two cheap indexes are all that an insert pays for:
@@ -37,10 +37,7 @@ export const operations = pgTable(
     /** The conflict record that it belongs to. */
     conflict: uuid("conflict"),
     type: varchar("type", { length: 50 }).$type<OperationType>().notNull(),
-    status: varchar("status", { length: 50 })
-      .$type<(typeof storedStatuses)[number]>()
-      .notNull()
-      .default("applied"),
+    status: varchar("status", { length: 50 }).$type<StoredStatus>().notNull().default("applied"),
     element: text("element").notNull(),
     userId: varchar("user_id", { length: 255 }).notNull(),
     clientId: varchar("client_id", { length: 255 }).notNull(),
@@ -54,8 +51,7 @@ export const operations = pgTable(
   (table) => [
     primaryKey({ name: "operations_pkey", columns: [table.docId, table.version] }),
     unique("operations_doc_id_id_key").on(table.docId, table.id),
-    check("operations_type_check", oneOf("type", operationTypes)),
-    check("operations_status_check", oneOf("status", storedStatuses)),
+    check("operations_words_check", ofDomains({ type: "operation_type", status: "operation_status" })),
     index("operations_rare_status_idx")
       .on(table.docId, table.version)
       .where(sql.raw(`"status" <> 'applied'`)),

@@ -21,6 +21,7 @@ import { createPostgresStore } from "../../server/store/postgres/store.ts";
 import type { CommitOperation, Head, Store } from "../../server/store/store.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { batchAt, operation, origin } from "./fixtures.ts";
+import { recordSessions } from "./recorded.ts";
 
 /** Tables that no statement may read whole. */
 const large = new Set([
@@ -203,6 +204,15 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
     async (s) => s.commit([batchAt(await headOf(s, documentId(11)), [operation(by, "e")])], { wait: false }),
   ],
   [
+    "commit of a recorded session (commit_one_v1)",
+    1_000, // explained again, it is a repeat: both functions look
+    async (s) => {
+      const batches = [batchAt(await headOf(s, documentId(15)), [operation(by, "e")])];
+      await recordSessions(s, batches);
+      return s.commit(batches, { wait: false });
+    },
+  ],
+  [
     "commit from behind",
     1_000,
     async (s) => {
@@ -275,6 +285,20 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     }
     return (performance.now() - startedAt) / 1000;
   };
+  /** Commits 500 operations to one document, one a call, through `commit_one_v1`; returns seconds. */
+  const commitOneByOne = async (store: Store, index: number): Promise<number> => {
+    let head = await headOf(store, documentId(index));
+    const who = origin("planner");
+    await recordSessions(store, [batchAt(head, [operation(who, "e")])]);
+    const startedAt = performance.now();
+    for (let call = 0; call < 500; call++) {
+      const one = operation(who, "e");
+      const [result] = await store.commit([batchAt(head, [one])], { wait: false });
+      expect(result?.outcome).toBe("committed");
+      head = { ...head, version: head.version + 1, operationId: one.id };
+    }
+    return (performance.now() - startedAt) / 1000;
+  };
   const scans = async () => {
     await database.pool.run({ text: "SELECT pg_sleep(1.5)" }); // statistics are sent once a second
     const { rows } = await database.pool.run<{ relname: string; seq_scan: number }>({
@@ -285,6 +309,7 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
   };
 
   let neverAnalysed = Number.POSITIVE_INFINITY;
+  let oneNeverAnalysed = Number.POSITIVE_INFINITY;
 
   test("[store/plans] statements prepared on empty tables and never analysed do not scan the log", {
     timeout: 120_000,
@@ -293,6 +318,8 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     for (const [, , run] of lookups) await run(longLived);
     for (let i = 0; i < 3; i++)
       neverAnalysed = Math.min(neverAnalysed, await commitMany(longLived, 20_000 + i * 100));
+    for (let i = 0; i < 3; i++)
+      oneNeverAnalysed = Math.min(oneNeverAnalysed, await commitOneByOne(longLived, 21_000 + i));
     await longLivedPool.close(); // a backend that ends has sent its counters
     const after = await scans();
     expect({ operations: after.operations, conflicts: after.conflicts, sessions: after.sessions }).toEqual({
@@ -325,6 +352,12 @@ describe.runIf(process.env.PLANS)("plans on 1,000,000 operations", () => {
     );
     // 1.9 s against 0.3 with plans that scan; the rest is noise of a shared machine.
     expect(neverAnalysed).toBeLessThan(analysed * 2);
+    let oneAnalysed = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 3; i++) oneAnalysed = Math.min(oneAnalysed, await commitOneByOne(fresh, 31_000 + i));
+    console.log(
+      `500 calls of one operation: ${oneNeverAnalysed.toFixed(2)} s never analysed, ${oneAnalysed.toFixed(2)} s analysed`,
+    );
+    expect(oneNeverAnalysed).toBeLessThan(oneAnalysed * 2);
     await freshPool.close();
     const after = await updates();
     const share = (after.hot - before.hot) / (after.total - before.total);

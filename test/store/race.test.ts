@@ -11,6 +11,7 @@ import type { CommitResult, DocumentBatch, LockResult, Store } from "../../serve
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
 import { operation, origin } from "./fixtures.ts";
+import { recordSessions } from "./recorded.ts";
 
 const races = 1_200;
 /** Races that share one preparation and one look at the log: their documents are different ones. */
@@ -98,6 +99,8 @@ async function run(
   const lockAt =
     random.next() < 0.3 ? { docId: random.pick(docs), element: random.pick([null, "a", "b"]) } : undefined;
   const wait = stranger === undefined && random.next() < 0.5;
+  // Of recorded sessions, a call of one document that takes free rows goes through commit_one_v1.
+  if (random.next() < 0.7) await Promise.all(calls.map((batches, i) => recordSessions(writers[i]!, batches)));
   const locking = lockAt === undefined || lockAt.docId === held ? undefined : takeLock(lockAt);
   const attempts: Attempt[] = [];
   let lock: LockResult | undefined;

@@ -2,6 +2,8 @@
 
 import { uuidv7 } from "uuidv7";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { operationTypes } from "../../shared/document/operation.ts";
+import { conflictPolicies, documentStates, documentTypes } from "../../shared/protocol/messages.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
@@ -93,6 +95,25 @@ describe("documents", () => {
     ).rejects.toMatchObject({ code: "23514" });
   });
 });
+
+test.each([
+  ["operation_type", operationTypes],
+  ["document_type", documentTypes],
+  ["document_state", documentStates],
+  ["conflict_policy", conflictPolicies],
+])(
+  "[store.md/tables] the domain %s has the words of the protocol, and all checks are valid",
+  async (domain, words) => {
+    const { definition } = await one<{ definition: string }>(
+      "SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE contypid = $1::regtype AND contype = 'c'",
+      domain,
+    );
+    expect([...definition.matchAll(/'(\w+)'/g)].map(([, word]) => word)).toEqual([...words]);
+    expect(await one("SELECT count(*)::int AS invalid FROM pg_constraint WHERE NOT convalidated")).toEqual({
+      invalid: 0,
+    });
+  },
+);
 
 describe("atomic_update_document_version", () => {
   const update = (from: number, to: number) =>

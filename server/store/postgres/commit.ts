@@ -1,5 +1,6 @@
 /**
- * The commit: `commit_batch_v1` (migrations/) called with binary arrays. One round trip for many documents.
+ * The commit: one round trip for many documents, with binary arrays. `commit_one_v1` where it is a single document that
+ * has nothing to record but operations, else `commit_batch_v1` (both in migrations/).
  *
  * Documents are sent sorted by id, so that the function can walk the rows it locked and its arguments together;
  * results are put back into the caller's order.
@@ -52,8 +53,25 @@ const statement = {
   name: "commit_batch_v1",
   text: `SELECT c.*, CASE WHEN EXISTS (SELECT FROM webhooks)
       THEN emit_commit_v1($3::uuid[], $7::integer[], c.o_firsts) END AS o_emitted
-    FROM commit_batch_v1(${parameterTypes.map((type, i) => `$${i + 1}::${type}`).join(", ")}) c`,
+    FROM commit_batch_v1(${casts(parameterTypes)}) c`,
 };
+
+const oneParameterTypes = [
+  ...["integer", "uuid", "bigint", "uuid", "bigint", "integer"],
+  ...["uuid[]", "text[]", "text[]", "bigint[]", "bytea[]", "integer[]", "text[]"],
+  ...["text[]", "text[]", "uuid[]", "text[]", "text[]", "text[]", "text[]"],
+];
+/** `$2` is the document, `$6` how many operations. */
+const oneStatement = {
+  name: "commit_one_v1",
+  text: `SELECT c.*, CASE WHEN EXISTS (SELECT FROM webhooks)
+      THEN emit_commit_v1(ARRAY[$2::uuid], ARRAY[0, $6::integer], ARRAY[c.o_first]) END AS o_emitted
+    FROM commit_one_v1(${casts(oneParameterTypes)}) c`,
+};
+
+function casts(types: readonly string[]): string {
+  return types.map((type, i) => `$${i + 1}::${type}`).join(", ");
+}
 
 /** A missed operation's columns, in the order of `commit_batch_v1`. */
 type MissedRow = readonly [
@@ -93,6 +111,12 @@ interface Row {
   o_at: string;
   o_problems: Problem[] | null;
 }
+interface OneRow {
+  o_first: number;
+  o_revision: number;
+  o_at: string;
+  o_problems: Problem[] | null;
+}
 
 const nothingMissed: Missed = { operations: [], complete: true };
 
@@ -111,24 +135,26 @@ export async function commit(
   order.sort((a, b) => (a.batch.docId < b.batch.docId ? -1 : 1));
   // A batch of 20,000 takes a second or more: one millisecond an operation is twenty times what was measured.
   const operations = batches.reduce((sum, batch) => sum + batch.operations.length, 0);
-  const rows = await database.rows<Row>(
-    { ...statement, answerWithinMs: promptMs + operations },
-    encode(
-      order.map((entry) => entry.batch),
-      options.wait,
-      isRecorded,
-    ),
+  const answerWithinMs = promptMs + operations;
+  const columns = gather(
+    order.map((entry) => entry.batch),
+    isRecorded,
   );
-  const row = rows[0];
+  if (isOne(columns) && !options.wait) {
+    const [one] = await database.rows<OneRow>({ ...oneStatement, answerWithinMs }, oneValues(columns));
+    if (one === undefined) throw new Error("commit_one_v1 returned nothing");
+    const { o_first, o_revision, ...rest } = one;
+    return decode({ ...rest, o_firsts: [o_first], o_revisions: [o_revision] }, order);
+  }
+  const [row] = await database.rows<Row>({ ...statement, answerWithinMs }, manyValues(columns, options.wait));
   if (row === undefined) throw new Error("commit_batch_v1 returned nothing");
   return decode(row, order);
 }
 
-function encode(
-  batches: readonly DocumentBatch[],
-  wait: boolean,
-  isRecorded: (sessionId: string) => boolean,
-): unknown[] {
+type Columns = ReturnType<typeof gather>;
+
+/** Documents and operations by column; a column that is null differs from its default nowhere. */
+function gather(batches: readonly DocumentBatch[], isRecorded: (sessionId: string) => boolean) {
   const docs: string[] = [];
   const expected: number[] = [];
   const expectedIds: string[] = [];
@@ -199,35 +225,98 @@ function encode(
     const values = originList.map((origin) => pick(origin) ?? null);
     return values.some((value) => value !== null) ? textArray(values) : null;
   };
+  return {
+    docs,
+    expected,
+    expectedIds,
+    metadata,
+    offsets,
+    opDocs,
+    ids: uuidArray(ids),
+    types: textArray(types),
+    elements: textArray(elements),
+    bases: int8Array(bases),
+    data: utf8Array(data),
+    opOrigins: int4Array(opOrigins),
+    statuses: held ? textArray(statuses) : null,
+    opConflicts: anyConflict ? uuidArray(opConflicts) : null,
+    extras: anyExtra ? textArray(extras) : null,
+    users: textArray(originList.map((origin) => origin.user)),
+    clients: textArray(originList.map((origin) => origin.client)),
+    sessions: uuidArray(originList.map((origin) => origin.session)),
+    lockClients: column((origin) => origin.lockClient),
+    ips: column((origin) => origin.ip),
+    agents: column((origin) => origin.userAgent),
+    platforms: column((origin) => origin.platform),
+    newSessions: anyNew ? int4Array(newSessions) : null,
+    exact: exact.length > 0 ? int4Array(exact) : null,
+    conflicts: conflicts.length > 0 ? JSON.stringify(conflicts) : null,
+    resolves: resolves.length > 0 ? JSON.stringify(resolves) : null,
+  };
+}
+
+function manyValues(columns: Columns, wait: boolean): unknown[] {
   return [
     wait,
     missedBytesPerAnswer,
-    uuidArray(docs),
-    int8Array(expected),
-    uuidArray(expectedIds),
-    int8Array(metadata),
-    int4Array(offsets),
-    int4Array(opDocs),
-    uuidArray(ids),
-    textArray(types),
-    textArray(elements),
-    int8Array(bases),
-    utf8Array(data),
-    int4Array(opOrigins),
-    held ? textArray(statuses) : null,
-    anyConflict ? uuidArray(opConflicts) : null,
-    anyExtra ? textArray(extras) : null,
-    textArray(originList.map((origin) => origin.user)),
-    textArray(originList.map((origin) => origin.client)),
-    uuidArray(originList.map((origin) => origin.session)),
-    column((origin) => origin.lockClient),
-    column((origin) => origin.ip),
-    column((origin) => origin.userAgent),
-    column((origin) => origin.platform),
-    anyNew ? int4Array(newSessions) : null,
-    exact.length > 0 ? int4Array(exact) : null,
-    conflicts.length > 0 ? JSON.stringify(conflicts) : null,
-    resolves.length > 0 ? JSON.stringify(resolves) : null,
+    uuidArray(columns.docs),
+    int8Array(columns.expected),
+    uuidArray(columns.expectedIds),
+    int8Array(columns.metadata),
+    int4Array(columns.offsets),
+    int4Array(columns.opDocs),
+    columns.ids,
+    columns.types,
+    columns.elements,
+    columns.bases,
+    columns.data,
+    columns.opOrigins,
+    columns.statuses,
+    columns.opConflicts,
+    columns.extras,
+    columns.users,
+    columns.clients,
+    columns.sessions,
+    columns.lockClients,
+    columns.ips,
+    columns.agents,
+    columns.platforms,
+    columns.newSessions,
+    columns.exact,
+    columns.conflicts,
+    columns.resolves,
+  ];
+}
+
+/** Whether it is what `commit_one_v1` is for. */
+function isOne(columns: Columns): boolean {
+  const { docs, opDocs, statuses, opConflicts, newSessions, exact, conflicts, resolves } = columns;
+  if (docs.length !== 1 || opDocs.length === 0) return false;
+  return [statuses, opConflicts, newSessions, exact, conflicts, resolves].every((column) => column === null);
+}
+
+function oneValues(columns: Columns): unknown[] {
+  return [
+    missedBytesPerAnswer,
+    columns.docs[0],
+    columns.expected[0],
+    columns.expectedIds[0],
+    columns.metadata[0],
+    columns.opDocs.length,
+    columns.ids,
+    columns.types,
+    columns.elements,
+    columns.bases,
+    columns.data,
+    columns.opOrigins,
+    columns.extras,
+    columns.users,
+    columns.clients,
+    columns.sessions,
+    columns.lockClients,
+    columns.ips,
+    columns.agents,
+    columns.platforms,
   ];
 }
 
