@@ -1,18 +1,19 @@
-/** Which operations took their places in the log lately, by id: the last thousand at least. */
+/**
+ * Which operations took their places in the log lately, by id: the last thousand at least. Every operation is put in and
+ * hardly any is looked for (repeats, and conflict records), so that these are lists and not sets.
+ */
 export class RecentIds {
-  #newest = new Set<string>();
-  #older = new Set<string>();
+  #newest: string[] = [];
+  #older: string[] = [];
 
   add(id: string): void {
-    this.#newest.add(id);
-    if (this.#newest.size < generation) return;
-    // Given up together: taking them out one by one costs as much as putting them in.
+    if (this.#newest.push(id) < generation) return;
     this.#older = this.#newest;
-    this.#newest = new Set();
+    this.#newest = [];
   }
 
   has(id: string): boolean {
-    return this.#newest.has(id) || this.#older.has(id);
+    return this.#newest.includes(id) || this.#older.includes(id);
   }
 }
 

@@ -61,6 +61,7 @@ export class SubmitSequence {
     let oldest = this.#next;
     for (const open of this.#open) oldest = Math.min(oldest, open);
     if (seq >= oldest) this.#finished.add(seq);
+    if (this.#finished.size === 0) return;
     for (const finished of this.#finished) if (finished < oldest) this.#finished.delete(finished);
   }
 
