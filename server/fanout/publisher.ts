@@ -261,10 +261,9 @@ function textOf(news: OutgoingOperationsNews, room: number): string {
   const { texts, ...pointer } = news;
   const head = JSON.stringify(pointer);
   if (texts === undefined) return head;
-  let bytes = head.length + 20;
-  for (const text of texts) {
-    bytes += Buffer.byteLength(text) + 1;
-    if (bytes > room) return head;
-  }
-  return `${head.slice(0, -1)},"operations":[${texts.join(",")}]}`;
+  // A UTF-16 unit takes a byte at least: what is too long for certain is not put together.
+  const length = texts.reduce((sum, text) => sum + text.length, 0);
+  if (length > room) return head;
+  const text = `${head.slice(0, -1)},"operations":[${texts.join(",")}]}`;
+  return Buffer.byteLength(text) < room ? text : head;
 }
