@@ -59,8 +59,9 @@ export interface Person {
   expectOutage(expected: boolean): void;
 }
 
+/** The last one: the page's service worker was to be registered while there was no server. */
 const refusedPattern =
-  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|net::ERR_FAILED|WebSocket connection to .* failed/;
+  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|net::ERR_FAILED|WebSocket connection to .* failed|error occurred when fetching the script/;
 
 /** Somebody with a browser of their own (storage included), under that name. */
 export async function createPerson(

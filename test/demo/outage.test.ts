@@ -1,6 +1,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { buildCommands, start } from "../commands/run-command.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { chromiumPath, drag, photograph, tool, waitForLive } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
 import "./window.ts";
@@ -76,9 +77,15 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
         [600, 350],
       ]);
       await waitForScene(grace.page, "the box", (all) => all.length === 1);
-      // The worker that keeps the page is there.
-      await grace.page.waitForFunction(async () =>
-        (await (await caches.open("aetherflow-shell")).keys()).some(({ url }) => url.includes("board-page")),
+      // The worker that keeps the page is there, and has all of it.
+      await waitFor(() =>
+        grace.page.evaluate(async () => {
+          const kept = await (await caches.open("aetherflow-shell")).keys();
+          const urls = new Set(kept.map(({ url }) => url));
+          const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+          const assets = loaded.filter((name) => name.includes("/assets/"));
+          return assets.length > 0 && assets.every((name) => urls.has(name));
+        }),
       );
       grace.expectOutage(true);
       const restart = await killSecond();
@@ -137,10 +144,13 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
   );
 });
 
-/** Waits until the browser keeps, for after a reload, an element of that kind that no server has yet. */
+/**
+ * Waits until the browser keeps, for after a reload, an element of that kind that no server has yet. (Playwright's
+ * `waitForFunction` takes the promise of an asynchronous predicate for its answer.)
+ */
 async function waitForKept(page: Page, kind: string): Promise<void> {
   const [id] = Object.entries(await sceneOf(page)).find(([, { type }]) => type === kind) ?? [];
-  await page.waitForFunction(async (wanted) => {
+  const isKept = async (wanted: string): Promise<boolean> => {
     const request = <Result>(asked: IDBRequest<Result>) =>
       new Promise<Result>((resolve, reject) => {
         asked.onsuccess = () => resolve(asked.result);
@@ -158,5 +168,6 @@ async function waitForKept(page: Page, kind: string): Promise<void> {
       }
     }
     return false;
-  }, String(id));
+  };
+  await waitFor(() => page.evaluate(isKept, String(id)));
 }
