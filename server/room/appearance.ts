@@ -7,21 +7,21 @@ export function completedBy(
   entries: readonly Entry[],
   operations: readonly SequencedOperation[],
 ): readonly Entry[] {
-  const awaited = new Map<string, Entry>();
+  const awaited = new Map<string, { readonly entry: Entry; readonly at: number }>();
   for (const entry of entries) {
     if (entry.answered) continue;
-    for (const { id } of entry.ops) if (!awaited.has(id)) awaited.set(id, entry);
+    for (const [at, { id }] of entry.ops.entries()) if (!awaited.has(id)) awaited.set(id, { entry, at });
   }
   const complete: Entry[] = [];
   for (const { id, version, status, user, client } of operations) {
-    const entry = awaited.get(id);
-    if (entry === undefined) continue;
+    const found = awaited.get(id);
+    if (found === undefined) continue;
+    const { entry, at } = found;
     const { origin } = entry.submission;
     // Another author's by the same id: that is no answer to this one.
     if (origin.user !== user || origin.client !== client) continue;
     entry.appearance ??= { versions: [], statuses: [], missing: entry.ops.length };
     const { appearance } = entry;
-    const at = entry.ops.findIndex((operation) => operation.id === id);
     appearance.versions[at] = version;
     appearance.statuses[at] = status;
     appearance.missing -= 1;

@@ -15,6 +15,15 @@ export class RecentIds {
   has(id: string): boolean {
     return this.#newest.includes(id) || this.#older.includes(id);
   }
+
+  /** Whether one of them did; a thousand cost no more than looking through the lists once. */
+  hasAny(ids: readonly string[]): boolean {
+    const [only] = ids;
+    if (only === undefined) return false;
+    if (ids.length === 1) return this.has(only);
+    const asked = new Set(ids);
+    return this.#newest.some((id) => asked.has(id)) || this.#older.some((id) => asked.has(id));
+  }
 }
 
 const generation = 1_000;

@@ -211,8 +211,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       ?.map((text) => JSON.parse(text) as SequencedOperation);
   }
 
-  hasRecent(operationId: string): boolean {
-    return this.#recent.has(operationId);
+  hasRecent(operationIds: readonly string[]): boolean {
+    return this.#recent.hasAny(operationIds);
   }
 
   /** How long nobody has used the room, in milliseconds; 0 while somebody does. */

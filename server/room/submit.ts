@@ -50,8 +50,8 @@ export interface SubmitRoom {
     writes: readonly RecordWrite[];
     byOperation: ReadonlyMap<string, string>;
   };
-  /** Whether an operation is among the latest of the log. */
-  hasRecent(operationId: string): boolean;
+  /** Whether one of these operations is among the latest of the log. */
+  hasRecent(operationIds: readonly string[]): boolean;
   /**
    * The proposal is stored from `firstVersion` on, and `missed` lies before it: apply, and broadcast at the end of the
    * turn. `told` is called when it is.
@@ -231,7 +231,7 @@ export class SubmitQueue {
     const { submission, confirmation } = entry;
     if (confirmation !== undefined) {
       const { known } = confirmation;
-      if (known.length === 0 && submission.ops.some((operation) => room.hasRecent(operation.id))) {
+      if (known.length === 0 && room.hasRecent(idsOf(submission.ops))) {
         // Stored after the database was asked (a copy sent on another connection): ask again, now it knows.
         entry.confirmation = undefined;
         entry.asked = false;
@@ -312,8 +312,7 @@ export class SubmitQueue {
     }
     if (entry.asked) return false;
     entry.asked = true;
-    const ids = entry.submission.ops.map((operation) => operation.id);
-    heads.read(room.docId, ids).then(
+    heads.read(room.docId, idsOf(entry.submission.ops)).then(
       (answer) => {
         if (answer === undefined) {
           room.end("missing");
@@ -332,7 +331,7 @@ export class SubmitQueue {
   #refuseLimited(entry: Entry, { known }: HeadAnswer): void {
     const { limited, ops } = entry.submission;
     if (limited === undefined || entry.answered || known.length > 0) return;
-    if (ops.some((operation) => this.#options.room.hasRecent(operation.id))) return;
+    if (this.#options.room.hasRecent(idsOf(ops))) return;
     this.#refused(entry, limited);
     // Not kept until the proposal in flight is settled: its author may come again and again meanwhile.
     this.#queue = this.#queue.filter((other) => !other.answered);
@@ -565,6 +564,8 @@ export class SubmitQueue {
     entry.submission.answer(answer);
   }
 }
+
+const idsOf = (operations: readonly Operation[]): string[] => operations.map(({ id }) => id);
 
 /** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
 function compose(entry: Entry, ops: readonly Operation[]): void {
