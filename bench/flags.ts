@@ -24,7 +24,7 @@ const list = experiments
 const usage = `Usage: npm run bench -- [options]
 
 Measures the server beside bare relays and raw PostgreSQL, in one run. DATABASE_URL names the PostgreSQL to use;
-without it, an embedded one is started in a temporary folder. A good ten minutes.
+without it, an embedded one is started in a temporary folder. A quarter of an hour.
 
   --only NAMES     some experiments, separated by commas (below)
   --all            the long ones too; some minutes more and 10 GB of disk
