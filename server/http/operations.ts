@@ -42,7 +42,7 @@ export function operationRoutes(app: App, services: HttpServices): void {
         ...(cursor === undefined ? {} : { cursor }),
       });
       // Their own texts, placed into the answer: nothing is parsed to be written again.
-      const items = page.items.map((row) => encodeSequenced(row)).join(",");
+      const items = page.items.map(encodeSequenced).join(",");
       return reply
         .type("application/json; charset=utf-8")
         .serializer((text: unknown) => String(text))

@@ -286,7 +286,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     } else {
       // The log has brought our own operations already (a catch-up read them first): only others need to hear.
       if (this.#state.version < firstVersion - 1 + operations.length) this.#following.catchUp();
-      this.#publishCommitted(firstVersion, [], undefined);
+      this.#publishCommitted(firstVersion, [], null);
       told(undefined);
     }
     const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
@@ -299,12 +299,12 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   /** Without `texts`: others have to look at the log. */
-  #publishCommitted(from: number, texts: readonly string[], previousId: string | null | undefined): void {
+  #publishCommitted(from: number, texts: readonly string[], previousId: string | null): void {
     this.#unheard = !this.#presence.hasOthers;
     if (this.#unheard) return;
     const { docId } = this;
     this.#services.publish(
-      previousId === undefined || texts.length === 0
+      texts.length === 0
         ? { kind: "change", docId }
         : { kind: "operations", docId, from, to: from + texts.length - 1, previousId, texts },
     );

@@ -15,7 +15,6 @@ import { type DocumentState, writeRecord } from "./state.ts";
 /** Where a draft stood; see {@link Draft.mark}. */
 export interface DraftMark {
   readonly operations: number;
-  readonly operationId: string | null;
   readonly growth: number;
   readonly size: number;
 }
@@ -37,7 +36,6 @@ export interface DraftOperation {
 
 export class Draft {
   readonly state: DocumentState;
-  operationId: string | null;
   /** By how many bytes the document grows, as `DocumentState.bytes` counts. */
   growth = 0;
   /** Number of elements. */
@@ -53,7 +51,6 @@ export class Draft {
 
   constructor(state: DocumentState) {
     this.state = state;
-    this.operationId = state.operationId;
     this.size = state.elements.size;
     this.#marked = state.version;
   }
@@ -75,9 +72,9 @@ export class Draft {
 
   /** Begins a submit: what follows can be taken back with `rollback`. */
   mark(): DraftMark {
-    const { operationId, growth, size } = this;
+    const { growth, size } = this;
     this.#marked = this.version;
-    return { operations: this.operations.length, operationId, growth, size };
+    return { operations: this.operations.length, growth, size };
   }
 
   /** Takes back everything since the mark. */
@@ -89,7 +86,6 @@ export class Draft {
       if (taken.previous === undefined) this.#last.delete(element);
       else this.#last.set(element, taken.previous);
     }
-    this.operationId = mark.operationId;
     this.growth = mark.growth;
     this.size = mark.size;
   }
@@ -106,7 +102,7 @@ export class Draft {
     const held = false;
     const added = { operation, author, held, record, before, after, previous, memory: undefined };
     this.#last.set(element, added);
-    this.#sequence(added);
+    this.operations.push(added);
     return record;
   }
 
@@ -115,7 +111,7 @@ export class Draft {
     const record = writeRecord(operation, author, this.version + 1, "");
     this.#holding = true;
     const nothing = { before: undefined, after: undefined, previous: undefined, memory: undefined };
-    this.#sequence({ operation, author, held: true, record, ...nothing });
+    this.operations.push({ operation, author, held: true, record, ...nothing });
     return record;
   }
 
@@ -125,11 +121,6 @@ export class Draft {
     return this.operations.some(
       (each) => each.held && each.author === author && each.operation.element === element,
     );
-  }
-
-  #sequence(operation: DraftOperation): void {
-    this.operations.push(operation);
-    this.operationId = operation.operation.id;
   }
 
   /** Made of the nearest that is made, with what came after it on the element. */

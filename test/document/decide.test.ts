@@ -409,7 +409,7 @@ describe("drafts", () => {
     document.decide(ann, 1, [{ type: "move", set: { x: 2 } }], {}, draft);
     const marks = () => [
       draft.version,
-      draft.operationId,
+      draft.operations.at(-1)?.operation.id,
       draft.growth,
       draft.size,
       draft.operations.length,
@@ -455,7 +455,7 @@ describe("drafts", () => {
     document.log(bob, { type: "create", element: "f", props: {} });
     expect(() => commitDraft(draft, { firstVersion: 2, at: "now" })).toThrow();
     commitDraft(draft, { firstVersion: 3, at: "2026-01-01T00:00:01.000Z" });
-    expect(document.state).toMatchObject({ version: 4, operationId: draft.operationId });
+    expect(document.state).toMatchObject({ version: 4, operationId: draft.operations.at(-1)?.operation.id });
     expect(document.judge(bob, 2, { type: "move", set: { x: 9, y: 9 } }).collisions).toEqual(["x@3", "y@4"]);
     expect(document.judge(bob, 3, { type: "move", set: { x: 9, y: 9 } }).collisions).toEqual(["y@4"]);
   });

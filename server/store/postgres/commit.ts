@@ -255,6 +255,15 @@ function gather(batches: readonly DocumentBatch[], isRecorded: (sessionId: strin
   };
 }
 
+function operationValues({ ids, types, elements, bases, data, opOrigins }: Columns): unknown[] {
+  return [ids, types, elements, bases, data, opOrigins];
+}
+
+function originValues(columns: Columns): unknown[] {
+  const { users, clients, sessions, lockClients, ips, agents, platforms } = columns;
+  return [users, clients, sessions, lockClients, ips, agents, platforms];
+}
+
 function manyValues(columns: Columns, wait: boolean): unknown[] {
   return [
     wait,
@@ -265,22 +274,11 @@ function manyValues(columns: Columns, wait: boolean): unknown[] {
     int8Array(columns.metadata),
     int4Array(columns.offsets),
     int4Array(columns.opDocs),
-    columns.ids,
-    columns.types,
-    columns.elements,
-    columns.bases,
-    columns.data,
-    columns.opOrigins,
+    ...operationValues(columns),
     columns.statuses,
     columns.opConflicts,
     columns.extras,
-    columns.users,
-    columns.clients,
-    columns.sessions,
-    columns.lockClients,
-    columns.ips,
-    columns.agents,
-    columns.platforms,
+    ...originValues(columns),
     columns.newSessions,
     columns.exact,
     columns.conflicts,
@@ -303,20 +301,9 @@ function oneValues(columns: Columns): unknown[] {
     columns.expectedIds[0],
     columns.metadata[0],
     columns.opDocs.length,
-    columns.ids,
-    columns.types,
-    columns.elements,
-    columns.bases,
-    columns.data,
-    columns.opOrigins,
+    ...operationValues(columns),
     columns.extras,
-    columns.users,
-    columns.clients,
-    columns.sessions,
-    columns.lockClients,
-    columns.ips,
-    columns.agents,
-    columns.platforms,
+    ...originValues(columns),
   ];
 }
 
