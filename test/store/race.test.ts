@@ -10,7 +10,7 @@ import { createPostgresStore } from "../../server/store/postgres/store.ts";
 import type { CommitResult, DocumentBatch, LockResult, Store } from "../../server/store/store.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
-import { operation, origin } from "./fixtures.ts";
+import { batchAt, newDocument, operation, origin } from "./fixtures.ts";
 import { recordSessions } from "./recorded.ts";
 
 const races = 1_200;
@@ -69,6 +69,23 @@ test(`[R1] [R2] [R6] [store/commit] ${races} races: no gap, no duplicate, no dea
         OR d.last_operation_id IS DISTINCT FROM (SELECT l.id FROM operations l WHERE l.doc_id = d.id AND l.version = d.version)`,
   });
   expect(rows, `documents with gaps (SEED=${random.seed})`).toEqual([]);
+});
+
+test("[store/commit] calls that record the same sessions, in whatever order, do not wait for each other", async () => {
+  const docs = Array.from({ length: 4 }, () => newDocument());
+  for (const doc of docs) await observer.documents.create(doc);
+  for (let round = 0; round < 100; round += 1) {
+    const [one, two] = [origin("ann"), origin("ben")];
+    const heads = await observer.documents.heads(docs.map(({ id }) => ({ docId: id })));
+    const [a, b, c, d] = [one, two, two, one].map((by, i) =>
+      batchAt(heads.find(({ head }) => head.docId === docs[i]!.id)!.head, [operation(by, "e")]),
+    ) as [DocumentBatch, DocumentBatch, DocumentBatch, DocumentBatch];
+    const results = await Promise.all([
+      writers[0]!.commit([a, b], { wait: true }),
+      writers[1]!.commit([c, d], { wait: true }),
+    ]);
+    expect(results.flat().map(({ outcome }) => outcome)).toEqual(Array(4).fill("committed"));
+  }
 });
 
 async function runMany(random: SeededRandom, seen: Map<string, number>): Promise<void> {

@@ -59,7 +59,10 @@ const stop = {
   text: `WITH gone AS (DELETE FROM instances WHERE id = $1)
     UPDATE sessions SET left_at = clock_timestamp() WHERE left_at IS NULL AND instance_id = $1 RETURNING id`,
 };
-/** A session that comes again has a new role or name. Those of absent documents are left out. */
+/**
+ * A session that comes again has a new role or name. Those of absent documents are left out. In the order of their ids, as
+ * in the commit: two calls that record the same ones would wait for each other.
+ */
 const join = {
   name: "session_join",
   text: `INSERT INTO sessions AS s (id, doc_id, instance_id, user_id, user_name, user_color, client_id, role, first_version,
@@ -70,6 +73,7 @@ const join = {
       $10::text[], $11::text[], $12::text[]) u(id, doc_id, instance_id, user_id, user_name, user_color, client_id, role,
       version, ip, user_agent, platform)
     WHERE EXISTS (SELECT FROM documents d WHERE d.id = u.doc_id)
+    ORDER BY u.id
     ON CONFLICT (id) DO UPDATE SET role = excluded.role, user_name = excluded.user_name, user_color = excluded.user_color,
       instance_id = excluded.instance_id, left_at = excluded.left_at, last_version = NULL`,
 };
