@@ -19,6 +19,8 @@ export interface RateOptions {
   readonly now: () => number;
 }
 
+const passed: Taken = { ok: true };
+
 /** How many calls pass between two looks for keys to forget. */
 const sweepEvery = 1_000;
 
@@ -36,7 +38,7 @@ export function createRateLimit({ perSecond, burst = perSecond, now }: RateOptio
 
   return {
     take(key, amount = 1) {
-      if (perSecond === 0) return { ok: true };
+      if (perSecond === 0) return passed;
       const at = now();
       calls += 1;
       if (calls % sweepEvery === 0) {
@@ -47,7 +49,7 @@ export function createRateLimit({ perSecond, burst = perSecond, now }: RateOptio
       const missing = Math.min(amount, size) - available;
       if (missing > 0) return { ok: false, retryAfterMs: Math.ceil((missing * 1_000) / perSecond) };
       buckets.set(key, { level: available - amount, at });
-      return { ok: true };
+      return passed;
     },
     get size() {
       return buckets.size;

@@ -267,13 +267,12 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     if (this.#state.version === firstVersion - 1) {
       const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
-      operations.forEach((operation, index) => {
+      for (const [index, operation] of operations.entries()) {
         this.#recent.add(operation.id);
-        if (operation.status === "conflict") {
-          const text = encodeCommitted(operation, firstVersion + index, at);
-          this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
-        }
-      });
+        if (operation.status !== "conflict") continue;
+        const text = encodeCommitted(operation, firstVersion + index, at);
+        this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
+      }
       this.#tellLater(() => {
         const texts = operations.map((operation, index) =>
           encodeCommitted(operation, firstVersion + index, at),
@@ -541,6 +540,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   /** What speaks of a version, and whoever joins, comes after the operations that are committed already. */
   tellNow(): void {
     const untold = this.#untold;
+    if (untold.length === 0) return;
     this.#untold = [];
     for (const tell of untold) tell();
   }

@@ -11,13 +11,16 @@ export interface Refusal {
   readonly details?: { readonly [key: string]: unknown };
 }
 
+/** Committed, and already broadcast to the sessions of the room. */
+export interface Sequenced {
+  readonly outcome: "sequenced";
+  /** Of each operation, in order. */
+  readonly versions: readonly number[];
+  readonly statuses: readonly OperationStatus[];
+}
+
 export type SubmitAnswer =
-  /** Committed, and already broadcast to the sessions of the room. */
-  | {
-      readonly outcome: "sequenced";
-      readonly versions: readonly number[];
-      readonly statuses: readonly OperationStatus[];
-    }
+  | Sequenced
   /** In the log before this submit came, by the same author. */
   | { readonly outcome: "duplicate"; readonly versions: readonly number[] }
   | { readonly outcome: "refused"; readonly refusal: Refusal; readonly version: number }

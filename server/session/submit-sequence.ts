@@ -22,13 +22,14 @@ export class SubmitSequence {
   #held: ErrorCode | undefined;
   /** Over a limit, and not answered yet. */
   #limited: number | undefined;
-  readonly #open = new Set<number>();
+  /** In the order in which they came, as most answers do: the first is found and taken out at once. */
+  readonly #open: number[] = [];
   /** Final answers that overtook an earlier open submit: their numbers are not expected again. */
   readonly #finished = new Set<number>();
 
   /** Submits without an answer yet. */
   get unanswered(): number {
-    return this.#open.size;
+    return this.#open.length;
   }
 
   /** Their numbers, as they are now. */
@@ -40,7 +41,7 @@ export class SubmitSequence {
   receive(seq: number): SeqJudgement {
     if (seq === this.#next && this.#limited !== undefined) this.#held = "rate_limited";
     else if (seq === this.#next) {
-      this.#open.add(seq);
+      this.#open.push(seq);
       this.#held = undefined;
       do this.#next += 1;
       while (this.#finished.has(this.#next));
@@ -74,7 +75,8 @@ export class SubmitSequence {
   }
 
   #close(seq: number): void {
-    this.#open.delete(seq);
+    const at = this.#open.indexOf(seq);
+    if (at >= 0) this.#open.splice(at, 1);
     if (seq === this.#limited) this.#limited = undefined;
   }
 }
