@@ -1,4 +1,8 @@
-/** What instances tell each other about documents, and how it is packed into notifications. */
+/**
+ * What instances tell each other about documents, and how it is packed into notifications: a line of JSON, then a line
+ * for each operation, as it was made for the sockets. Who knows the operations already, and under load most do, has
+ * not parsed them; who does not parses each once and passes its text on.
+ */
 import { z } from "zod";
 import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
@@ -13,11 +17,7 @@ export interface OperationsNews {
   readonly to: number;
   /** Id of the operation before `from`: tells a reader whether it lives in the same history. Null at version 1. */
   readonly previousId: string | null;
-  /** Absent: too large for a notification, to be read from the log. */
-  readonly operations?: readonly SequencedOperation[];
-}
-/** The same on its way out: with the operations' JSON as it was made for the sockets. */
-export interface OutgoingOperationsNews extends Omit<OperationsNews, "operations"> {
+  /** Their JSON, one by one. Absent: too large for a notification, to be read from the log. */
   readonly texts?: readonly string[];
 }
 /** Metadata, state, locks or conflicts moved: look at the database. */
@@ -39,7 +39,6 @@ export interface PresenceNews {
   readonly states?: { readonly [sessionId: string]: readonly [number: number, state: PresenceState] };
 }
 export type News = OperationsNews | ChangeNews | PresenceNews;
-export type OutgoingNews = OutgoingOperationsNews | ChangeNews | PresenceNews;
 
 /** One notification. */
 export interface Envelope {
@@ -49,13 +48,9 @@ export interface Envelope {
 
 const version = z.number().int().nonnegative();
 const docId = z.string().min(1);
-/** As much as tells it apart; taken over as it is, not copied. */
-function isOperation(value: unknown): boolean {
-  const { version, id, element } = (value ?? {}) as Record<string, unknown>;
-  return Number.isSafeInteger(version) && typeof id === "string" && typeof element === "string";
-}
 
-const envelopeSchema = z.object({
+/** `lines`: how many of the lines behind the head are its operations. */
+const headSchema = z.object({
   instanceId: z.string(),
   news: z.array(
     z.discriminatedUnion("kind", [
@@ -65,7 +60,7 @@ const envelopeSchema = z.object({
         from: version,
         to: version,
         previousId: z.string().nullable(),
-        operations: z.array(z.custom<SequencedOperation>(isOperation)).optional(),
+        lines: version.optional(),
       }),
       z.object({ kind: z.literal("change"), docId }),
       z.object({
@@ -88,12 +83,42 @@ export function envelopeHead(instanceId: string): string {
   return JSON.stringify({ instanceId }).slice(0, -1);
 }
 
-/** Undefined for what no instance of ours sent. The insides of operations and sessions are trusted: only instances can notify. */
+/** An item's JSON in the head. */
+export function headItem(news: News): string {
+  if (news.kind !== "operations" || news.texts === undefined) return JSON.stringify(news);
+  const { texts, ...range } = news;
+  return JSON.stringify({ ...range, lines: texts.length });
+}
+
+/** Undefined for what no instance of ours sent. The insides of sessions are trusted: only instances can notify. */
 export function readEnvelope(payload: string): Envelope | undefined {
   if (payload.length > maxPayloadBytes) return undefined;
+  const [head = "", ...lines] = payload.split("\n");
   try {
-    const parsed = envelopeSchema.safeParse(JSON.parse(payload));
-    return parsed.success ? (parsed.data as unknown as Envelope) : undefined;
+    const parsed = headSchema.safeParse(JSON.parse(head));
+    if (!parsed.success) return undefined;
+    const { instanceId, news } = parsed.data;
+    let at = 0;
+    const items = news.map((item) => {
+      if (item.kind !== "operations" || item.lines === undefined) return item as News;
+      const { lines: count, ...range } = item;
+      const texts = lines.slice(at, at + count);
+      at += count;
+      return { ...range, texts };
+    });
+    return at === lines.length ? { instanceId, news: items } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A notified operation, where it is the one of this version. */
+export function readNotified(text: string, version: number): SequencedOperation | undefined {
+  try {
+    const operation = JSON.parse(text) as SequencedOperation | null;
+    const { id, element } = operation ?? {};
+    if (operation?.version !== version) return undefined;
+    return typeof id === "string" && typeof element === "string" ? operation : undefined;
   } catch {
     return undefined;
   }

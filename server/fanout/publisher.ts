@@ -7,11 +7,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { Logger } from "../observability/log.ts";
-import type { OutgoingNews, OutgoingOperationsNews } from "./news.ts";
-import { envelopeHead, maxPayloadBytes } from "./news.ts";
+import type { News, OperationsNews } from "./news.ts";
+import { envelopeHead, headItem, maxPayloadBytes } from "./news.ts";
 
 export interface Publisher {
-  publish(news: OutgoingNews): void;
+  publish(news: News): void;
   /** A notification to ourselves. */
   canary(count: number): void;
   close(): Promise<void>;
@@ -38,7 +38,7 @@ const maxBackoffMs = 2_000;
 
 export function createPublisher(options: PublisherOptions): Publisher {
   const { instanceId, log, random } = options;
-  let waiting: OutgoingNews[] = [];
+  let waiting: News[] = [];
   let canaryCount: number | undefined;
   let client: pg.Client | undefined;
   let running: Promise<void> | undefined;
@@ -162,39 +162,36 @@ function notify(channel: string, payloads: readonly string[]): pg.QueryConfig {
 
 /**
  * Packs news into payloads of at most `maxPayloadBytes`, merging what concerns one document. A canary, a notification
- * to ourselves that tells whether we still hear, stands at the end of the last. Exported for its test.
+ * to ourselves that tells whether we still hear, is the last, and alone. Exported for its test.
  */
-export function pack(
-  instanceId: string,
-  news: readonly OutgoingNews[],
-  canary: number | undefined,
-): string[] {
+export function pack(instanceId: string, news: readonly News[], canary: number | undefined): string[] {
   const head = envelopeHead(instanceId);
   const room = maxPayloadBytes - Buffer.byteLength(head) - 64;
   const payloads: string[] = [];
   let items: string[] = [];
+  let lines = "";
   let bytes = 0;
-  const flush = (withCanary: number | undefined) => {
-    if (items.length === 0 && withCanary === undefined) return;
-    const tail = withCanary === undefined ? "" : `,"canary":${withCanary}`;
-    payloads.push(`${head},"news":[${items.join(",")}]${tail}}`);
+  const flush = () => {
+    if (items.length > 0) payloads.push(`${head},"news":[${items.join(",")}]}${lines}`);
     items = [];
+    lines = "";
     bytes = 0;
   };
   for (const one of merge(news)) {
-    for (const text of textsOf(one, room)) {
-      const size = Buffer.byteLength(text) + 1;
-      if (bytes + size > room) flush(undefined);
-      items.push(text);
-      bytes += size;
+    for (const packed of pieces(one, room)) {
+      if (bytes + packed.bytes > room) flush();
+      items.push(packed.item);
+      lines += packed.lines;
+      bytes += packed.bytes;
     }
   }
-  flush(canary);
+  flush();
+  if (canary !== undefined) payloads.push(`${head},"news":[],"canary":${canary}}`);
   return payloads;
 }
 
 /** Without texts that could not be notified anyway: megabytes of them must not wait for a slow connection. */
-function slim(news: OutgoingNews): OutgoingNews {
+function slim(news: News): News {
   if (news.kind !== "operations" || news.texts === undefined) return news;
   const length = news.texts.reduce((sum, text) => sum + text.length, 0);
   if (length <= maxPayloadBytes) return news;
@@ -203,8 +200,8 @@ function slim(news: OutgoingNews): OutgoingNews {
 }
 
 /** Consecutive operations of a document become one item; equal `change` items become one. */
-function merge(news: readonly OutgoingNews[]): OutgoingNews[] {
-  const merged: OutgoingNews[] = [];
+function merge(news: readonly News[]): News[] {
+  const merged: News[] = [];
   const operationsAt = new Map<string, number>();
   const changed = new Set<string>();
   for (const one of news) {
@@ -226,7 +223,7 @@ function merge(news: readonly OutgoingNews[]): OutgoingNews[] {
   return merged;
 }
 
-function join(first: OutgoingOperationsNews, second: OutgoingOperationsNews): OutgoingOperationsNews {
+function join(first: OperationsNews, second: OperationsNews): OperationsNews {
   const { texts: a, ...range } = first;
   const b = second.texts;
   return a === undefined || b === undefined
@@ -234,36 +231,50 @@ function join(first: OutgoingOperationsNews, second: OutgoingOperationsNews): Ou
     : { ...range, to: second.to, texts: [...a, ...b] };
 }
 
-/** The texts of one item: itself, or, where it is too large, the range alone, or presence in pieces. */
-function textsOf(news: OutgoingNews, room: number): string[] {
-  if (news.kind === "operations") return [textOf(news, room)];
-  const text = JSON.stringify(news);
-  if (news.kind === "change" || Buffer.byteLength(text) < room) return [text];
+interface Packed {
+  /** In the head. */
+  readonly item: string;
+  /** What lies behind it, each line with the break before it. */
+  readonly lines: string;
+  readonly bytes: number;
+}
+
+function packed(item: string, lines = ""): Packed {
+  return { item, lines, bytes: Buffer.byteLength(item) + 1 + Buffer.byteLength(lines) };
+}
+
+/** One item: itself, or, where it is too large, the range alone, or presence in pieces. */
+function pieces(news: News, room: number): Packed[] {
+  if (news.kind === "operations") return [operationsOf(news, room)];
+  const whole = packed(JSON.stringify(news));
+  if (news.kind === "change" || whole.bytes <= room) return [whole];
   const { kind, docId } = news;
-  const pieces: OutgoingNews[] = [
-    ...(news.ask === true ? [{ kind, docId, ask: true } satisfies OutgoingNews] : []),
-    ...(news.joined ?? []).map((session): OutgoingNews => ({ kind, docId, joined: [session] })),
+  const parts: News[] = [
+    ...(news.ask === true ? [{ kind, docId, ask: true } satisfies News] : []),
+    ...(news.joined ?? []).map((session): News => ({ kind, docId, joined: [session] })),
     ...Object.entries(news.states ?? {}).map(
-      ([id, state]): OutgoingNews => ({ kind, docId, states: { [id]: state } }),
+      ([id, state]): News => ({ kind, docId, states: { [id]: state } }),
     ),
   ];
   // A session id takes 39 bytes; two hundred at once are one piece.
   for (let at = 0; at < (news.left?.length ?? 0); at += 150) {
-    pieces.push({ kind, docId, left: (news.left ?? []).slice(at, at + 150) });
+    parts.push({ kind, docId, left: (news.left ?? []).slice(at, at + 150) });
   }
   const numbers = Object.entries(news.numbers ?? {});
   for (let at = 0; at < numbers.length; at += 100)
-    pieces.push({ kind, docId, numbers: Object.fromEntries(numbers.slice(at, at + 100)) });
-  return pieces.map((piece) => JSON.stringify(piece)).filter((piece) => Buffer.byteLength(piece) < room);
+    parts.push({ kind, docId, numbers: Object.fromEntries(numbers.slice(at, at + 100)) });
+  return parts.map((part) => packed(JSON.stringify(part))).filter(({ bytes }) => bytes <= room);
 }
 
-function textOf(news: OutgoingOperationsNews, room: number): string {
+function operationsOf(news: OperationsNews, room: number): Packed {
   const { texts, ...pointer } = news;
-  const head = JSON.stringify(pointer);
-  if (texts === undefined) return head;
-  // A UTF-16 unit takes a byte at least: what is too long for certain is not put together.
-  const length = texts.reduce((sum, text) => sum + text.length, 0);
-  if (length > room) return head;
-  const text = `${head.slice(0, -1)},"operations":[${texts.join(",")}]}`;
-  return Buffer.byteLength(text) < room ? text : head;
+  if (texts !== undefined) {
+    // A UTF-16 unit takes a byte at least: what is too long for certain is not put together.
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    if (length <= room) {
+      const whole = packed(headItem(news), texts.map((text) => `\n${text}`).join(""));
+      if (whole.bytes <= room) return whole;
+    }
+  }
+  return packed(headItem(pointer));
 }

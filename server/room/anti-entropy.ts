@@ -29,6 +29,12 @@ export interface AntiEntropy {
   close(): Promise<void>;
 }
 
+/**
+ * What is newer in the database is mostly news on its way. Where many documents are written to that is so for nearly
+ * all of them at any moment, and to read the log for each cost as much as the commits of that second.
+ */
+const newsMs = 100;
+
 export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
   const { registry, store, sessionRows, instanceId, log, config, random, nowMs } = options;
   const stop = new AbortController();
@@ -38,7 +44,10 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
 
   async function run(): Promise<void> {
     await keepLease();
-    const docIds = [...registry.rooms].map((room) => room.docId);
+    const asked = new Map(
+      [...registry.rooms].map(({ docId, version, operationId }) => [docId, { version, operationId }]),
+    );
+    const docIds = [...asked.keys()];
     if (docIds.length > 0) {
       const [heads, live] = await Promise.all([
         store.documents.heads(docIds.map((docId) => ({ docId }))),
@@ -48,6 +57,8 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
       const byDocument = new Map<string, SessionRecord[]>(docIds.map((docId) => [docId, []]));
       for (const session of live) byDocument.get(session.docId)?.push(session);
       const answers = new Map(heads.map((answer) => [answer.head.docId, answer]));
+      if (heads.some(({ head }) => (registry.get(head.docId)?.version ?? 0) < head.version))
+        await pause(newsMs);
       for (const docId of docIds) {
         const room = registry.get(docId);
         const answer = answers.get(docId);
@@ -55,7 +66,7 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
         if (answer === undefined) room.end("missing");
         else {
           room.retain(answer.retainedFrom);
-          room.follow(answer.head);
+          room.follow(answer.head, asked.get(docId));
           room.reconcileSessions(byDocument.get(docId) ?? []);
         }
       }
@@ -91,10 +102,12 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
         failing = true;
       }
       // Spread, so that instances that started together do not ask together.
-      await delay(config.fanout.antiEntropyMs * (0.75 + random() / 2), undefined, {
-        signal: stop.signal,
-      }).catch(() => undefined);
+      await pause(config.fanout.antiEntropyMs * (0.75 + random() / 2));
     }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: stop.signal }).catch(() => undefined);
   }
 
   const looping = loop();

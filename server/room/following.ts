@@ -8,7 +8,7 @@
  */
 import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
-import type { OperationsNews } from "../fanout/news.ts";
+import { type OperationsNews, readNotified } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
 import type { DocumentRecord, Head, HeadAnswer } from "../store/store.ts";
 import type { RoomLocks } from "./locks.ts";
@@ -22,6 +22,9 @@ export interface Advance {
   /** Its JSON. */
   readonly text: string;
 }
+
+/** Where a room stands or stood. */
+export type Position = Pick<DocumentState, "version" | "operationId">;
 
 export interface FollowingOptions {
   readonly docId: string;
@@ -79,15 +82,18 @@ export class Following {
     this.#early = [];
   }
 
-  /** Reads what is missing of where the database was seen to stand. */
-  follow(head: Head): void {
+  /**
+   * Reads what is missing of where the database was seen to stand. `asked`: where this room stood before it was looked
+   * at, so that another history shows; where a commit says it, the history was compared already.
+   */
+  follow(head: Head, asked?: Position): void {
     if (this.#closed) return;
-    const { version, operationId } = this.#options.state;
     const work = new Set(this.#lacking(head));
-    // A head that is older than the state was read before our own commit; then the log tells whether it is ours.
-    const suspicious =
-      head.version < version || (head.version === version && differ(head.operationId, operationId));
-    if (suspicious) work.add(this.#catchingUp);
+    const own = [asked, asked && this.#options.state];
+    // The state may be newer than the head, which was read before news came, but not older ones.
+    if (asked !== undefined && head.version < asked.version) work.add(this.#catchingUp);
+    if (own.some((at) => at?.version === head.version && differ(at.operationId, head.operationId)))
+      work.add(this.#catchingUp);
     if (head.state !== this.#document.state) work.add(this.#refreshing);
     for (const one of work) this.#lookUp(one);
   }
@@ -101,30 +107,29 @@ export class Following {
   hear(news: OperationsNews): void {
     const { state, proposing, services } = this.#options;
     if (news.to <= state.version) return;
-    const { operations } = news;
+    const { texts } = news;
     const follows = news.from <= state.version + 1;
-    if (!follows && operations !== undefined && proposing() && this.#early.length < maxEarlyNews) {
+    if (!follows && texts !== undefined && proposing() && this.#early.length < maxEarlyNews) {
       this.#early.push(news);
       return;
     }
     const sameHistory = news.from !== state.version + 1 || !differ(news.previousId, state.operationId);
-    if (operations === undefined || !follows || !sameHistory) {
+    const lacking = follows && sameHistory ? lackingOf(news, state.version) : undefined;
+    const last = lacking?.at(-1);
+    if (lacking === undefined || last === undefined) {
       this.catchUp();
       return;
     }
-    const last = operations.at(-1);
-    if (last !== undefined) {
-      const lagMs = services.nowMs() - Date.parse(last.at);
-      services.metrics.fanoutLagSeconds.observe(Math.max(0, lagMs) / 1000);
-    }
-    this.advance(operations.map((operation) => ({ operation, text: JSON.stringify(operation) })));
+    const lagMs = services.nowMs() - Date.parse(last.operation.at);
+    services.metrics.fanoutLagSeconds.observe(Math.max(0, lagMs) / 1000);
+    this.advance(lacking);
   }
 
-  /** The proposal that was in flight is answered: what was heard too early may follow now. */
-  settled(): void {
-    const early = this.#early;
-    this.#early = [];
-    for (const news of early.sort((a, b) => a.from - b.from)) this.hear(news);
+  /** The proposal that was in flight is answered: what was heard too early may follow now, up to a version. */
+  settled(through = Number.POSITIVE_INFINITY): void {
+    const early = this.#early.sort((a, b) => a.from - b.from);
+    this.#early = early.filter(({ to }) => to > through);
+    for (const news of early) if (news.to <= through) this.hear(news);
   }
 
   /** Applies what follows on the state; what is known already is left out, a gap is read from the log. */
@@ -222,6 +227,17 @@ export class Following {
     if (document.metadataVersion >= before.metadataVersion) this.#document = document;
     if (changed) documentChanged(before, document);
   }
+}
+
+/** What the news brings beyond a version; undefined where it cannot be told from the news. */
+function lackingOf({ from, texts }: OperationsNews, version: number): Advance[] | undefined {
+  const advances: Advance[] = [];
+  for (const text of texts?.slice(version + 1 - from) ?? []) {
+    const operation = readNotified(text, version + 1 + advances.length);
+    if (operation === undefined) return undefined;
+    advances.push({ operation, text });
+  }
+  return advances;
 }
 
 /** Two ids of the operation at one version, where both are known. */

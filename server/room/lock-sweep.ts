@@ -2,7 +2,7 @@
  * Writes expiries of open documents, as releases are written. Rooms that saw a lease run out in one moment share a
  * statement; only the database's clock decides which are over.
  */
-import type { OutgoingNews } from "../fanout/news.ts";
+import type { News } from "../fanout/news.ts";
 import type { LockStore } from "../store/store.ts";
 
 export interface LockSweep {
@@ -12,7 +12,7 @@ export interface LockSweep {
 
 export function createLockSweep(options: {
   readonly store: { readonly locks: Pick<LockStore, "cleanExpired"> };
-  readonly publish: (news: OutgoingNews) => void;
+  readonly publish: (news: News) => void;
 }): LockSweep {
   const { store, publish } = options;
   let next: { readonly docIds: Set<string>; readonly swept: Promise<void> } | undefined;

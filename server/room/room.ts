@@ -2,8 +2,8 @@
  * One open document on this instance: the committed state, the newest of the log, who is here.
  *
  * The state moves by the next versions only: by what this instance committed (`committed`), and by what others did
- * (`#advance`). Each move is told by the same code (`#sequenced`), one frame for all: others' at once, our own at the
- * end of the turn (`turn.ts`), and before anything else that speaks of a version (`tellNow`).
+ * (`#advance`). All moves of a turn are told at its end (`turn.ts`), in one frame for all, and before anything else that
+ * speaks of a version (`tellNow`).
  *
  * What is missing is read by `following.ts`. A room ends when nobody has been in it for a while, when its document is
  * purged, and when its history is not the database's any more (a failover to a standby that lagged): its sessions
@@ -20,7 +20,7 @@ import type { DocumentRecord, Head, LoadedDocument, Missed, SessionRecord } from
 import { encodeForCommit } from "./commit-encoding.ts";
 import { RoomConflicts } from "./conflicts.ts";
 import { EncodedCache, type EncodedState } from "./encoded-state.ts";
-import { type Advance, Following } from "./following.ts";
+import { type Advance, Following, type Position } from "./following.ts";
 import { encodeFrame } from "./frame.ts";
 import { idsToAsk, type Joined, type JoinRequest, startOf } from "./joining.ts";
 import { endLostLocks, type LockRoom } from "./lock-requests.ts";
@@ -44,6 +44,12 @@ import {
 } from "./submit.ts";
 import { maxTailOperations, Tail } from "./tail.ts";
 import { decodeSequenced, encodeCommitted, encodeSequenced, opsFrames } from "./wire.ts";
+
+interface Untold {
+  /** Its operations on the wire; made when they are told, after the next call has left. */
+  readonly texts: () => readonly string[];
+  readonly told?: (texts: readonly string[]) => void;
+}
 
 /** When a read of the past failed. */
 const readAgainMs = 250;
@@ -71,8 +77,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
    * some milliseconds, and told to look then; where that is lost, anti-entropy finds it on either side.
    */
   #unheard = false;
-  /** What is committed and not told yet: it is at the end of the turn. */
-  #untold: (() => void)[] = [];
+  /** What the state has moved by and is not told yet: it is at the end of the turn, up to the state's version. */
+  #untold: Untold[] = [];
   #ended = false;
   /** Joins and edits under way: the room must not be closed beneath them. */
   #uses = 0;
@@ -264,6 +270,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     const { operations, conflicts: writes = [] } = proposal.batch;
     this.#services.metrics.operations.inc(operations.length);
     this.missed(outcome.missed);
+    // What did not fit the answer has mostly been heard of.
+    if (this.#state.version < firstVersion - 1) this.#following.settled(firstVersion - 1);
     if (this.#state.version === firstVersion - 1) {
       const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
@@ -273,14 +281,13 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         const text = encodeCommitted(operation, firstVersion + index, at);
         this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
       }
-      this.#tellLater(() => {
-        const texts = operations.map((operation, index) =>
-          encodeCommitted(operation, firstVersion + index, at),
-        );
-        for (const frame of this.#frames(firstVersion, texts)) this.#deliver(frame);
-        told(firstVersion);
-        this.#moved();
-        this.#publishCommitted(firstVersion, texts, previousId);
+      this.#tellLater({
+        texts: () =>
+          operations.map((operation, index) => encodeCommitted(operation, firstVersion + index, at)),
+        told: (texts) => {
+          told(firstVersion);
+          this.#publishCommitted(firstVersion, texts, previousId);
+        },
       });
     } else {
       // The log has brought our own operations already (a catch-up read them first): only others need to hear.
@@ -309,15 +316,16 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     );
   }
 
-  missed({ operations, complete }: Missed): void {
+  missed({ operations }: Missed): void {
+    // Most have been heard of meanwhile.
+    const rows = operations.filter(({ version }) => version > this.#state.version);
     this.#following.advance(
-      operations.map((row) => ({ operation: decodeSequenced(row), text: encodeSequenced(row) })),
+      rows.map((row) => ({ operation: decodeSequenced(row), text: encodeSequenced(row) })),
     );
-    if (!complete) this.#following.catchUp();
   }
 
-  follow(head: Head): void {
-    this.#following.follow(head);
+  follow(head: Head, asked?: Position): void {
+    this.#following.follow(head, asked);
   }
 
   /** The log before this version was archived, as the database says. */
@@ -490,18 +498,14 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   /** The next operations, of others or read from the log. */
   #advance(advances: readonly Advance[]): void {
-    // First: with the state already further, locks that are due could be shown before these operations.
-    this.tellNow();
-    const from = this.#state.version + 1;
     const records = new Set<string>();
     for (const { operation } of advances) {
       this.#apply(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
-    const texts = advances.map(({ text }) => text);
-    for (const frame of this.#frames(from, texts)) this.#deliver(frame);
+    this.#tellLater({ texts: () => advances.map(({ text }) => text) });
+    // Before the next proposal is made: what the log has must not be proposed again.
     this.#queue.sequenced(advances.map(({ operation }) => operation));
-    this.#moved();
     this.#conflicts.heard(records);
   }
 
@@ -521,28 +525,32 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     });
   }
 
-  /** Everybody has been told how far the state has moved. */
-  #moved(): void {
-    this.locks.advanced();
-    this.#snapshots.advanced();
-  }
-
   #hasOthers(): void {
     if (!this.#unheard) return;
     this.#unheard = false;
     this.#services.publish({ kind: "change", docId: this.docId });
   }
 
-  #tellLater(tell: () => void): void {
-    if (this.#untold.push(tell) === 1) this.#services.turn.tell(() => this.tellNow());
+  #tellLater(untold: Untold): void {
+    if (this.#untold.push(untold) === 1) this.#services.turn.tell(() => this.tellNow());
   }
 
-  /** What speaks of a version, and whoever joins, comes after the operations that are committed already. */
+  /**
+   * What speaks of a version, and whoever joins, comes after the operations that are committed already. One frame for
+   * all of them: others' and our own of one turn, since each further one costs every member's socket.
+   */
   tellNow(): void {
     const untold = this.#untold;
     if (untold.length === 0) return;
     this.#untold = [];
-    for (const tell of untold) tell();
+    const parts = untold.map((each) => each.texts());
+    const texts = parts.flat();
+    for (const frame of this.#frames(this.#state.version + 1 - texts.length, texts)) this.#deliver(frame);
+    untold.forEach(({ told }, index) => {
+      told?.(parts[index] ?? []);
+    });
+    this.locks.advanced();
+    this.#snapshots.advanced();
   }
 
   #broadcast(text: string): void {

@@ -1,7 +1,7 @@
 /** What all rooms of an instance share; built once, in compose.ts. */
 import type { GroupCommit } from "../commit/group-commit.ts";
 import type { Config } from "../config.ts";
-import type { OutgoingNews } from "../fanout/news.ts";
+import type { News } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Store } from "../store/store.ts";
@@ -18,7 +18,7 @@ export interface RoomServices {
   readonly turn: Turn;
   readonly lockSweep: LockSweep;
   readonly sessionRows: SessionRows;
-  readonly publish: (news: OutgoingNews) => void;
+  readonly publish: (news: News) => void;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly config: Pick<Config, "limits" | "presence" | "snapshots" | "retention" | "commit">;

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { maxPayloadBytes, type OutgoingNews, readEnvelope } from "../../server/fanout/news.ts";
+import { maxPayloadBytes, type News, readEnvelope, readNotified } from "../../server/fanout/news.ts";
 import { pack } from "../../server/fanout/publisher.ts";
 
 const operation = (version: number, text = "") =>
   JSON.stringify({ version, id: `id-${version}`, element: "e", type: "update", set: { text } });
-const batch = (docId: string, from: number, to: number, text = ""): OutgoingNews => ({
+const batch = (docId: string, from: number, to: number, text = ""): News => ({
   kind: "operations",
   docId,
   from,
@@ -27,11 +27,26 @@ describe("notifications", () => {
         from: 1,
         to: 3,
         previousId: null,
-        operations: [{ version: 1 }, { version: 2 }, { version: 3 }],
+        texts: [operation(1), operation(2), operation(3)],
       },
       { docId: "b", from: 7, to: 7 },
       { docId: "a", from: 5, to: 5 },
     ]);
+  });
+
+  it("[notify-4] a notification whose lines are not those that its head tells of is no notification", () => {
+    const [payload = ""] = pack("i", [batch("a", 1, 2), { kind: "change", docId: "b" }], undefined);
+    expect(unpack([payload])).toHaveLength(2);
+    expect(unpack([`${payload}\n${operation(3)}`, payload.slice(0, payload.lastIndexOf("\n"))])).toEqual([
+      "unreadable",
+      "unreadable",
+    ]);
+  });
+
+  it("[notify-5] a line is the operation of its version, or nothing", () => {
+    expect(readNotified(operation(7), 7)).toMatchObject({ version: 7, id: "id-7", element: "e" });
+    for (const text of [operation(6), "", "null", "7", "{", '{"version":7}'])
+      expect(readNotified(text, 7)).toBeUndefined();
   });
 
   it("[notify-2] what does not fit points at the log", () => {
@@ -49,17 +64,15 @@ describe("notifications", () => {
             text: fc.string({ maxLength: 900, unit: "grapheme" }),
           })
           .map(({ doc, size, text }) => batch(doc, 1, size + 1, text)),
-        fc
-          .array(fc.uuid(), { maxLength: 400 })
-          .map((left): OutgoingNews => ({ kind: "presence", docId: "a", left })),
+        fc.array(fc.uuid(), { maxLength: 400 }).map((left): News => ({ kind: "presence", docId: "a", left })),
         fc.array(fc.tuple(fc.uuid(), fc.string({ maxLength: 3_000 })), { maxLength: 10 }).map(
-          (states): OutgoingNews => ({
+          (states): News => ({
             kind: "presence",
             docId: "b",
             states: Object.fromEntries(states.map(([id, text]) => [id, [1, { text }] as const])),
           }),
         ),
-        fc.constant<OutgoingNews>({ kind: "change", docId: "c" }),
+        fc.constant<News>({ kind: "change", docId: "c" }),
       ),
     );
     fc.assert(
@@ -71,19 +84,17 @@ describe("notifications", () => {
         const told = unpack(payloads);
         expect(told).not.toContain("unreadable");
         const left = (items: readonly unknown[]) =>
-          (items as OutgoingNews[])
-            .flatMap((item) => (item.kind === "presence" ? (item.left ?? []) : []))
-            .sort();
+          (items as News[]).flatMap((item) => (item.kind === "presence" ? (item.left ?? []) : [])).sort();
         expect(left(told)).toEqual(left(all));
         const states = (items: readonly unknown[]) =>
-          (items as OutgoingNews[])
+          (items as News[])
             .flatMap((item) => (item.kind === "presence" ? Object.keys(item.states ?? {}) : []))
             .sort();
         expect(states(told)).toEqual(states(all));
         const highest = (items: readonly unknown[], doc: string) =>
           Math.max(
             0,
-            ...(items as OutgoingNews[]).map((item) =>
+            ...(items as News[]).map((item) =>
               item.kind === "operations" && item.docId === doc ? item.to : 0,
             ),
           );
