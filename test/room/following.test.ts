@@ -1,0 +1,114 @@
+import { expect, it } from "vitest";
+import type { OperationsNews } from "../../server/fanout/news.ts";
+import { createLog } from "../../server/observability/log.ts";
+import { Following, type FollowingOptions } from "../../server/room/following.ts";
+import type { DocumentRecord, Head } from "../../server/store/store.ts";
+
+const docId = "a";
+const idOf = (version: number) => (version === 0 ? null : `id-${version}`);
+const text = (version: number) =>
+  JSON.stringify({
+    version,
+    id: idOf(version),
+    element: "e",
+    type: "update",
+    at: "2026-01-31T12:00:00.000Z",
+  });
+const news = (from: number, to: number): OperationsNews => ({
+  kind: "operations",
+  docId,
+  from,
+  to,
+  previousId: idOf(from - 1),
+  texts: Array.from({ length: to - from + 1 }, (_, index) => text(from + index)),
+});
+const head = (version: number, operationId = idOf(version)): Head => ({
+  docId,
+  state: "active",
+  version,
+  operationId,
+  metadataVersion: 1,
+  revision: 0,
+});
+
+/** At a version; `told` is what moved it, `reads` how often the log was read. */
+function standingAt(version: number) {
+  const state = { version, operationId: idOf(version) };
+  const seen = { told: [] as string[], reads: 0, proposing: false };
+  const options = {
+    docId,
+    services: {
+      store: {
+        operations: {
+          after: async () => {
+            seen.reads += 1;
+            return { outcome: "range", operations: [], complete: true };
+          },
+        },
+      },
+      metrics: { catchUps: { inc() {} }, fanoutLagSeconds: { observe() {} } },
+      nowMs: () => 0,
+    },
+    log: createLog({ level: "silent" }),
+    state,
+    locks: () => ({ revision: 0, version: 0 }),
+    proposing: () => seen.proposing,
+    advance: (advances: readonly { operation: { version: number; id: string }; text: string }[]) => {
+      for (const { operation, text: line } of advances) {
+        state.version = operation.version;
+        state.operationId = operation.id;
+        seen.told.push(line);
+      }
+    },
+    onRead() {},
+  };
+  const document = head(version) as DocumentRecord;
+  return { following: new Following(document, 1, options as unknown as FollowingOptions), state, seen };
+}
+
+it("[follow-1] of news that overlap only the rest is taken, with the text that came", () => {
+  const { following, seen } = standingAt(3);
+  following.hear(news(2, 5));
+  following.hear(news(4, 5));
+  expect(seen).toMatchObject({ told: [text(4), text(5)], reads: 0 });
+});
+
+it("[follow-2] news with a line that is no operation of its version are read from the log", () => {
+  const { following, seen } = standingAt(3);
+  following.hear({ ...news(4, 5), texts: [text(4), text(6)] });
+  following.hear({ ...news(4, 4), texts: ["{"] });
+  expect(seen.told).toEqual([]);
+  expect(seen.reads).toBeGreaterThan(0);
+});
+
+it("[follow-3] what was heard from behind a gap fills it, as far as asked", () => {
+  const { following, state, seen } = standingAt(3);
+  seen.proposing = true;
+  following.hear(news(7, 7));
+  following.hear(news(5, 5));
+  seen.proposing = false;
+  following.hear(news(4, 4));
+  following.settled(5);
+  expect(state.version).toBe(5);
+  following.hear(news(6, 6));
+  following.settled();
+  expect(seen).toMatchObject({ told: [4, 5, 6, 7].map(text), reads: 0 });
+});
+
+it("[follow-4] a head read while the room moved is no other history", () => {
+  const { following, seen } = standingAt(9);
+  const asked = { version: 5, operationId: idOf(5) };
+  for (const version of [5, 7, 9]) following.follow(head(version), asked);
+  expect(seen.reads).toBe(0);
+});
+
+it.each([
+  ["behind where the room stood", head(4)],
+  ["with another operation where it stood", head(5, "other")],
+  ["with another operation where it stands", head(9, "other")],
+  ["ahead", head(10)],
+])("[follow-5] a head %s makes it read the log", (_, seenHead) => {
+  const { following, seen } = standingAt(9);
+  following.follow(seenHead, { version: 5, operationId: idOf(5) });
+  expect(seen.reads).toBe(1);
+});
