@@ -22,14 +22,13 @@ export class SubmitSequence {
   #held: ErrorCode | undefined;
   /** Over a limit, and not answered yet. */
   #limited: number | undefined;
-  /** In the order in which they came, as most answers do: the first is found and taken out at once. */
-  readonly #open: number[] = [];
+  readonly #open = new Set<number>();
   /** Final answers that overtook an earlier open submit: their numbers are not expected again. */
   readonly #finished = new Set<number>();
 
   /** Submits without an answer yet. */
   get unanswered(): number {
-    return this.#open.length;
+    return this.#open.size;
   }
 
   /** Their numbers, as they are now. */
@@ -41,7 +40,7 @@ export class SubmitSequence {
   receive(seq: number): SeqJudgement {
     if (seq === this.#next && this.#limited !== undefined) this.#held = "rate_limited";
     else if (seq === this.#next) {
-      this.#open.push(seq);
+      this.#open.add(seq);
       this.#held = undefined;
       do this.#next += 1;
       while (this.#finished.has(this.#next));
@@ -75,8 +74,7 @@ export class SubmitSequence {
   }
 
   #close(seq: number): void {
-    const at = this.#open.indexOf(seq);
-    if (at >= 0) this.#open.splice(at, 1);
+    this.#open.delete(seq);
     if (seq === this.#limited) this.#limited = undefined;
   }
 }

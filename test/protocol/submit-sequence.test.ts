@@ -53,4 +53,13 @@ describe("the numbers of a connection's submits", () => {
     expect(submits.receive(3)).toEqual({ outcome: "held", code: "rate_limited" });
     for (const seq of [2, 3]) expect(submits.receive(seq)).toEqual({ outcome: "next" });
   });
+
+  it("[seq-5] a number that comes again while its first submit is still open is open once", () => {
+    const submits = new SubmitSequence();
+    for (const seq of [1, 2]) submits.receive(seq);
+    submits.unhandled(1, "unavailable");
+    for (const seq of [1, 2]) expect(submits.receive(seq)).toEqual({ outcome: "next" });
+    for (const seq of [1, 2]) submits.handled(seq);
+    expect([submits.unanswered, submits.open.size]).toEqual([0, 0]);
+  });
 });
