@@ -19,8 +19,6 @@ export interface RateOptions {
   readonly now: () => number;
 }
 
-const passed: Taken = { ok: true };
-
 /** How many calls pass between two looks for keys to forget. */
 const sweepEvery = 1_000;
 
@@ -38,7 +36,7 @@ export function createRateLimit({ perSecond, burst = perSecond, now }: RateOptio
 
   return {
     take(key, amount = 1) {
-      if (perSecond === 0) return passed;
+      if (perSecond === 0) return { ok: true };
       const at = now();
       calls += 1;
       if (calls % sweepEvery === 0) {
@@ -49,7 +47,7 @@ export function createRateLimit({ perSecond, burst = perSecond, now }: RateOptio
       const missing = Math.min(amount, size) - available;
       if (missing > 0) return { ok: false, retryAfterMs: Math.ceil((missing * 1_000) / perSecond) };
       buckets.set(key, { level: available - amount, at });
-      return passed;
+      return { ok: true };
     },
     get size() {
       return buckets.size;

@@ -5,29 +5,24 @@ import type { DecidedEntry } from "./submit.ts";
 
 /** `records`: the conflict record of each operation that has one. */
 export function encodeForCommit(
-  decided: readonly DecidedEntry[],
+  { entry, decision }: DecidedEntry,
   records: ReadonlyMap<string, string>,
 ): CommitOperation[] {
-  const encoded: CommitOperation[] = [];
-  for (const { entry, decision } of decided) {
-    const { origin } = entry.submission;
-    const choice = decision.resolution?.resolve.conflictId;
-    for (const { operation, base, outcome } of decision.operations) {
-      const { id, type, element, extra } = operation;
-      const conflict = choice ?? records.get(id);
-      const one: { -readonly [K in keyof CommitOperation]: CommitOperation[K] } = {
-        id,
-        type,
-        element,
-        base,
-        status: outcome === "held" ? "conflict" : "applied",
-        data: encodeEffect(operation),
-        origin,
-      };
-      if (conflict !== undefined) one.conflict = conflict;
-      if (extra !== undefined) one.extra = JSON.stringify(extra);
-      encoded.push(one);
-    }
-  }
-  return encoded;
+  const { origin } = entry.submission;
+  return decision.operations.map(({ operation, base, outcome }) => {
+    const { id, type, element, extra } = operation;
+    const encoded: { -readonly [K in keyof CommitOperation]: CommitOperation[K] } = {
+      id,
+      type,
+      element,
+      base,
+      status: outcome === "held" ? "conflict" : "applied",
+      data: encodeEffect(operation),
+      origin,
+    };
+    const conflict = decision.resolution?.resolve.conflictId ?? records.get(id);
+    if (conflict !== undefined) encoded.conflict = conflict;
+    if (extra !== undefined) encoded.extra = JSON.stringify(extra);
+    return encoded;
+  });
 }

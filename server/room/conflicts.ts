@@ -14,7 +14,6 @@ import {
   type RecentConflict,
   recordConflicts,
 } from "../../shared/document/conflict-record.ts";
-import type { DecidedOperation } from "../../shared/document/decide.ts";
 import type { ConflictInfo } from "../../shared/protocol/messages.ts";
 import type { ConflictRecord, ConflictResolve, LoadedDocument, Store } from "../store/store.ts";
 import { HeldBack } from "./held-back.ts";
@@ -53,8 +52,7 @@ export class RoomConflicts {
   readonly #unread = new Set<string>();
   readonly #changed = new Set<string>();
   /** The database's clock as this instance knows it: the newest commit seen, and when. */
-  /** The database's clock when it was last seen, as it told it. */
-  #databaseAt = "";
+  #databaseMs = 0;
   #seenAtMs = 0;
   readonly #reading: Repeatable;
   #timer: NodeJS.Timeout | undefined;
@@ -81,18 +79,22 @@ export class RoomConflicts {
 
   /** Remembers the database's clock. */
   clock(at: string): void {
-    this.#databaseAt = at;
+    this.#databaseMs = Date.parse(at);
     this.#seenAtMs = this.#options.nowMs();
   }
 
   /** The records that a proposal makes or joins, and the record of each operation. */
   record(decided: readonly DecidedEntry[]): {
-    writes: readonly ConflictWrite[];
+    writes: ConflictWrite[];
     byOperation: ReadonlyMap<string, string>;
   } {
-    const moved = decided.find(({ decision }) => decision.resolution?.moved)?.decision.resolution?.moved;
-    if (moved !== undefined) return { ...noRecords, writes: [moved] };
-    if (!decided.some(({ decision }) => decision.operations.some(collides))) return noRecords;
+    const [moved] = decided.flatMap(({ decision }) => decision.resolution?.moved ?? []);
+    if (moved !== undefined) return { writes: [moved], byOperation: new Map() };
+    if (
+      !decided.some(({ decision }) => decision.operations.some(({ collisions }) => collisions.length > 0))
+    ) {
+      return { writes: [], byOperation: new Map() };
+    }
     const now = this.#now();
     const recent: RecentConflict[] = [];
     for (const [id, record] of this.#recent) {
@@ -202,7 +204,7 @@ export class RoomConflicts {
   }
 
   #now(): number {
-    return Date.parse(this.#databaseAt) + (this.#options.nowMs() - this.#seenAtMs);
+    return this.#databaseMs + (this.#options.nowMs() - this.#seenAtMs);
   }
 
   #tell(id: string): void {
@@ -242,10 +244,6 @@ export class RoomConflicts {
     this.#options.broadcast(JSON.stringify({ type: "conflict", conflict: conflictInfo(record) }));
   }
 }
-
-const noRecords = { writes: [] as readonly ConflictWrite[], byOperation: new Map<string, string>() };
-
-const collides = ({ collisions }: DecidedOperation) => collisions.length > 0;
 
 function hasGrown(before: ConflictRecord, after: ConflictRecord): boolean {
   return before.lastAt !== after.lastAt || before.operations.at(-1) !== after.operations.at(-1);

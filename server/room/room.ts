@@ -275,12 +275,13 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     if (this.#state.version === firstVersion - 1) {
       const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
-      for (const [index, operation] of operations.entries()) {
+      operations.forEach((operation, index) => {
         this.#recent.add(operation.id);
-        if (operation.status !== "conflict") continue;
-        const text = encodeCommitted(operation, firstVersion + index, at);
-        this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
-      }
+        if (operation.status === "conflict") {
+          const text = encodeCommitted(operation, firstVersion + index, at);
+          this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
+        }
+      });
       this.#tellLater({
         texts: () =>
           operations.map((operation, index) => encodeCommitted(operation, firstVersion + index, at)),

@@ -11,16 +11,13 @@ export interface Refusal {
   readonly details?: { readonly [key: string]: unknown };
 }
 
-/** Committed, and already broadcast to the sessions of the room. */
-export interface Sequenced {
-  readonly outcome: "sequenced";
-  /** Of each operation, in order. */
-  readonly versions: readonly number[];
-  readonly statuses: readonly OperationStatus[];
-}
-
 export type SubmitAnswer =
-  | Sequenced
+  /** Committed, and already broadcast to the sessions of the room. */
+  | {
+      readonly outcome: "sequenced";
+      readonly versions: readonly number[];
+      readonly statuses: readonly OperationStatus[];
+    }
   /** In the log before this submit came, by the same author. */
   | { readonly outcome: "duplicate"; readonly versions: readonly number[] }
   | { readonly outcome: "refused"; readonly refusal: Refusal; readonly version: number }

@@ -30,7 +30,7 @@ import type { HeadReader } from "./head-reader.ts";
 import { lockedRefusal } from "./lock-info.ts";
 import type { RoomLocks } from "./locks.ts";
 import type { Composed, Resolution } from "./resolve.ts";
-import type { Entry, Refusal, Sequenced, Submission, SubmitAnswer } from "./submission.ts";
+import type { Entry, Refusal, Submission, SubmitAnswer } from "./submission.ts";
 import type { Turn } from "./turn.ts";
 
 /** What the queue needs of its room. */
@@ -100,10 +100,7 @@ export interface SubmitQueueOptions {
   readonly heads: HeadReader;
   readonly log: Logger;
   readonly maxBatchOperations: number;
-  readonly encode: (
-    decided: readonly DecidedEntry[],
-    records: ReadonlyMap<string, string>,
-  ) => CommitOperation[];
+  readonly encode: (entry: DecidedEntry, records: ReadonlyMap<string, string>) => CommitOperation[];
   readonly nowMs: () => number;
   readonly onRefuse: (code: Refusal["code"]) => void;
 }
@@ -196,8 +193,8 @@ export class SubmitQueue {
     const { room, maxBatchOperations } = this.#options;
     if (this.#inFlight || this.#queue.length === 0 || !room.ready) return;
     const draft = room.draft();
-    /** Channels whose next submits wait behind one; made when one does. */
-    let held: Set<object> | undefined;
+    /** Channels whose next submits wait behind one. */
+    const held = new Set<object>();
     const ids = new Set<string>();
     const decided: DecidedEntry[] = [];
     const kept: Entry[] = [];
@@ -208,11 +205,14 @@ export class SubmitQueue {
       const full = operations > 0 && (operations + ops.length > maxBatchOperations || this.#oneByOne > 0);
       // What is made of the whole state goes alone: others of its batch would come between them.
       const apart = decided.length > 0 && (isOfWholeState(entry) || isOfWholeState(decided[0]?.entry));
-      const waits =
-        full || apart || entry.stored || held?.has(channel) === true || ops.some(({ id }) => ids.has(id));
-      const decision = waits ? "wait" : this.#decide(draft, entry);
+      const waits = full || apart || entry.stored || held.has(channel);
+      if (waits || ops.some((operation) => ids.has(operation.id))) {
+        held.add(channel);
+        kept.push(entry);
+        continue;
+      }
+      const decision = this.#decide(draft, entry);
       if (decision === "wait") {
-        held ??= new Set();
         held.add(channel);
         kept.push(entry);
       } else if (decision !== "answered") {
@@ -383,7 +383,7 @@ export class SubmitQueue {
     this.#inFlight = true;
     const records = room.records(decided);
     const resolution = decided.find(({ decision }) => decision.resolution !== undefined)?.decision.resolution;
-    const operations = encode(decided, records.byOperation);
+    const operations = decided.flatMap((each) => encode(each, records.byOperation));
     for (const { entry, decision } of decided) {
       if (entry.submission.resolve === undefined) continue;
       compose(
@@ -494,8 +494,14 @@ export class SubmitQueue {
     }
     let version = firstVersion;
     for (const { entry, decision } of decided) {
-      this.#answer(entry, new OwnPlaces(version, decision.operations));
-      version += decision.operations.length;
+      const { operations } = decision;
+      const versions: number[] = [];
+      const statuses: OperationStatus[] = [];
+      for (const { outcome } of operations) {
+        versions.push(version++);
+        statuses.push(outcome === "held" ? "conflict" : "applied");
+      }
+      this.#answer(entry, { outcome: "sequenced", versions, statuses });
     }
   }
 
@@ -556,26 +562,6 @@ export class SubmitQueue {
     entry.answered = true;
     this.#options.room.tellNow();
     entry.submission.answer(answer);
-  }
-}
-
-/** Where an own proposal's operations stand. Its lists are made when they are asked for: only REST tells them. */
-class OwnPlaces implements Sequenced {
-  readonly outcome = "sequenced";
-  readonly #first: number;
-  readonly #operations: readonly DecidedOperation[];
-
-  constructor(first: number, operations: readonly DecidedOperation[]) {
-    this.#first = first;
-    this.#operations = operations;
-  }
-
-  get versions(): number[] {
-    return this.#operations.map((_, index) => this.#first + index);
-  }
-
-  get statuses(): OperationStatus[] {
-    return this.#operations.map(({ outcome }) => (outcome === "held" ? "conflict" : "applied"));
   }
 }
 

@@ -3,34 +3,32 @@ import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { CommitOperation, StoredOperation } from "../store/store.ts";
 import { encodeFrame, payloadStart } from "./frame.ts";
 
+type Signed = Pick<StoredOperation, "session" | "user" | "client">;
+
 /**
- * A sequenced operation's JSON from its row: a few short values are encoded and the effect's own text is placed behind
+ * A sequenced operation's JSON from its row: a few short values are encoded and the effect's own text is placed between
  * them (0.2 µs instead of the 0.6 µs of encoding all of it).
  */
 export function encodeSequenced(row: StoredOperation): string {
-  return textOf(row, row.version, signature(row, row.at));
+  return textOf(row, row.version, signature(row), row.at);
 }
 
 /** The same of an operation of an own batch that was stored at `version`. */
 export function encodeCommitted(operation: CommitOperation, version: number, at: string): string {
   const { origin } = operation;
-  let last = signatures.get(origin);
-  if (last?.at !== at) {
-    last = { at, text: signature(origin, at) };
-    signatures.set(origin, last);
+  let signed = signatures.get(origin);
+  if (signed === undefined) {
+    signed = signature(origin);
+    signatures.set(origin, signed);
   }
-  return textOf(operation, version, last.text);
+  return textOf(operation, version, signed, at);
 }
 
-/** The last of each origin, which is one object for the life of a session: what it commits together is signed alike. */
-const signatures = new WeakMap<object, { readonly at: string; readonly text: string }>();
+/** An origin is one object for the life of a session. */
+const signatures = new WeakMap<object, string>();
 
-function signature(
-  { session, user, client }: Pick<StoredOperation, "session" | "user" | "client">,
-  at: string,
-): string {
-  const text = `","session":"${session}","user":${JSON.stringify(user)},"client":${JSON.stringify(client)},"at":"${at}"`;
-  return text;
+function signature({ session, user, client }: Signed): string {
+  return `"session":"${session}","user":${JSON.stringify(user)},"client":${JSON.stringify(client)}`;
 }
 
 /** What rows and operations to commit have in common. */
@@ -39,15 +37,14 @@ interface Written extends Pick<StoredOperation, "id" | "type" | "element" | "bas
   readonly extra?: string | null;
 }
 
-/** In few pieces: each is an object until the text is written. */
-function textOf(operation: Written, version: number, signed: string): string {
+function textOf(operation: Written, version: number, signed: string, at: string): string {
   const { id, type, element, base, status, data, extra = null, conflict = null } = operation;
+  const effect = data.length > 2 ? `,${data.slice(1, -1)}` : "";
   const further = extra === null ? "" : `,"extra":${extra}`;
   const record = conflict === null ? "" : `,"conflict":"${conflict}"`;
-  const effect = data.length > 2 ? `,${data.slice(1)}` : "}";
   return (
-    `{"version":${version},"id":"${id}","type":"${type}","element":"${element}","base":${base},"status":"` +
-    `${status}${signed}${further}${record}${effect}`
+    `{"version":${version},"id":"${id}","type":"${type}","element":"${element}"${effect}${further}` +
+    `,"base":${base},"status":"${status}",${signed},"at":"${at}"${record}}`
   );
 }
 

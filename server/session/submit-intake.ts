@@ -69,21 +69,18 @@ export class SubmitIntake {
       return;
     }
     const { base, ops, onConflict } = read.submit;
-    const submission: { -readonly [K in keyof Submission]: Submission[K] } = {
+    const limited = this.#limit(ops.length);
+    if (limited !== undefined) this.#sequence.limited(seq);
+    room.submit({
       ops,
       base,
+      ...(onConflict === undefined ? {} : { onConflict }),
       origin,
       channel,
       authorise,
+      ...(limited === undefined ? {} : { limited }),
       answer: (answer) => this.#answer(seq, answer),
-    };
-    if (onConflict !== undefined) submission.onConflict = onConflict;
-    const limited = this.#limit(ops.length);
-    if (limited !== undefined) {
-      this.#sequence.limited(seq);
-      submission.limited = limited;
-    }
-    room.submit(submission);
+    });
   }
 
   #limit(operations: number): Refusal | undefined {
@@ -107,7 +104,6 @@ export class SubmitIntake {
 
   #answer(seq: number, answer: SubmitAnswer): void {
     this.#settle(seq, answer);
-    if (this.#waiting.size === 0) return;
     for (const one of this.#waiting) {
       one.open.delete(seq);
       if (one.open.size > 0) continue;

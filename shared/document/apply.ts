@@ -24,9 +24,12 @@ export function applyEffect(before: Properties | undefined, op: OperationEffect)
   let after: { [name: string]: Json } | undefined;
   if (op.unset !== undefined) after = without(before, op.unset);
   if (op.set !== undefined) {
-    // Half the time of a spread and an assignment for each name.
-    if (after !== undefined) Object.assign(after, op.set);
-    else if (!isEmpty(op.set)) after = Object.assign({}, before, op.set);
+    const names = Object.keys(op.set);
+    if (names.length > 0) after ??= { ...before };
+    for (const name of names) {
+      const value = op.set[name];
+      if (after !== undefined && value !== undefined) after[name] = value;
+    }
   }
   if (op.append !== undefined) {
     for (const name of Object.keys(op.append)) {
@@ -47,11 +50,6 @@ export function applyEffect(before: Properties | undefined, op: OperationEffect)
     }
   }
   return after ?? before;
-}
-
-function isEmpty(object: object): boolean {
-  for (const _ in object) return false;
-  return true;
 }
 
 /** A copy without these properties, made by leaving out: `delete` would turn it into a slow dictionary. */

@@ -55,10 +55,7 @@ export function effectBytes(before: Properties | undefined, op: OperationEffect)
   let bytes = 0;
   if (op.set !== undefined) {
     for (const name of Object.keys(op.set)) {
-      const present = own(before, name);
-      const wanted = op.set[name];
-      if (present === undefined || wanted === undefined) bytes += propertyBytes(name, wanted);
-      else bytes += jsonBytes(wanted) - jsonBytes(present);
+      bytes += propertyBytes(name, op.set[name]) - propertyBytes(name, own(before, name));
     }
   }
   if (op.unset !== undefined) {

@@ -54,7 +54,7 @@ describe("the numbers of a connection's submits", () => {
     for (const seq of [2, 3]) expect(submits.receive(seq)).toEqual({ outcome: "next" });
   });
 
-  it("[seq-5] a number that comes again while its first submit is still open is open once", () => {
+  it("[seq-1] a number that comes again while its first submit is still open is open once", () => {
     const submits = new SubmitSequence();
     for (const seq of [1, 2]) submits.receive(seq);
     submits.unhandled(1, "unavailable");

@@ -12,7 +12,6 @@
  */
 import { rfc3339 } from "../../../drizzle/columns.ts";
 import type {
-  CommitOperation,
   CommitResult,
   ConflictResolve,
   ConflictWrite,
@@ -156,89 +155,109 @@ type Columns = ReturnType<typeof gather>;
 
 /** Documents and operations by column; a column that is null differs from its default nowhere. */
 function gather(batches: readonly DocumentBatch[], isRecorded: (sessionId: string) => boolean) {
-  const operations: CommitOperation[] = [];
+  const docs: string[] = [];
+  const expected: number[] = [];
+  const expectedIds: string[] = [];
+  const metadata: number[] = [];
   const offsets: number[] = [0];
+  const exact: number[] = [];
   const opDocs: number[] = [];
+  const ids: string[] = [];
+  const types: string[] = [];
+  const elements: string[] = [];
+  const bases: number[] = [];
+  const data: string[] = [];
   let opOrigins: number[] = [];
+  const statuses: string[] = [];
+  const opConflicts: (string | null)[] = [];
+  const extras: (string | null)[] = [];
   const origins = new Map<Origin, number>();
+  let originList: Origin[] = [];
   let newSessions: number[] = [];
   const seenSessions = new Set<string>();
-  const exact: number[] = [];
   const conflicts: object[] = [];
   const resolves: object[] = [];
+  let held = false;
+  let anyConflict = false;
+  let anyExtra = false;
+  let anyNew = false;
 
-  let doc = 0;
   for (const batch of batches) {
-    doc += 1;
+    docs.push(batch.docId);
+    const doc = docs.length;
+    expected.push(batch.expectedVersion);
+    expectedIds.push(batch.expectedId ?? noId);
+    metadata.push(batch.metadataVersion);
     if (batch.exact === true) exact.push(doc);
     for (const operation of batch.operations) {
       let origin = origins.get(operation.origin);
       if (origin === undefined) {
-        origin = origins.size + 1;
+        originList.push(operation.origin);
+        origin = originList.length;
         origins.set(operation.origin, origin);
         const { session } = operation.origin;
-        newSessions.push(seenSessions.has(session) || isRecorded(session) ? 0 : doc);
+        const isNew = !seenSessions.has(session) && !isRecorded(session);
         seenSessions.add(session);
+        newSessions.push(isNew ? doc : 0);
+        anyNew ||= isNew;
       }
-      operations.push(operation);
       opDocs.push(doc);
+      ids.push(operation.id);
+      types.push(operation.type);
+      elements.push(operation.element);
+      bases.push(operation.base);
+      data.push(operation.data);
       opOrigins.push(origin);
+      statuses.push(operation.status);
+      opConflicts.push(operation.conflict ?? null);
+      extras.push(operation.extra ?? null);
+      held ||= operation.status !== "applied";
+      anyConflict ||= operation.conflict !== undefined;
+      anyExtra ||= operation.extra !== undefined;
     }
-    offsets.push(operations.length);
+    offsets.push(ids.length);
     for (const write of batch.conflicts ?? []) conflicts.push(conflictJson(doc, write));
     for (const resolve of batch.resolves ?? []) resolves.push(resolveJson(doc, resolve));
   }
 
-  let originList = [...origins.keys()];
-  const recording = newSessions.some((place) => place > 0);
-  if (recording) {
+  if (anyNew) {
     // In one order in every call: two that record the same sessions would wait for each other.
-    originList = originList.sort((a, b) => (a.session < b.session ? -1 : 1));
-    const places = originList.map((origin) => origins.get(origin) ?? 0);
-    newSessions = places.map((place) => newSessions[place - 1] ?? 0);
-    opOrigins = opOrigins.map((place) => places.indexOf(place) + 1);
+    const order = originList.map((_, place) => place);
+    order.sort((a, b) => ((originList[a]?.session ?? "") < (originList[b]?.session ?? "") ? -1 : 1));
+    originList = order.map((place) => originList[place] as Origin);
+    newSessions = order.map((place) => newSessions[place] ?? 0);
+    opOrigins = opOrigins.map((origin) => order.indexOf(origin - 1) + 1);
   }
+
   /** A column of the origins, or null when no origin has it. */
   const column = (pick: (origin: Origin) => string | undefined) => {
     const values = originList.map((origin) => pick(origin) ?? null);
     return values.some((value) => value !== null) ? textArray(values) : null;
   };
-  /** A column of the operations, or null when each has what is the default. */
-  const unless = (isDefault: (operation: CommitOperation) => boolean, make: () => Buffer) =>
-    operations.every(isDefault) ? null : make();
   return {
-    docs: batches.map(({ docId }) => docId),
-    expected: batches.map(({ expectedVersion }) => expectedVersion),
-    expectedIds: batches.map(({ expectedId }) => expectedId ?? noId),
-    metadata: batches.map(({ metadataVersion }) => metadataVersion),
+    docs,
+    expected,
+    expectedIds,
+    metadata,
     offsets,
     opDocs,
-    ids: uuidArray(operations.map(({ id }) => id)),
-    types: textArray(operations.map(({ type }) => type)),
-    elements: textArray(operations.map(({ element }) => element)),
-    bases: int8Array(operations.map(({ base }) => base)),
-    data: utf8Array(operations.map(({ data }) => data)),
+    ids: uuidArray(ids),
+    types: textArray(types),
+    elements: textArray(elements),
+    bases: int8Array(bases),
+    data: utf8Array(data),
     opOrigins: int4Array(opOrigins),
-    statuses: unless(
-      ({ status }) => status === "applied",
-      () => textArray(operations.map(({ status }) => status)),
-    ),
-    opConflicts: unless(
-      ({ conflict }) => conflict === undefined,
-      () => uuidArray(operations.map(({ conflict = null }) => conflict)),
-    ),
-    extras: unless(
-      ({ extra }) => extra === undefined,
-      () => textArray(operations.map(({ extra = null }) => extra)),
-    ),
-    users: textArray(originList.map(({ user }) => user)),
-    clients: textArray(originList.map(({ client }) => client)),
-    sessions: uuidArray(originList.map(({ session }) => session)),
-    lockClients: column(({ lockClient }) => lockClient),
-    ips: column(({ ip }) => ip),
-    agents: column(({ userAgent }) => userAgent),
-    platforms: column(({ platform }) => platform),
-    newSessions: recording ? int4Array(newSessions) : null,
+    statuses: held ? textArray(statuses) : null,
+    opConflicts: anyConflict ? uuidArray(opConflicts) : null,
+    extras: anyExtra ? textArray(extras) : null,
+    users: textArray(originList.map((origin) => origin.user)),
+    clients: textArray(originList.map((origin) => origin.client)),
+    sessions: uuidArray(originList.map((origin) => origin.session)),
+    lockClients: column((origin) => origin.lockClient),
+    ips: column((origin) => origin.ip),
+    agents: column((origin) => origin.userAgent),
+    platforms: column((origin) => origin.platform),
+    newSessions: anyNew ? int4Array(newSessions) : null,
     exact: exact.length > 0 ? int4Array(exact) : null,
     conflicts: conflicts.length > 0 ? JSON.stringify(conflicts) : null,
     resolves: resolves.length > 0 ? JSON.stringify(resolves) : null,
