@@ -284,10 +284,7 @@ class Fates {
       const endMs = this.#evidence.lockEnds.get(lock.id)?.atMs ?? Number.POSITIVE_INFINITY;
       const others = lock.user !== user || lock.client !== client;
       const covers = lock.element === null || elements.has(lock.element);
-      return others && covers && lock.acquiredAtMs <= toMs + 1 && endMs >= atMs - visibleWithinMs;
+      return others && covers && lock.acquiredAtMs <= toMs + 1 && endMs >= atMs - 1;
     });
   }
 }
-
-/** An end is dated when its statement runs, and seen when its transaction is flushed: until then the lock is read as standing. */
-const visibleWithinMs = 100;
