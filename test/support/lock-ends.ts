@@ -25,6 +25,14 @@ export async function noteLockEnds(pool: DatabasePool): Promise<void> {
     END $$`);
   await run(`CREATE TRIGGER note_lock_end AFTER UPDATE ON locks FOR EACH ROW
     WHEN (OLD.active AND NOT NEW.active) EXECUTE FUNCTION note_lock_end()`);
+  // Dated at the end of its transaction: until then everybody reads the lock as standing.
+  await run(`CREATE FUNCTION date_lock_end() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      UPDATE lock_ends SET at = clock_timestamp() WHERE lock_id = NEW.id;
+      RETURN NULL;
+    END $$`);
+  await run(`CREATE CONSTRAINT TRIGGER date_lock_end AFTER UPDATE ON locks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (OLD.active AND NOT NEW.active) EXECUTE FUNCTION date_lock_end()`);
 }
 
 /** Of one document, by lock. */
