@@ -25,11 +25,7 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
       const room = await registry.open(docId);
       if (room === undefined) return gone;
       const { base, ops, onConflict } = request;
-      return submitEdit(room, store, request, {
-        ops,
-        base,
-        ...(onConflict === undefined ? {} : { onConflict }),
-      });
+      return submitEdit(room, store, request, { ops, base, onConflict });
     },
 
     async replaceContent(docId, request) {

@@ -37,14 +37,14 @@ export interface Submission {
   readonly ops: readonly Operation[];
   /** Undefined: the current version. */
   readonly base: number | undefined;
-  readonly onConflict?: "reject";
+  readonly onConflict?: "reject" | undefined;
   readonly origin: Origin;
   /** Submits of one channel (a session, a REST request) are handled strictly in the order of their arrival. */
   readonly channel: object;
   /** Why this may not be done under the present metadata: role, then state of the document. */
   readonly authorise: (document: DocumentRecord) => Refusal | undefined;
   /** Refused whatever the document says (rate, submits in flight), unless it is a repeat. */
-  readonly limited?: Refusal;
+  readonly limited?: Refusal | undefined;
   /** Accept only at this version, made of the whole state. `version_mismatch` otherwise. */
   readonly exactly?: number;
   readonly compose?: Compose;

@@ -495,13 +495,10 @@ export class SubmitQueue {
     let version = firstVersion;
     for (const { entry, decision } of decided) {
       const { operations } = decision;
-      const versions: number[] = [];
-      const statuses: OperationStatus[] = [];
-      for (const { outcome } of operations) {
-        versions.push(version++);
-        statuses.push(outcome === "held" ? "conflict" : "applied");
-      }
-      this.#answer(entry, { outcome: "sequenced", versions, statuses });
+      const first = version;
+      version += operations.length;
+      const versions = operations.map((_, index) => first + index);
+      this.#answer(entry, { outcome: "sequenced", versions, statuses: operations.map(statusOf) });
     }
   }
 
@@ -564,6 +561,9 @@ export class SubmitQueue {
     entry.submission.answer(answer);
   }
 }
+
+const statusOf = ({ outcome }: DecidedOperation): OperationStatus =>
+  outcome === "held" ? "conflict" : "applied";
 
 const idsOf = (operations: readonly Operation[]): string[] => operations.map(({ id }) => id);
 

@@ -6,7 +6,7 @@ import { encodeFrame, payloadStart } from "./frame.ts";
 type Signed = Pick<StoredOperation, "session" | "user" | "client">;
 
 /**
- * A sequenced operation's JSON from its row: a few short values are encoded and the effect's own text is placed between
+ * A sequenced operation's JSON from its row: a few short values are encoded and the effect's own text is placed behind
  * them (0.2 µs instead of the 0.6 µs of encoding all of it).
  */
 export function encodeSequenced(row: StoredOperation): string {
@@ -27,8 +27,9 @@ export function encodeCommitted(operation: CommitOperation, version: number, at:
 /** An origin is one object for the life of a session. */
 const signatures = new WeakMap<object, string>();
 
+/** From behind the status to before the time. */
 function signature({ session, user, client }: Signed): string {
-  return `"session":"${session}","user":${JSON.stringify(user)},"client":${JSON.stringify(client)}`;
+  return `","session":"${session}","user":${JSON.stringify(user)},"client":${JSON.stringify(client)},"at":"`;
 }
 
 /** What rows and operations to commit have in common. */
@@ -37,14 +38,15 @@ interface Written extends Pick<StoredOperation, "id" | "type" | "element" | "bas
   readonly extra?: string | null;
 }
 
+/** In few pieces: each is an object of its own until the frame is written. */
 function textOf(operation: Written, version: number, signed: string, at: string): string {
   const { id, type, element, base, status, data, extra = null, conflict = null } = operation;
-  const effect = data.length > 2 ? `,${data.slice(1, -1)}` : "";
   const further = extra === null ? "" : `,"extra":${extra}`;
   const record = conflict === null ? "" : `,"conflict":"${conflict}"`;
+  const effect = data.length > 2 ? `",${data.slice(1)}` : '"}';
   return (
-    `{"version":${version},"id":"${id}","type":"${type}","element":"${element}"${effect}${further}` +
-    `,"base":${base},"status":"${status}",${signed},"at":"${at}"${record}}`
+    `{"version":${version},"id":"${id}","type":"${type}","element":"${element}","base":${base}` +
+    `${further}${record},"status":"${status}${signed}${at}${effect}`
   );
 }
 

@@ -74,11 +74,11 @@ export class SubmitIntake {
     room.submit({
       ops,
       base,
-      ...(onConflict === undefined ? {} : { onConflict }),
+      onConflict,
       origin,
       channel,
       authorise,
-      ...(limited === undefined ? {} : { limited }),
+      limited,
       answer: (answer) => this.#answer(seq, answer),
     });
   }
@@ -104,6 +104,7 @@ export class SubmitIntake {
 
   #answer(seq: number, answer: SubmitAnswer): void {
     this.#settle(seq, answer);
+    if (this.#waiting.size === 0) return;
     for (const one of this.#waiting) {
       one.open.delete(seq);
       if (one.open.size > 0) continue;

@@ -137,7 +137,13 @@ export function remember(
   }
   if (before === undefined) return;
   if (op.set !== undefined) {
-    for (const name of Object.keys(op.set)) write(memory, name, before, record, true);
+    // One entry for all of the operation's properties that nobody but its author wrote, which are most.
+    const alone = written(undefined, before, "", record, true);
+    for (const name of Object.keys(op.set)) {
+      const entry = propertyMemory(memory, name);
+      const only = entry === undefined || (entry.other === undefined && entry.last.author === record.author);
+      memory.properties.set(name, only ? alone : written(entry, before, name, record, true));
+    }
   }
   if (op.append !== undefined) {
     for (const name of Object.keys(op.append)) {
@@ -161,12 +167,13 @@ function write(
   edits?: readonly SpliceEdit[],
 ): void {
   const entry = propertyMemory(memory, name);
-  memory.properties.set(name, written(entry, own(before, name), record, overwrites, edits));
+  memory.properties.set(name, written(entry, before, name, record, overwrites, edits));
 }
 
 function written(
   entry: PropertyMemory | undefined,
-  before: Json | undefined,
+  before: Properties | undefined,
+  name: string,
   record: WriteRecord,
   overwrites: boolean,
   edits?: readonly SpliceEdit[],
@@ -180,7 +187,7 @@ function written(
   if (entry.last === record) return entry;
   return entry.last.author === record.author
     ? { last: record, other: entry.other, otherValue: entry.otherValue, overwrite, splices }
-    : { last: record, other: entry.last, otherValue: before, overwrite, splices };
+    : { last: record, other: entry.last, otherValue: own(before, name), overwrite, splices };
 }
 
 function rememberWhole(memory: ElementMemory, before: Properties | undefined, record: WriteRecord): void {
@@ -191,7 +198,7 @@ function rememberWhole(memory: ElementMemory, before: Properties | undefined, re
   else if (whole.last.author === record.author) memory.whole = { ...whole, last: record };
   else memory.whole = { last: record, other: whole.last, otherValues: before };
   for (const [name, entry] of writtenProperties(memory)) {
-    const after = written(entry, own(before, name), record, true);
+    const after = written(entry, before, name, record, true);
     if (!saidByWhole(name, after, memory.whole)) properties.set(name, after);
   }
   memory.properties = properties;

@@ -82,7 +82,7 @@ export class Judgement {
   readonly #author: Author;
   /** Elements whose operations are held back. */
   readonly #held: ReadonlySet<string>;
-  readonly #operations: DecidedOperation[] = [];
+  #operations: DecidedOperation[] = [];
   // Made when there is something to put in: this runs once a submit.
   #colliding: Set<string> | undefined;
   #createdHeld: Set<string> | undefined;
@@ -186,7 +186,7 @@ export class Judgement {
     const author = this.#author;
     if (operation !== op) this.#takenOut += effectBytes(current, op) - effectBytes(current, operation);
     const { version } = this.#draft.add(operation, author);
-    this.#operations.push({ operation, version, base: this.#submit.base, author, collisions, outcome });
+    this.#decided({ operation, version, base: this.#submit.base, author, collisions, outcome });
   }
 
   #hold(op: Operation, current: Properties | undefined, { collisions }: Collided, view?: AuthorView): void {
@@ -199,7 +199,13 @@ export class Judgement {
     }
     const { version } = this.#draft.hold(operation, author);
     const { base } = this.#submit;
-    this.#operations.push({ operation, version, base, author, collisions, outcome: "held" });
+    this.#decided({ operation, version, base, author, collisions, outcome: "held" });
+  }
+
+  #decided(operation: DecidedOperation): void {
+    // Most submits have one operation, and a push into an empty list makes place for seventeen.
+    if (this.#operations.length === 0) this.#operations = [operation];
+    else this.#operations.push(operation);
   }
 
   #view(element: string): AuthorView | undefined {

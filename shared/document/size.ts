@@ -55,7 +55,10 @@ export function effectBytes(before: Properties | undefined, op: OperationEffect)
   let bytes = 0;
   if (op.set !== undefined) {
     for (const name of Object.keys(op.set)) {
-      bytes += propertyBytes(name, op.set[name]) - propertyBytes(name, own(before, name));
+      const value = op.set[name];
+      const present = own(before, name);
+      if (value === undefined || present === undefined) bytes += propertyBytes(name, value);
+      else bytes += jsonBytes(value) - jsonBytes(present);
     }
   }
   if (op.unset !== undefined) {

@@ -138,8 +138,13 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
   };
 }
 
+/** The inside of a submit; a field that is always there, since this is made for each. */
+interface ReadyToSubmit extends Pick<Submit, "base" | "ops"> {
+  readonly onConflict: Submit["onConflict"] | undefined;
+}
+
 export type ReadSubmit =
-  | { readonly ok: true; readonly submit: Pick<Submit, "base" | "ops" | "onConflict"> }
+  | { readonly ok: true; readonly submit: ReadyToSubmit }
   | {
       readonly ok: false;
       readonly code: "invalid_operation" | "too_large";
@@ -157,7 +162,7 @@ export function readSubmit(value: Readonly<Record<string, unknown>>, maxOps: num
     return invalid("onConflict", 'expected "reject" or nothing');
   const read = readOperations(value.ops, maxOps);
   if (!read.ok) return read;
-  return { ok: true, submit: { base, ops: read.ops, ...(onConflict === undefined ? {} : { onConflict }) } };
+  return { ok: true, submit: { base, ops: read.ops, onConflict } };
 }
 
 /** Reads a list of operations, of a submit or of a REST body. */
@@ -175,7 +180,8 @@ export function readOperations(
       details: { limit: "maxOpsPerSubmit", path: "ops" },
     };
   }
-  const ops: Operation[] = [];
+  // Of the right length at once: the first push would make place for seventeen.
+  const ops = new Array<Operation>(value.length);
   const ids = value.length > 1 ? new Set<string>() : undefined;
   for (let index = 0; index < value.length; index += 1) {
     const read = readOperation(value[index]);
@@ -187,7 +193,7 @@ export function readOperations(
     if (ids?.has(read.operation.id) === true)
       return invalid(`ops.${index}.id`, "the id stands twice in this submit");
     ids?.add(read.operation.id);
-    ops.push(read.operation);
+    ops[index] = read.operation;
   }
   return { ok: true, ops };
 }

@@ -12,6 +12,7 @@
  */
 import { rfc3339 } from "../../../drizzle/columns.ts";
 import type {
+  CommitOperation,
   CommitResult,
   ConflictResolve,
   ConflictWrite,
@@ -155,78 +156,48 @@ type Columns = ReturnType<typeof gather>;
 
 /** Documents and operations by column; a column that is null differs from its default nowhere. */
 function gather(batches: readonly DocumentBatch[], isRecorded: (sessionId: string) => boolean) {
-  const docs: string[] = [];
-  const expected: number[] = [];
-  const expectedIds: string[] = [];
-  const metadata: number[] = [];
+  const operations: CommitOperation[] = [];
   const offsets: number[] = [0];
-  const exact: number[] = [];
   const opDocs: number[] = [];
-  const ids: string[] = [];
-  const types: string[] = [];
-  const elements: string[] = [];
-  const bases: number[] = [];
-  const data: string[] = [];
   let opOrigins: number[] = [];
-  const statuses: string[] = [];
-  const opConflicts: (string | null)[] = [];
-  const extras: (string | null)[] = [];
+  /** The place of each, from 1 on. */
   const origins = new Map<Origin, number>();
-  let originList: Origin[] = [];
   let newSessions: number[] = [];
   const seenSessions = new Set<string>();
+  const exact: number[] = [];
   const conflicts: object[] = [];
   const resolves: object[] = [];
-  let held = false;
-  let anyConflict = false;
-  let anyExtra = false;
-  let anyNew = false;
 
+  let doc = 0;
   for (const batch of batches) {
-    docs.push(batch.docId);
-    const doc = docs.length;
-    expected.push(batch.expectedVersion);
-    expectedIds.push(batch.expectedId ?? noId);
-    metadata.push(batch.metadataVersion);
+    doc += 1;
     if (batch.exact === true) exact.push(doc);
     for (const operation of batch.operations) {
       let origin = origins.get(operation.origin);
       if (origin === undefined) {
-        originList.push(operation.origin);
-        origin = originList.length;
+        origin = origins.size + 1;
         origins.set(operation.origin, origin);
         const { session } = operation.origin;
-        const isNew = !seenSessions.has(session) && !isRecorded(session);
+        newSessions.push(seenSessions.has(session) || isRecorded(session) ? 0 : doc);
         seenSessions.add(session);
-        newSessions.push(isNew ? doc : 0);
-        anyNew ||= isNew;
       }
+      operations.push(operation);
       opDocs.push(doc);
-      ids.push(operation.id);
-      types.push(operation.type);
-      elements.push(operation.element);
-      bases.push(operation.base);
-      data.push(operation.data);
       opOrigins.push(origin);
-      statuses.push(operation.status);
-      opConflicts.push(operation.conflict ?? null);
-      extras.push(operation.extra ?? null);
-      held ||= operation.status !== "applied";
-      anyConflict ||= operation.conflict !== undefined;
-      anyExtra ||= operation.extra !== undefined;
     }
-    offsets.push(ids.length);
+    offsets.push(operations.length);
     for (const write of batch.conflicts ?? []) conflicts.push(conflictJson(doc, write));
     for (const resolve of batch.resolves ?? []) resolves.push(resolveJson(doc, resolve));
   }
 
+  const originList = [...origins.keys()];
+  const anyNew = newSessions.some((first) => first > 0);
   if (anyNew) {
     // In one order in every call: two that record the same sessions would wait for each other.
-    const order = originList.map((_, place) => place);
-    order.sort((a, b) => ((originList[a]?.session ?? "") < (originList[b]?.session ?? "") ? -1 : 1));
-    originList = order.map((place) => originList[place] as Origin);
-    newSessions = order.map((place) => newSessions[place] ?? 0);
-    opOrigins = opOrigins.map((origin) => order.indexOf(origin - 1) + 1);
+    originList.sort((a, b) => (a.session < b.session ? -1 : 1));
+    const places = originList.map((origin) => origins.get(origin) ?? 0);
+    newSessions = places.map((place) => newSessions[place - 1] ?? 0);
+    opOrigins = opOrigins.map((place) => places.indexOf(place) + 1);
   }
 
   /** A column of the origins, or null when no origin has it. */
@@ -234,29 +205,32 @@ function gather(batches: readonly DocumentBatch[], isRecorded: (sessionId: strin
     const values = originList.map((origin) => pick(origin) ?? null);
     return values.some((value) => value !== null) ? textArray(values) : null;
   };
+  const isApplied = operations.every(({ status }) => status === "applied");
+  const hasConflicts = operations.some(({ conflict }) => conflict !== undefined);
+  const hasExtras = operations.some(({ extra }) => extra !== undefined);
   return {
-    docs,
-    expected,
-    expectedIds,
-    metadata,
+    docs: batches.map(({ docId }) => docId),
+    expected: batches.map(({ expectedVersion }) => expectedVersion),
+    expectedIds: batches.map(({ expectedId }) => expectedId ?? noId),
+    metadata: batches.map(({ metadataVersion }) => metadataVersion),
     offsets,
     opDocs,
-    ids: uuidArray(ids),
-    types: textArray(types),
-    elements: textArray(elements),
-    bases: int8Array(bases),
-    data: utf8Array(data),
+    ids: uuidArray(operations.map(({ id }) => id)),
+    types: textArray(operations.map(({ type }) => type)),
+    elements: textArray(operations.map(({ element }) => element)),
+    bases: int8Array(operations.map(({ base }) => base)),
+    data: utf8Array(operations.map(({ data }) => data)),
     opOrigins: int4Array(opOrigins),
-    statuses: held ? textArray(statuses) : null,
-    opConflicts: anyConflict ? uuidArray(opConflicts) : null,
-    extras: anyExtra ? textArray(extras) : null,
-    users: textArray(originList.map((origin) => origin.user)),
-    clients: textArray(originList.map((origin) => origin.client)),
-    sessions: uuidArray(originList.map((origin) => origin.session)),
-    lockClients: column((origin) => origin.lockClient),
-    ips: column((origin) => origin.ip),
-    agents: column((origin) => origin.userAgent),
-    platforms: column((origin) => origin.platform),
+    statuses: isApplied ? null : textArray(operations.map(({ status }) => status)),
+    opConflicts: hasConflicts ? uuidArray(operations.map(({ conflict }) => conflict ?? null)) : null,
+    extras: hasExtras ? textArray(operations.map(({ extra }) => extra ?? null)) : null,
+    users: textArray(originList.map(({ user }) => user)),
+    clients: textArray(originList.map(({ client }) => client)),
+    sessions: uuidArray(originList.map(({ session }) => session)),
+    lockClients: column(({ lockClient }) => lockClient),
+    ips: column(({ ip }) => ip),
+    agents: column(({ userAgent }) => userAgent),
+    platforms: column(({ platform }) => platform),
     newSessions: anyNew ? int4Array(newSessions) : null,
     exact: exact.length > 0 ? int4Array(exact) : null,
     conflicts: conflicts.length > 0 ? JSON.stringify(conflicts) : null,
