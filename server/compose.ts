@@ -17,6 +17,7 @@ import type { Logger } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { startAntiEntropy } from "./room/anti-entropy.ts";
 import { createDocumentEdits } from "./room/document-edits.ts";
+import { createEditTimes } from "./room/edit-times.ts";
 import { createHeadReader } from "./room/head-reader.ts";
 import { createHistoryEdits } from "./room/history-edits.ts";
 import { createLockSweep } from "./room/lock-sweep.ts";
@@ -83,6 +84,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   });
   const turn = new Turn();
   const sessionRows = createSessionRows({ store, log });
+  const editTimes = createEditTimes({ store, log });
 
   let publisher: Publisher | undefined;
   const publish: RoomServices["publish"] = (news) => publisher?.publish(news);
@@ -94,6 +96,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     turn,
     lockSweep: createLockSweep({ store, publish }),
     sessionRows,
+    editTimes,
     publish,
     metrics,
     log,
@@ -239,6 +242,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     await registry.close();
     await groupCommit.close();
     await sessionRows.close();
+    await editTimes.close();
     await store.sessions
       .stop(instanceId)
       .catch((cause: unknown) => log.warn({ err: cause }, "lease not released"));

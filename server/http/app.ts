@@ -6,6 +6,7 @@ import swagger from "@fastify/swagger";
 import { fastify } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
+import { subprotocol } from "../../shared/protocol/messages.ts";
 import { createRateLimit } from "../access/rate.ts";
 import { assetRoutes } from "./assets.ts";
 import { identifyCallers } from "./caller.ts";
@@ -103,6 +104,13 @@ export async function createHttp(services: HttpServices): Promise<App> {
       if (services.store.webhooks !== undefined) webhookRoutes(v1, services, services.store.webhooks);
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);
+      v1.get("/documents/:docId/ws", { schema: { hide: true } }, async (_request, reply) =>
+        sendProblem(reply.header("upgrade", "websocket"), {
+          code: "invalid",
+          status: 426,
+          detail: `this address takes WebSocket connections only, of the subprotocol ${subprotocol}`,
+        }),
+      );
       v1.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
         reply.send(app.swagger()),
       );

@@ -5,9 +5,9 @@ import type { Operation } from "../../shared/document/operation.ts";
 import type { Role } from "../../shared/protocol/messages.ts";
 import { documentMetadata } from "../access/document-view.ts";
 import type { Identity } from "../access/identity.ts";
-import { roleOf } from "../access/roles.ts";
+import { includesRole, roleOf } from "../access/roles.ts";
 import { anonymousPrefix } from "../access/tokens.ts";
-import type { DocumentChange, DocumentFilter, DocumentRecord } from "../store/store.ts";
+import type { DocumentChange, DocumentFilter, DocumentRecord, Reader } from "../store/store.ts";
 import { callerOf, documentFor, editRefusal, originOf, requireRole } from "./caller.ts";
 import { editAnswer } from "./edit-answer.ts";
 import { invalid, Problem, unauthenticated } from "./problem.ts";
@@ -291,8 +291,17 @@ function filterOf(
     }),
     ...(Object.keys(properties).length === 0 ? {} : { properties }),
     ...(query.public === undefined ? {} : { public: query.public === "true" }),
+    readableBy: readerOf(identity),
+  };
+}
+
+function readerOf(identity: Identity | undefined): Reader {
+  const granted = [...(identity?.docs ?? [])];
+  return {
     // No user id begins like this, so it is on nobody's list.
-    readableBy: { user: identity?.userId ?? anonymousPrefix, docIds: [...(identity?.docs?.keys() ?? [])] },
+    user: identity?.userId ?? anonymousPrefix,
+    docIds: granted.map(([docId]) => docId),
+    editable: granted.filter(([, role]) => includesRole(role, "editor")).map(([docId]) => docId),
   };
 }
 

@@ -12,7 +12,7 @@ export interface ProblemParts {
   readonly details?: { readonly [key: string]: unknown } | undefined;
   /** What is wrong with which field of the request. */
   readonly errors?: readonly FieldProblem[];
-  /** Where the code's own status does not fit (415). */
+  /** Where the code's own status does not fit (415, 426). */
   readonly status?: number;
   /** The document's current version. */
   readonly version?: number | undefined;
@@ -40,6 +40,7 @@ const titles: { readonly [status: number]: string } = {
   415: "Unsupported media type",
   422: "The operation cannot be applied",
   423: "Locked",
+  426: "A WebSocket is needed",
   428: "A precondition is required",
   429: "Too many requests",
   500: "Internal error",

@@ -267,7 +267,12 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: Told): void {
     const { firstVersion, at } = outcome;
-    const { operations, conflicts: writes = [] } = proposal.batch;
+    const { operations, metadataVersion, conflicts: writes = [] } = proposal.batch;
+    const last = operations.at(-1);
+    if (last !== undefined) {
+      const { user } = last.origin;
+      this.#services.editTimes.edited({ docId: this.docId, by: user, at, metadataVersion });
+    }
     this.#services.metrics.operations.inc(operations.length);
     this.missed(outcome.missed);
     // What did not fit the answer has mostly been heard of.

@@ -5,6 +5,7 @@ import type { News } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Store } from "../store/store.ts";
+import type { EditTimes } from "./edit-times.ts";
 import type { HeadReader } from "./head-reader.ts";
 import type { LockSweep } from "./lock-sweep.ts";
 import type { SessionRows } from "./session-rows.ts";
@@ -18,6 +19,7 @@ export interface RoomServices {
   readonly turn: Turn;
   readonly lockSweep: LockSweep;
   readonly sessionRows: SessionRows;
+  readonly editTimes: Pick<EditTimes, "edited">;
   readonly publish: (news: News) => void;
   readonly metrics: Metrics;
   readonly log: Logger;

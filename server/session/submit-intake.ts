@@ -47,25 +47,24 @@ export class SubmitIntake {
     seq: number,
     value: Readonly<Record<string, unknown>>,
   ): void {
-    const { limits, metrics, channel, authorise } = this.#options;
+    const { limits, channel, authorise } = this.#options;
     const judged = this.#sequence.receive(seq);
     if (judged.outcome === "held") {
       const retry = judged.code === "rate_limited" ? { details: { retryAfterMs: 100 } } : {};
       const message = "an earlier submit has to come again first";
-      this.#reject(seq, { code: judged.code, message, ...retry }, room.toldVersion);
+      this.#turnAway(seq, { code: judged.code, message, ...retry }, room);
       return;
     }
     if (judged.outcome === "unexpected") {
       const message = `seq: expected ${judged.expected}`;
-      this.#reject(seq, { code: "invalid_operation", message, details: { path: "seq" } }, room.toldVersion);
+      this.#turnAway(seq, { code: "invalid_operation", message, details: { path: "seq" } }, room);
       return;
     }
     const read = readSubmit(value, limits.maxOpsPerSubmit);
     if (!read.ok) {
       const { code, message, details } = read;
-      metrics.rejects.inc({ code });
       this.#sequence.handled(seq);
-      this.#reject(seq, { code, message, details }, room.toldVersion);
+      this.#turnAway(seq, { code, message, details }, room);
       return;
     }
     const { base, ops, onConflict } = read.submit;
@@ -134,6 +133,12 @@ export class SubmitIntake {
         else this.#sequence.handled(seq);
         this.#reject(seq, answer.refusal, answer.version);
     }
+  }
+
+  /** Rejects what the room never sees; it counts what it refuses itself. */
+  #turnAway(seq: number, refusal: Refusal, room: Room): void {
+    this.#options.metrics.rejects.inc({ code: refusal.code });
+    this.#reject(seq, refusal, room.toldVersion);
   }
 
   #reject(seq: number, refusal: Refusal, version: number): void {

@@ -73,6 +73,16 @@ export interface NewDocument {
   readonly conflictPolicy?: ConflictPolicy;
 }
 
+/** The newest edit of a document's content. */
+export interface DocumentEdit {
+  readonly docId: string;
+  readonly by: string;
+  /** When it was committed, RFC 3339. */
+  readonly at: string;
+  /** What the metadata was then. */
+  readonly metadataVersion: number;
+}
+
 /** A change of metadata; absent fields stay. */
 export interface DocumentChange {
   readonly name?: string;
@@ -88,12 +98,24 @@ export interface DocumentChange {
   readonly conflictPolicy?: ConflictPolicy;
 }
 
+/** Who asks for a list of documents. */
+export interface Reader {
+  readonly user: string;
+  /** Readable by their token, whatever the lists say. */
+  readonly docIds: readonly string[];
+  /** Those of them that they may edit. */
+  readonly editable: readonly string[];
+}
+
 export interface DocumentFilter {
   readonly type?: DocumentType;
   readonly state?: DocumentState;
   readonly createdBy?: string;
   readonly owner?: string;
-  /** Documents on which this user has a role (owner, editors, viewers). */
+  /**
+   * Documents on which this user has a role (owner, editors, viewers). With `readableBy`, what the lists of editors and
+   * viewers say of somebody else counts only where they are shown: to owners and editors.
+   */
   readonly user?: string;
   readonly activeUser?: string;
   readonly tag?: string;
@@ -101,8 +123,8 @@ export interface DocumentFilter {
   readonly text?: string;
   readonly properties?: { readonly [name: string]: Json };
   readonly public?: boolean;
-  /** Only what this user may read: theirs, and others' public ones when `public` is true; `docIds` are readable by token. */
-  readonly readableBy?: { readonly user: string; readonly docIds: readonly string[] };
+  /** Only what this user may read: theirs, and others' public ones when `public` is true. */
+  readonly readableBy?: Reader;
 }
 
 export interface Page {
@@ -151,8 +173,11 @@ export interface DocumentStore {
   /** Moves the materialised `content` forward; false when a newer one is there already. */
   writeContent(docId: string, version: number, content: Uint8Array): Promise<boolean>;
   readContent(docId: string): Promise<{ version: number; content: Uint8Array } | undefined>;
-  /** Moves `updatedAt` to now and sets `updatedBy`, for edits that no write of content has shown yet. */
-  touch(documents: readonly { readonly docId: string; readonly by: string }[]): Promise<void>;
+  /**
+   * Makes `updatedAt` and `updatedBy` follow edits, each document once; left as they are where the metadata was changed
+   * after the edit.
+   */
+  touch(edits: readonly DocumentEdit[]): Promise<void>;
   addActiveUser(docId: string, user: string): Promise<void>;
   removeActiveUser(docId: string, user: string): Promise<void>;
   /** Snapshot, the log after it, metadata and locks in one consistent read. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { caller, stores, useInstance } from "./setup.ts";
+import { rest } from "../instances/start.ts";
+import { caller, stores, token, useInstance } from "./setup.ts";
 
 describe.each(stores)("lists of documents over the %s store", (store) => {
   const running = useInstance(store);
@@ -55,6 +56,42 @@ describe.each(stores)("lists of documents over the %s store", (store) => {
       cursor = body.nextCursor === null ? "" : encodeURIComponent(body.nextCursor);
     } while (cursor !== "");
     expect(paged).toEqual(["alpha", "beta", "delta", "gamma"]);
+  });
+
+  test("[rest/list] by user=, editors and viewers are found by who is shown the lists", async () => {
+    const fields = { editors: ["eve"], viewers: ["vic"], public: true };
+    const { body } = await ada("POST", "/documents", { name: "listed", ...fields });
+    const vic = caller(running, "vic");
+    const eve = caller(running, "eve");
+    const claimed = (role: string) => token("guest", { docs: { [body.id]: role } });
+    const asGuest = async (role: string, query: string) => {
+      const answer = await rest<{ items: { name: string }[] }>(
+        running().url,
+        await claimed(role),
+        "GET",
+        `/documents?${query}`,
+      );
+      return answer.body.items.map(({ name }) => name);
+    };
+    for (const user of ["eve", "vic"]) {
+      const query = `public=true&user=${user}`;
+      const who = { owner: ada, editor: eve, viewer: vic, stranger: bob, nobody };
+      const found = await Promise.all(
+        Object.entries(who).map(async ([name, one]) => [name, await names(one, query)] as const),
+      );
+      const own = user === "vic" ? ["listed"] : [];
+      expect(Object.fromEntries(found), user).toEqual({
+        owner: ["listed"],
+        editor: ["listed"],
+        viewer: own,
+        stranger: [],
+        nobody: [],
+      });
+      expect(await asGuest("editor", `user=${user}`), user).toEqual(["listed"]);
+      expect(await asGuest("viewer", `user=${user}`), user).toEqual([]);
+    }
+    // Who owns a document is shown to all who may read it.
+    expect(await names(nobody, "public=true&user=ada&q=listed")).toEqual(["listed"]);
   });
 
   test("[rest/list] the owner, and nobody else, finds deleted documents by state=deleted", async () => {

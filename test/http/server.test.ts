@@ -93,6 +93,16 @@ describe("what every answer has", () => {
     });
   });
 
+  test("[rest/problem] the WebSocket address says what it is for", async () => {
+    const answer = await raw("/v1/documents/0190b8f0-0000-7000-8000-000000000000/ws");
+    expect(answer.status).toBe(426);
+    expect(answer.headers.get("upgrade")).toBe("websocket");
+    expect(JSON.parse(answer.text)).toMatchObject({
+      code: "invalid",
+      detail: expect.stringContaining("aetherflow.v1"),
+    });
+  });
+
   test("[security] CORS admits exactly the configured origins and exposes ETag", async () => {
     const preflight = (from: string) =>
       raw("/v1/documents", {

@@ -97,6 +97,9 @@ it("[limit-5] maxInFlight: as many are accepted, the next is refused and holds u
   await a.sequenced(ops[6]?.id ?? "");
   expect(a.operations.map(({ id }) => id)).toEqual([expect.any(String), ...ops.map(({ id }) => id)]);
   expect(rejects(a)).toHaveLength(6);
+  // Those that were held up are counted too.
+  const metrics = await (await fetch(`${instance.url}/metrics`)).text();
+  expect(metrics).toContain('aetherflow_rejects_total{code="rate_limited"} 6');
   await Promise.all([a.close(), other.close()]);
 });
 

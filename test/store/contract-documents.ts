@@ -84,9 +84,29 @@ export function documentContract(subject: () => Subject): void {
         version: 1,
         updatedAt: created.document.updatedAt,
       });
-      await store.documents.touch([{ docId: id, by: "bob" }]);
-      expect(await store.documents.get(id)).toMatchObject({ updatedBy: "bob", metadataVersion: 1 });
-      expect((await store.documents.get(id))?.updatedAt.localeCompare(created.document.updatedAt)).toBe(1);
+      const { updatedAt } = created.document;
+      const at = new Date(Date.parse(updatedAt) + 5_000).toISOString();
+      await store.documents.touch([{ docId: id, by: "bob", at, metadataVersion: 1 }]);
+      expect(await store.documents.get(id)).toMatchObject({
+        updatedBy: "bob",
+        updatedAt: at,
+        metadataVersion: 1,
+      });
+      // What has moved further, by the content that was written, does not go back.
+      await store.documents.touch([{ docId: id, by: "ann", at: updatedAt, metadataVersion: 1 }]);
+      expect(await store.documents.get(id)).toMatchObject({ updatedBy: "ann", updatedAt: at });
+    });
+
+    test("[store/documents] an edit before a change of metadata does not hide who made that", async () => {
+      const { store } = subject();
+      const created = await store.documents.create(newDocument());
+      if (created.outcome !== "created") throw new Error("id taken");
+      const { docId } = created.document;
+      await store.documents.update(docId, { name: "Renamed" }, "olga");
+      const at = new Date(Date.now() + 60_000).toISOString();
+      await store.documents.touch([{ docId, by: "bob", at, metadataVersion: 1 }]);
+      expect(await store.documents.get(docId)).toMatchObject({ updatedBy: "olga", metadataVersion: 2 });
+      expect((await store.documents.get(docId))?.updatedAt.localeCompare(at)).toBe(-1);
     });
 
     test("[store/documents] list filters, sorts, pages and counts", async () => {
@@ -117,8 +137,11 @@ export function documentContract(subject: () => Subject): void {
       expect(await names({ properties: { team, at: { x: [2] } } })).toHaveLength(4);
       expect(await names({ properties: { team, at: { x: [3] } } })).toEqual([]);
       expect(await names({ state: "archived" })).toEqual([]);
-      expect(await names({ readableBy: { user: "kim", docIds: [] } })).toEqual(["Apple", "cherry"]);
-      expect(await names({ public: true, readableBy: { user: "kim", docIds: [] } })).toEqual([
+      expect(await names({ readableBy: { user: "kim", docIds: [], editable: [] } })).toEqual([
+        "Apple",
+        "cherry",
+      ]);
+      expect(await names({ public: true, readableBy: { user: "kim", docIds: [], editable: [] } })).toEqual([
         "cherry",
         "Date",
       ]);
@@ -129,7 +152,9 @@ export function documentContract(subject: () => Subject): void {
         { limit: 1 },
       );
       const [readable] = kim.items;
-      expect(await names({ readableBy: { user: "nobody", docIds: [readable!.docId] } })).toEqual(["Apple"]);
+      expect(
+        await names({ readableBy: { user: "nobody", docIds: [readable!.docId], editable: [] } }),
+      ).toEqual(["Apple"]);
 
       for (const by of ["name", "createdAt", "updatedAt"] as const) {
         for (const order of ["asc", "desc"] as const) {

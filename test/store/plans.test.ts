@@ -128,7 +128,7 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
     600,
     (s) =>
       s.documents.list(
-        { state: "active", readableBy: { user: "user-7", docIds: [documentId(3)] } },
+        { state: "active", readableBy: { user: "user-7", docIds: [documentId(3)], editable: [] } },
         { by: "updatedAt", order: "desc" },
         page,
       ),

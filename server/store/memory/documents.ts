@@ -5,6 +5,7 @@ import {
   type DocumentRecord,
   type DocumentSort,
   type DocumentStore,
+  type Reader,
   type StoredSnapshot,
   StoreRefused,
 } from "../store.ts";
@@ -163,10 +164,12 @@ export function createDocuments(state: MemoryState): DocumentStore {
     async readContent(docId) {
       return documents.get(docId)?.content;
     },
-    async touch(touched) {
-      for (const { docId, by } of touched) {
-        const document = documents.get(docId);
-        if (document !== undefined) Object.assign(document.record, { updatedAt: now(), updatedBy: by });
+    async touch(edits) {
+      for (const { docId, by, at, metadataVersion } of edits) {
+        const record = documents.get(docId)?.record;
+        if (record === undefined || record.metadataVersion !== metadataVersion) continue;
+        record.updatedBy = by;
+        if (record.updatedAt < at) record.updatedAt = at;
       }
     },
     async addActiveUser(docId, user) {
@@ -226,6 +229,16 @@ function hasAccess(record: DocumentRecord, user: string): boolean {
   return record.owner === user || record.editors.includes(user) || record.viewers.includes(user);
 }
 
+/** The same, as far as the reader is shown the lists. */
+function showsAccess(record: DocumentRecord, user: string, reader: Reader | undefined): boolean {
+  if (record.owner === user || reader === undefined || reader.user === user) return hasAccess(record, user);
+  const shown =
+    record.owner === reader.user ||
+    record.editors.includes(reader.user) ||
+    reader.editable.includes(record.docId);
+  return shown && hasAccess(record, user);
+}
+
 function matches(record: DocumentRecord, filter: DocumentFilter): boolean {
   const { readableBy } = filter;
   const text = filter.text?.toLowerCase();
@@ -234,7 +247,7 @@ function matches(record: DocumentRecord, filter: DocumentFilter): boolean {
     (filter.state === undefined || record.state === filter.state) &&
     (filter.createdBy === undefined || record.createdBy === filter.createdBy) &&
     (filter.owner === undefined || record.owner === filter.owner) &&
-    (filter.user === undefined || hasAccess(record, filter.user)) &&
+    (filter.user === undefined || showsAccess(record, filter.user, readableBy)) &&
     (filter.activeUser === undefined || record.activeUsers.includes(filter.activeUser)) &&
     (filter.tag === undefined || record.tags.includes(filter.tag)) &&
     (text === undefined ||

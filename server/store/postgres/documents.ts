@@ -12,6 +12,7 @@ import type {
   DocumentStore,
   Page,
   Paged,
+  Reader,
 } from "../store.ts";
 import { type Database, refusing } from "./database.ts";
 import { unflushed } from "./snapshots.ts";
@@ -69,8 +70,9 @@ const readContent = {
 const touch = {
   name: "document_touch",
   text: `WITH held AS MATERIALIZED (SELECT id FROM documents WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)
-    UPDATE documents d SET updated_at = clock_timestamp(), updated_by = u.by
-    FROM held, unnest($1::uuid[], $2::text[]) u(id, by) WHERE d.id = held.id AND u.id = held.id`,
+    UPDATE documents d SET updated_at = greatest(d.updated_at, u.at), updated_by = u.by
+    FROM held, unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[]) u(id, by, at, metadata_version)
+    WHERE d.id = held.id AND u.id = held.id AND d.metadata_version = u.metadata_version`,
 };
 const addActiveUser = { name: "document_add_active_user", text: "SELECT add_active_user($1, $2)" };
 const removeActiveUser = { name: "document_remove_active_user", text: "SELECT remove_active_user($1, $2)" };
@@ -193,11 +195,13 @@ export function createDocuments(database: Database, orm: NodePgDatabase): Own {
       return (await database.rows<{ version: number; content: Uint8Array }>(readContent, [docId]))[0];
     },
 
-    async touch(documentsTouched) {
-      if (documentsTouched.length === 0) return;
+    async touch(edits) {
+      if (edits.length === 0) return;
       await database.count(touch, [
-        documentsTouched.map((one) => one.docId),
-        documentsTouched.map((one) => one.by),
+        edits.map(({ docId }) => docId),
+        edits.map(({ by }) => by),
+        edits.map(({ at }) => at),
+        edits.map(({ metadataVersion }) => metadataVersion),
       ]);
     },
 
@@ -239,6 +243,18 @@ function accessibleTo(user: string): SQL | undefined {
   return or(eq(documents.owner, user), has(documents.editors, user), has(documents.viewers, user));
 }
 
+/** The same, as far as the reader is shown the lists. */
+function shownAccessibleTo(user: string, reader: Reader | undefined): SQL | undefined {
+  if (reader === undefined || reader.user === user) return accessibleTo(user);
+  const { editable } = reader;
+  const shown = or(
+    eq(documents.owner, reader.user),
+    has(documents.editors, reader.user),
+    editable.length > 0 ? inArray(documents.id, [...editable]) : undefined,
+  );
+  return or(eq(documents.owner, user), and(accessibleTo(user), shown));
+}
+
 function matching(filter: DocumentFilter): SQL | undefined {
   const { readableBy, text } = filter;
   const pattern = text === undefined ? undefined : `%${text.replace(/[\\%_]/g, "\\$&")}%`;
@@ -247,7 +263,7 @@ function matching(filter: DocumentFilter): SQL | undefined {
     filter.state === undefined ? undefined : eq(documents.state, filter.state),
     filter.createdBy === undefined ? undefined : eq(documents.createdBy, filter.createdBy),
     filter.owner === undefined ? undefined : eq(documents.owner, filter.owner),
-    filter.user === undefined ? undefined : accessibleTo(filter.user),
+    filter.user === undefined ? undefined : shownAccessibleTo(filter.user, readableBy),
     filter.activeUser === undefined ? undefined : has(documents.activeUsers, filter.activeUser),
     filter.tag === undefined ? undefined : has(documents.tags, filter.tag),
     pattern === undefined
