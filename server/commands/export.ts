@@ -36,11 +36,7 @@ async function run(args: string[]): Promise<number> {
   const [docId, ...rest] = positionals;
   if (docId === undefined || rest.length > 0) throw new ConfigError(["expected one DOCID"]);
   if (!isUuid(docId)) throw new ConfigError(["DOCID: expected a UUID in lower case"]);
-  // The schema is looked at as it is: reading changes nothing.
-  const config = loadConfig({
-    flags: { ...values, "no-migrate": true, host: "127.0.0.1" },
-    env: process.env,
-  });
+  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to export"]);
   const log = commandLog(config);

@@ -45,11 +45,7 @@ async function run(args: string[]): Promise<number> {
   const { document, json = false } = values;
   if (document !== undefined && !isUuid(document))
     throw new ConfigError(["--document: expected a UUID in lower case"]);
-  // The schema is looked at as it is: a check changes nothing.
-  const loaded = loadConfig({
-    flags: { ...values, "no-migrate": true, host: "127.0.0.1" },
-    env: process.env,
-  });
+  const loaded = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
   if (loaded.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to verify"]);
   const log = commandLog(loaded);

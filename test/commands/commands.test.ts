@@ -1,5 +1,6 @@
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { migrate } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { buildCommands, command } from "./run-command.ts";
 
@@ -49,6 +50,53 @@ describe("usage", () => {
       expect(out + err).toMatch(/ECONNREFUSED/);
       expect(out + err).not.toContain("hunter2");
     }
+  });
+});
+
+describe("without the schema", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase({ empty: true });
+  });
+  afterAll(() => database.drop());
+  const id = "0197a3c2-7c1e-7a00-8000-000000000001";
+  const commands = [
+    ["archive", "--older-than", "1d", "--dry-run"],
+    ["archive", "--older-than", "1d"],
+    ["token", "--user", "ada"],
+    ["verify"],
+    ["verify", "--document", id],
+    ["export", id],
+    ["import", "/dev/null"],
+    ["serve", "--no-migrate", "--port", "0"],
+  ];
+  const refusals = async (expected: RegExp) => {
+    const states = async () => (await migrate(database.url, "status")).migrations;
+    const before = await states();
+    for (const args of commands) {
+      const { code, out, err } = await command(args, { DATABASE_URL: database.url });
+      expect({ code, out }, args.join(" ")).toEqual({ code: 1, out: "" });
+      expect(err.split("\n"), args.join(" ")).toEqual([expect.stringMatching(expected), ""]);
+      expect(err).toContain(`aetherflow ${args[0]}: `);
+    }
+    expect(await states()).toEqual(before);
+  };
+
+  test("[cli] an empty database: exit 1, one line says what to run, nothing is migrated", async () => {
+    await refusals(/the database has no schema yet; run aetherflow migrate up$/);
+    const { rows } = await database.pool.query("SELECT FROM pg_tables WHERE schemaname = 'public'");
+    expect(rows).toEqual([]);
+  });
+
+  test("[cli] an older schema: exit 1, one line says what to run, nothing is migrated", async () => {
+    await migrate(database.url, "up");
+    const { reverted } = await migrate(database.url, "down");
+    await refusals(new RegExp(`not up to date \\(pending: ${reverted[0]}\\); run aetherflow migrate up$`));
+    const up = await command(["migrate", "up"], { DATABASE_URL: database.url });
+    expect(up).toMatchObject({ code: 0, out: `applied ${reverted[0]}\n` });
+    expect(await command(["token", "--user", "ada"], { DATABASE_URL: database.url })).toMatchObject({
+      code: 0,
+    });
   });
 });
 
