@@ -65,14 +65,17 @@ async function run(args: string[]): Promise<number> {
   });
 }
 
+/** A document that was asked for and is not there is told among the findings, though nothing stored is wrong. */
+type Told = Finding | (Omit<Finding, "problem"> & { readonly problem: "absent" });
+
 interface Checked {
   readonly checked: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly Told[];
 }
 
 async function checkOne(pool: DatabasePool, docId: string): Promise<Checked> {
   if ((await createPostgresStore({ pool }).documents.get(docId)) === undefined) {
-    throw new ConfigError([`--document: there is no document ${docId}`]);
+    return { checked: 0, findings: [{ docId, problem: "absent", message: "there is no such document" }] };
   }
   return { checked: 1, findings: await verifyDocument(pool, docId) };
 }
@@ -91,6 +94,6 @@ async function checkAll(pool: DatabasePool, json: boolean): Promise<Checked> {
   return { checked, findings };
 }
 
-function line({ docId, problem, message }: Finding): string {
+function line({ docId, problem, message }: Told): string {
   return `${problem.padEnd(8)}  ${docId ?? "-"}  ${message}`;
 }

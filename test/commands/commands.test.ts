@@ -156,5 +156,18 @@ describe("with a database", () => {
     expect(json.code).toBe(1);
     expect(JSON.parse(json.out)).toMatchObject({ ok: false, documents: 1 });
     await database.pool.query("DELETE FROM documents");
+    const absent = await command(["verify", "--document", id], env());
+    expect(absent).toMatchObject({
+      code: 1,
+      err: "",
+      out: expect.stringMatching(/^absent +\S+ {2}there is no/),
+    });
+    const absentJson = await command(["verify", "--document", id, "--json"], env());
+    expect(absentJson).toMatchObject({ code: 1, err: "" });
+    expect(JSON.parse(absentJson.out)).toMatchObject({
+      ok: false,
+      documents: 0,
+      findings: [{ docId: id, problem: "absent" }],
+    });
   });
 });
