@@ -19,6 +19,7 @@ const usage = `aetherflow export DOCID [flags] > file.json
 Writes one document to standard output: metadata, log (archived parts too), conflicts, named versions and assets, as of
 one moment, while servers run. Locks and sessions are left out. aetherflow import reads it.
 
+  --json                nothing else: JSON is what it writes anyway
 ${databaseUsage}
 Examples
   aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 > board.json
@@ -28,7 +29,11 @@ Examples
 export const exportCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, { ...databaseOptions, ...helpOption });
+  const { values, positionals } = readArguments(args, {
+    ...databaseOptions,
+    ...helpOption,
+    json: { type: "boolean" },
+  });
   if (values.help === true) {
     process.stdout.write(usage);
     return 0;
