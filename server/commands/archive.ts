@@ -1,5 +1,5 @@
 /** `aetherflow archive`: moves old operations and settled conflicts out of the live tables. */
-import { ConfigError, loadConfig, parseDuration } from "../config.ts";
+import { ConfigError, loadConfig } from "../config.ts";
 import type { DatabasePool } from "../database/pool.ts";
 import { createArchive } from "../store/postgres/archive.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
@@ -11,6 +11,7 @@ import {
   databaseUsage,
   helpOption,
   readArguments,
+  readDuration,
   refusePositionals,
 } from "./command.ts";
 import { withDatabase } from "./database.ts";
@@ -39,7 +40,7 @@ interface Options {
 }
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("archive", args, {
     ...databaseOptions,
     ...helpOption,
     "older-than": { type: "string" },
@@ -53,9 +54,7 @@ async function run(args: string[]): Promise<number> {
   refusePositionals(positionals);
   const { "older-than": olderThan } = values;
   if (olderThan === undefined) throw new ConfigError(["--older-than: is required, such as 90d"]);
-  const olderThanMs = parseDuration(olderThan);
-  if (olderThanMs === undefined || olderThanMs < 0)
-    throw new ConfigError(["--older-than: expected a duration such as 12h or 90d"]);
+  const olderThanMs = readDuration("--older-than", olderThan, 0, "12h or 90d");
   const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to archive"]);

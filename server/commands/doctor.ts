@@ -34,7 +34,7 @@ const notifyWithinMs = 3_000;
 const filesBesideSockets = 200;
 
 async function run(args: string[]): Promise<number> {
-  const parsed = readArguments(args, {
+  const parsed = readArguments("doctor", args, {
     ...configOptions(),
     ...helpOption,
     json: { type: "boolean" },

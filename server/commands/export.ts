@@ -29,7 +29,7 @@ Examples
 export const exportCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("export", args, {
     ...databaseOptions,
     ...helpOption,
     json: { type: "boolean" },

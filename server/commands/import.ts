@@ -33,7 +33,7 @@ Examples
 export const importCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("import", args, {
     ...databaseOptions,
     ...helpOption,
     as: { type: "string" },

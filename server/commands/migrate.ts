@@ -64,7 +64,7 @@ export const migrateCommand: Command = {
  */
 export async function runMigrate(args: string[], surroundings: MigrateSurroundings): Promise<number> {
   const { out, err, ask } = surroundings;
-  const { values: flags, positionals } = readArguments(args, options);
+  const { values: flags, positionals } = readArguments("migrate", args, options);
   if (flags.help === true) {
     out(usage);
     return 0;

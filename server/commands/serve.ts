@@ -52,7 +52,7 @@ Examples
 export const serveCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const parsed = readArguments(args, { ...configOptions(), ...helpOption });
+  const parsed = readArguments("serve", args, { ...configOptions(), ...helpOption });
   const values: Flags = parsed.values;
   if (values.help === true) {
     process.stdout.write(usage);

@@ -31,7 +31,7 @@ Examples
 export const verifyCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("verify", args, {
     ...databaseOptions,
     ...helpOption,
     document: { type: "string" },
