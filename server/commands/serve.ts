@@ -64,7 +64,8 @@ async function run(args: string[]): Promise<number> {
   if (cluster.isPrimary && config.server.instances > 1) {
     return superviseWorkers({ count: config.server.instances, drainMs: config.server.drainMs, log, print });
   }
-  return runHere(config, log);
+  // A worker's channel to its primary would keep it alive, also when it could not start.
+  return runHere(config, log).finally(() => cluster.worker?.disconnect());
 }
 
 function print(line: string): void {
@@ -101,7 +102,5 @@ async function runHere(config: Config, log: Logger): Promise<number> {
   await instance.close();
   clearTimeout(deadline);
   log.info("stopped");
-  // A worker's channel to its primary would keep it alive.
-  if (cluster.isWorker) cluster.worker?.disconnect();
   return 0;
 }

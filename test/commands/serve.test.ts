@@ -111,6 +111,18 @@ test("[cli] --instances: one port, a killed process is replaced, what one commit
   }
 });
 
+test("[cli] --instances: none of which can start: exit 1, each says why, nothing listens", async () => {
+  const database = await createTestDatabase({ empty: true });
+  try {
+    const server = serve("--instances", "2", "--no-migrate", "--database-url", database.url);
+    const { code, out, err } = await server.ended;
+    expect({ code, out }).toEqual({ code: 1, out: "" });
+    expect(err).toMatch(/^(aetherflow serve: the database has no schema yet; run aetherflow migrate up\n)+$/);
+  } finally {
+    await database.drop();
+  }
+});
+
 /** Creates a document; returns its id. */
 async function createDocument(url: string, token: string, elements: object): Promise<string> {
   const { status, body } = await rest<{ id: string }>(url, token, "POST", "/documents", {
