@@ -1,11 +1,12 @@
 /** `aetherflow archive`: moves old operations and settled conflicts out of the live tables. */
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import type { DatabasePool } from "../database/pool.ts";
 import { createArchive } from "../store/postgres/archive.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import { type ArchivedDocument, archiveDocument } from "./archive-document.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
@@ -55,7 +56,7 @@ async function run(args: string[]): Promise<number> {
   const { "older-than": olderThan } = values;
   if (olderThan === undefined) throw new ConfigError(["--older-than: is required, such as 90d"]);
   const olderThanMs = readDuration("--older-than", olderThan, 0, "12h or 90d");
-  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const config = commandConfig("archive", values);
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to archive"]);
   const log = commandLog(config);

@@ -1,6 +1,16 @@
 /** What the command line knows of a command, and how commands read their flags. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { type Config, ConfigError, configSources, formatDuration, parseDuration } from "../config.ts";
+import {
+  type Config,
+  ConfigError,
+  configSources,
+  type Environment,
+  type Flags,
+  formatDuration,
+  loadConfig,
+  parseDuration,
+  unknownVariables,
+} from "../config.ts";
 import { createLog, type Logger } from "../observability/log.ts";
 
 /** Flags as parseArgs takes them. */
@@ -76,6 +86,22 @@ export function readDuration(flag: string, text: string, minMs: number, examples
       `${flag}: expected a duration such as ${examples}, at most ${formatDuration(maxDurationMs)}`,
     ]);
   return ms;
+}
+
+/** Where a command's configuration and warnings come from and go to. */
+export interface Surroundings {
+  readonly env: Environment;
+  readonly err: (text: string) => void;
+}
+
+const ofProcess: Surroundings = { env: process.env, err: (text) => process.stderr.write(text) };
+
+/** The configuration of a command that does not listen. Tells of variables that nothing reads. */
+export function commandConfig(command: string, flags: Flags, { env, err }: Surroundings = ofProcess): Config {
+  // The address that a server would listen on says nothing about who may work here.
+  const config = loadConfig({ flags: { ...flags, host: "127.0.0.1" }, env });
+  for (const { name, message } of unknownVariables(env)) err(`aetherflow ${command}: ${name}: ${message}\n`);
+  return config;
 }
 
 /** Refuses arguments that are no flags. */

@@ -2,10 +2,11 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import { exportDocument } from "../store/postgres/export.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
@@ -41,7 +42,7 @@ async function run(args: string[]): Promise<number> {
   const [docId, ...rest] = positionals;
   if (docId === undefined || rest.length > 0) throw new ConfigError(["expected one DOCID"]);
   if (!isUuid(docId)) throw new ConfigError(["DOCID: expected a UUID in lower case"]);
-  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const config = commandConfig("export", values);
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to export"]);
   const log = commandLog(config);

@@ -1,6 +1,6 @@
 /** `aetherflow serve`: runs the server, in this process or in several that share the port. */
 import cluster from "node:cluster";
-import { type Config, configSources, type Flags, loadConfig } from "../config.ts";
+import { type Config, configSources, configWarnings, type Flags, loadConfig } from "../config.ts";
 import { createLog, type Logger } from "../observability/log.ts";
 import { type Command, configOptions, helpOption, readArguments, refusePositionals } from "./command.ts";
 import { runInstance } from "./run-instance.ts";
@@ -61,6 +61,8 @@ async function run(args: string[]): Promise<number> {
   refusePositionals(parsed.positionals);
   const config = loadConfig({ flags: values, env: process.env });
   const log = createLog({ level: config.log.level, base: { pid: process.pid } });
+  if (cluster.isPrimary)
+    for (const { name, message } of configWarnings(config, process.env)) log.warn({ setting: name }, message);
   if (cluster.isPrimary && config.server.instances > 1) {
     return superviseWorkers({ count: config.server.instances, drainMs: config.server.drainMs, log, print });
   }

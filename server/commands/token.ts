@@ -3,10 +3,11 @@ import { randomBytes } from "node:crypto";
 import { isUuid } from "../../shared/document/identifier.ts";
 import type { Role } from "../../shared/protocol/messages.ts";
 import { createTokens, type SignedToken, type TokenParts, userIdSchema } from "../access/tokens.ts";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
@@ -52,8 +53,7 @@ async function run(args: string[]): Promise<number> {
     return 0;
   }
   refusePositionals(positionals);
-  // The address that a server would listen on says nothing about who may sign here.
-  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const config = commandConfig("token", values);
   const user = userIdSchema.safeParse(values.user);
   if (!user.success)
     throw new ConfigError([values.user === undefined ? "--user: is required" : "--user: not a user id"]);

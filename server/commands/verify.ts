@@ -1,11 +1,12 @@
 /** `aetherflow verify`: checks that stored data is what it must be. Changes nothing. */
 import { isUuid } from "../../shared/document/identifier.ts";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import type { DatabasePool } from "../database/pool.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import { type Finding, verifyAll, verifyDocument } from "../store/verify.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
@@ -45,7 +46,7 @@ async function run(args: string[]): Promise<number> {
   const { document, json = false } = values;
   if (document !== undefined && !isUuid(document))
     throw new ConfigError(["--document: expected a UUID in lower case"]);
-  const loaded = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const loaded = commandConfig("verify", values);
   if (loaded.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to verify"]);
   const log = commandLog(loaded);

@@ -100,8 +100,9 @@ describe("without the schema", () => {
   const refusals = async (expected: RegExp) => {
     const states = async () => (await migrate(database.url, "status")).migrations;
     const before = await states();
-    for (const args of commands) {
-      const { code, out, err } = await command(args, { DATABASE_URL: database.url });
+    const run = (args: string[]) => command(args, { DATABASE_URL: database.url });
+    for (const [index, { code, out, err }] of (await Promise.all(commands.map(run))).entries()) {
+      const args = commands[index] ?? [];
       expect({ code, out }, args.join(" ")).toEqual({ code: 1, out: "" });
       expect(err.split("\n"), args.join(" ")).toEqual([expect.stringMatching(expected), ""]);
       expect(err).toContain(`aetherflow ${args[0]}: `);
@@ -143,7 +144,11 @@ describe("with a database", () => {
     const claims = decodeJwt(out.trim());
     expect(claims).toMatchObject({ sub: "ada", name: "Ada", docs: { [docId]: "editor" } });
     expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(7_200);
-    const json = await command([...args, "--json"], { AETHERFLOW_JWT_SECRET: "a secret" });
+    const other = { AETHERFLOW_JWT_SECRET: "a secret", AETHERFLOW_JWT_SECRETS: "x" };
+    const json = await command([...args, "--json"], other);
+    expect(json.err).toMatch(
+      /^aetherflow token: AETHERFLOW_JWT_SECRETS: .* is AETHERFLOW_JWT_SECRET meant\?\n$/,
+    );
     expect(JSON.parse(json.out)).toMatchObject({ token: expect.any(String), expiresAt: expect.any(String) });
   });
 
