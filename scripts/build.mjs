@@ -1,5 +1,5 @@
 // Builds dist/: the server, client and tools with tsc, the demo client with Vite. `--if-stale` builds only what is
-// older than its sources. Quiet unless something is wrong; on a terminal a line says what it is doing.
+// older than its sources, and is quiet when nothing is. A line says what it is doing.
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -51,6 +51,7 @@ const steps = [
   },
 ];
 
+let announced = false;
 for (const step of steps) {
   if (!step.sources.every((source) => existsSync(at(source)))) {
     console.error(
@@ -61,8 +62,10 @@ for (const step of steps) {
   }
   if (onlyStale && isFresh(step)) continue;
   const startedAt = new Date();
-  // Progress belongs to people; a log file or a pipe gets only what went wrong.
+  // Progress belongs to people; a log file or a pipe is told once why nothing else comes for a while.
   if (process.stderr.isTTY) process.stderr.write(`building the ${step.name} …`);
+  else if (!announced) process.stderr.write("building, about a minute\n");
+  announced = true;
   step.run();
   if (process.stderr.isTTY) process.stderr.write(` ${((Date.now() - startedAt) / 1000).toFixed(1)} s\n`);
   mkdirSync(path.dirname(step.stamp), { recursive: true });

@@ -7,10 +7,12 @@ import { isIPv4 } from "node:net";
 import type { z } from "zod";
 import { configSchema, jwksAlgorithms, type ParsedConfig } from "./config/schema.ts";
 import { ConfigError, type Environment, type Flags, type Layers, readSources } from "./config/sources.ts";
+import { type ConfigWarning, unknownVariables } from "./config/variables.ts";
 
 export { formatDuration, parseDuration } from "./config/fields.ts";
 export { configKeys } from "./config/schema.ts";
 export { ConfigError, configSources, type Environment, type Flags } from "./config/sources.ts";
+export { type ConfigWarning, unknownVariables } from "./config/variables.ts";
 
 export type ServerConfig = ParsedConfig["server"];
 export type StoreConfig = ParsedConfig["store"];
@@ -97,6 +99,16 @@ export function loadConfig({ flags, env }: { flags: Flags; env: Environment }): 
   const resolved = resolveAuth(auth, sections.server.host, says, problems);
   if (problems.length > 0 || resolved === undefined) throw new ConfigError(problems);
   return { ...sections, auth: resolved };
+}
+
+/** HS256 takes keys of its hash's size (RFC 7518, 3.2); what is shorter can be guessed from one token. */
+const minSecretBytes = 32;
+
+/** What a server should not run with, and may. */
+export function configWarnings({ auth }: Config, env: Environment): ConfigWarning[] {
+  const isWeak = auth.key.kind === "secret" && Buffer.byteLength(auth.key.secret) < minSecretBytes;
+  const message = `shorter than ${minSecretBytes} bytes; make one with: openssl rand -base64 48`;
+  return [...(isWeak ? [{ name: "auth.jwtSecret", message }] : []), ...unknownVariables(env)];
 }
 
 /**

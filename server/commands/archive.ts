@@ -1,16 +1,18 @@
 /** `aetherflow archive`: moves old operations and settled conflicts out of the live tables. */
-import { ConfigError, loadConfig, parseDuration } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import type { DatabasePool } from "../database/pool.ts";
 import { createArchive } from "../store/postgres/archive.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import { type ArchivedDocument, archiveDocument } from "./archive-document.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
   helpOption,
   readArguments,
+  readDuration,
   refusePositionals,
 } from "./command.ts";
 import { withDatabase } from "./database.ts";
@@ -39,7 +41,7 @@ interface Options {
 }
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("archive", args, {
     ...databaseOptions,
     ...helpOption,
     "older-than": { type: "string" },
@@ -53,10 +55,8 @@ async function run(args: string[]): Promise<number> {
   refusePositionals(positionals);
   const { "older-than": olderThan } = values;
   if (olderThan === undefined) throw new ConfigError(["--older-than: is required, such as 90d"]);
-  const olderThanMs = parseDuration(olderThan);
-  if (olderThanMs === undefined || olderThanMs < 0)
-    throw new ConfigError(["--older-than: expected a duration such as 12h or 90d"]);
-  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const olderThanMs = readDuration("--older-than", olderThan, 0, "12h or 90d");
+  const config = commandConfig("archive", values);
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to archive"]);
   const log = commandLog(config);

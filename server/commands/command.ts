@@ -1,6 +1,16 @@
 /** What the command line knows of a command, and how commands read their flags. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { type Config, ConfigError, configSources } from "../config.ts";
+import {
+  type Config,
+  ConfigError,
+  configSources,
+  type Environment,
+  type Flags,
+  formatDuration,
+  loadConfig,
+  parseDuration,
+  unknownVariables,
+} from "../config.ts";
 import { createLog, type Logger } from "../observability/log.ts";
 
 /** Flags as parseArgs takes them. */
@@ -41,19 +51,57 @@ export function configOptions(): FlagOptions {
   return options;
 }
 
-/** Parses flags and positionals. Throws `ConfigError` naming what is unknown or lacks its value. */
+/** Parses a command's flags and positionals. Throws `ConfigError` naming each flag that is unknown or lacks its value. */
 export function readArguments<const T extends FlagOptions>(
+  command: string,
   args: string[],
   options: T,
 ): ReturnType<typeof parseArgs<{ args: string[]; options: T; allowPositionals: true }>> {
-  try {
-    return parseArgs({ args, options, allowPositionals: true });
-  } catch (error) {
-    if (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS")) {
-      throw new ConfigError([error.message], { cause: error });
+  // The strict parser's own messages speak of positional arguments and take several lines.
+  const { tokens } = parseArgs({ args, options, allowPositionals: true, strict: false, tokens: true });
+  const problems = tokens.flatMap((token) => {
+    if (token.kind !== "option") return [];
+    const { index, name, rawName, value, inlineValue } = token;
+    if (!Object.hasOwn(options, name)) {
+      // As it was written: `-port` is read as four flags.
+      return [`${args[index]?.split("=")[0]}: there is no such flag; see aetherflow ${command} --help`];
     }
-    throw error;
-  }
+    if (options[name]?.type === "boolean") return value === undefined ? [] : [`${rawName}: takes no value`];
+    if (value === undefined) return [`${rawName}: a value is missing`];
+    if (inlineValue || !/^-./s.test(value)) return [];
+    return [`${rawName}: a value is missing; one that begins with a dash is written ${rawName}=${value}`];
+  });
+  if (problems.length > 0) throw new ConfigError([...new Set(problems)]);
+  return parseArgs({ args, options, allowPositionals: true });
+}
+
+/** A century: beyond it dates end, and what was meant is something else. */
+const maxDurationMs = 36_500 * 86_400_000;
+
+/** Milliseconds of a flag's duration. Throws `ConfigError` that names the flag and shows `examples`. */
+export function readDuration(flag: string, text: string, minMs: number, examples: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms < minMs || ms > maxDurationMs)
+    throw new ConfigError([
+      `${flag}: expected a duration such as ${examples}, at most ${formatDuration(maxDurationMs)}`,
+    ]);
+  return ms;
+}
+
+/** Where a command's configuration and warnings come from and go to. */
+export interface Surroundings {
+  readonly env: Environment;
+  readonly err: (text: string) => void;
+}
+
+const ofProcess: Surroundings = { env: process.env, err: (text) => process.stderr.write(text) };
+
+/** The configuration of a command that does not listen. Tells of variables that nothing reads. */
+export function commandConfig(command: string, flags: Flags, { env, err }: Surroundings = ofProcess): Config {
+  // The address that a server would listen on says nothing about who may work here.
+  const config = loadConfig({ flags: { ...flags, host: "127.0.0.1" }, env });
+  for (const { name, message } of unknownVariables(env)) err(`aetherflow ${command}: ${name}: ${message}\n`);
+  return config;
 }
 
 /** Refuses arguments that are no flags. */

@@ -1,7 +1,7 @@
 /** The database that is configured, or the embedded one: opened alike for every command. */
 import { type Config, databaseUrl } from "../config.ts";
 import { type AcquireOptions, acquireEmbedded } from "../database/embedded/acquire.ts";
-import { migrate } from "../database/migrate.ts";
+import { requireSchema } from "../database/migrate.ts";
 import { createPool, type DatabasePool } from "../database/pool.ts";
 import type { Logger } from "../observability/log.ts";
 
@@ -44,7 +44,11 @@ export async function openDatabase(
   };
 }
 
-/** Opens the database with a small pool for one piece of work, the schema brought up to date, and closes both. */
+/**
+ * Opens the database with a small pool for one piece of work, and closes both. The schema is used as it is: a command
+ * of a newer version, beside servers of an older one, changes nothing of theirs.
+ * @throws MigrationProblem when the schema is not up to date.
+ */
 export async function withDatabase<T>(
   config: Config,
   log: Logger,
@@ -52,9 +56,9 @@ export async function withDatabase<T>(
 ): Promise<T> {
   const database = await openDatabase(config, log);
   try {
-    if (config.server.migrate) await migrate(database.url(), "up", { log });
     const pool = createPool({ url: database.url(), max: 3, log });
     try {
+      await requireSchema(pool);
       return await work(pool, database);
     } finally {
       await pool.end();

@@ -1,5 +1,5 @@
 /** `aetherflow doctor`: says what of machine, configuration and database stands in the way, and what to change. */
-import { type Config, type Flags, loadConfig } from "../config.ts";
+import { type Config, configWarnings, type Flags, loadConfig } from "../config.ts";
 import { pendingMigrations } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
 import { describeError, type Logger } from "../observability/log.ts";
@@ -34,7 +34,7 @@ const notifyWithinMs = 3_000;
 const filesBesideSockets = 200;
 
 async function run(args: string[]): Promise<number> {
-  const parsed = readArguments(args, {
+  const parsed = readArguments("doctor", args, {
     ...configOptions(),
     ...helpOption,
     json: { type: "boolean" },
@@ -66,9 +66,7 @@ function machine(config: Config): Finding[] {
     config.auth.mode === "dev"
       ? warning("auth", "development mode: anybody who reaches the server gets a token")
       : ok("auth", config.auth.key.kind === "jwks" ? "tokens of a JWKS" : "tokens of a shared secret"),
-    ...(config.auth.key.kind === "secret" && Buffer.byteLength(config.auth.key.secret) < 32
-      ? [warning("secret", "shorter than 32 bytes; make one with: openssl rand -base64 48")]
-      : []),
+    ...configWarnings(config, process.env).map(({ name, message }) => warning(name, message)),
     files !== undefined && files < sockets
       ? warning("open files", `at most ${files}; raise it (ulimit -n) for more connections`)
       : ok("open files", files === undefined ? "no limit known" : `at most ${files}`),

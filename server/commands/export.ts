@@ -2,10 +2,11 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import { exportDocument } from "../store/postgres/export.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
@@ -19,6 +20,7 @@ const usage = `aetherflow export DOCID [flags] > file.json
 Writes one document to standard output: metadata, log (archived parts too), conflicts, named versions and assets, as of
 one moment, while servers run. Locks and sessions are left out. aetherflow import reads it.
 
+  --json                nothing else: JSON is what it writes anyway
 ${databaseUsage}
 Examples
   aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 > board.json
@@ -28,7 +30,11 @@ Examples
 export const exportCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, { ...databaseOptions, ...helpOption });
+  const { values, positionals } = readArguments("export", args, {
+    ...databaseOptions,
+    ...helpOption,
+    json: { type: "boolean" },
+  });
   if (values.help === true) {
     process.stdout.write(usage);
     return 0;
@@ -36,11 +42,7 @@ async function run(args: string[]): Promise<number> {
   const [docId, ...rest] = positionals;
   if (docId === undefined || rest.length > 0) throw new ConfigError(["expected one DOCID"]);
   if (!isUuid(docId)) throw new ConfigError(["DOCID: expected a UUID in lower case"]);
-  // The schema is looked at as it is: reading changes nothing.
-  const config = loadConfig({
-    flags: { ...values, "no-migrate": true, host: "127.0.0.1" },
-    env: process.env,
-  });
+  const config = commandConfig("export", values);
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to export"]);
   const log = commandLog(config);

@@ -2,11 +2,12 @@
 import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import { ImportProblem, importDocument } from "../store/postgres/import.ts";
 import { StoreRefused } from "../store/store.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
@@ -33,7 +34,7 @@ Examples
 export const importCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("import", args, {
     ...databaseOptions,
     ...helpOption,
     as: { type: "string" },
@@ -47,7 +48,7 @@ async function run(args: string[]): Promise<number> {
   if (file === undefined || rest.length > 0) throw new ConfigError(["expected one FILE"]);
   const { as } = values;
   if (as !== undefined && !isUuid(as)) throw new ConfigError(["--as: expected a UUID in lower case"]);
-  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const config = commandConfig("import", values);
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing that is imported"]);
   const say = (problem: string) => process.stderr.write(`aetherflow import: ${problem}\n`);

@@ -1,14 +1,16 @@
 /** `aetherflow migrate`: the database schema, by hand. `serve` runs `up` by itself. */
 import { createInterface } from "node:readline/promises";
-import { type Config, ConfigError, loadConfig } from "../config.ts";
+import { type Config, ConfigError } from "../config.ts";
 import { type MigrateDirection, type MigrateResult, migrate } from "../database/migrate.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
   helpOption,
   readArguments,
+  type Surroundings,
 } from "./command.ts";
 import { openDatabase } from "./database.ts";
 
@@ -38,10 +40,8 @@ Examples
 `;
 
 /** What the command needs of the process, so that tests can stand in for it. */
-export interface MigrateSurroundings {
-  readonly env: { readonly [name: string]: string | undefined };
+export interface MigrateSurroundings extends Surroundings {
   readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
   /** Asks on the terminal; undefined when there is none. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
 }
@@ -64,13 +64,13 @@ export const migrateCommand: Command = {
  */
 export async function runMigrate(args: string[], surroundings: MigrateSurroundings): Promise<number> {
   const { out, err, ask } = surroundings;
-  const { values: flags, positionals } = readArguments(args, options);
+  const { values: flags, positionals } = readArguments("migrate", args, options);
   if (flags.help === true) {
     out(usage);
     return 0;
   }
   const direction = readDirection(positionals);
-  const config = loadConfig({ flags, env: surroundings.env });
+  const config = commandConfig("migrate", flags, surroundings);
   if (config.store.type === "memory") {
     throw new ConfigError(["store.type: the memory store has no schema to migrate"]);
   }

@@ -1,6 +1,6 @@
 /** One server process: database, schema, instance; and their end in the reverse order. */
 import type { Config } from "../config.ts";
-import { migrate } from "../database/migrate.ts";
+import { migrate, requireSchema } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
 import type { Logger } from "../observability/log.ts";
 import { type OpenDatabase, openDatabase } from "./database.ts";
@@ -50,11 +50,12 @@ export async function runInstance(config: Config, log: Logger): Promise<RunningI
   }
 }
 
-/** Brings the schema up to date and reports settings that void what this server promises. */
+/** Brings the schema up to date, or refuses an older one, and reports settings that void what this server promises. */
 async function prepare(config: Config, database: OpenDatabase, log: Logger): Promise<void> {
   if (config.server.migrate) await migrate(database.url(), "up", { log });
   const pool = createPool({ url: database.url(), max: 1, log });
   try {
+    if (!config.server.migrate) await requireSchema(pool);
     for (const { level, name, message } of await checkDatabase(pool, config, Date.now)) {
       if (level !== "ok") log.warn({ setting: name }, message);
     }

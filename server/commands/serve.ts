@@ -1,6 +1,6 @@
 /** `aetherflow serve`: runs the server, in this process or in several that share the port. */
 import cluster from "node:cluster";
-import { type Config, configSources, type Flags, loadConfig } from "../config.ts";
+import { type Config, configSources, configWarnings, type Flags, loadConfig } from "../config.ts";
 import { createLog, type Logger } from "../observability/log.ts";
 import { type Command, configOptions, helpOption, readArguments, refusePositionals } from "./command.ts";
 import { runInstance } from "./run-instance.ts";
@@ -11,7 +11,7 @@ const says: { readonly [flag: string]: string } = {
   port: "port, default 9002; 0 picks a free one",
   instances: "server processes that share the port",
   "no-demo": "no demo client at /",
-  "no-migrate": "leave the database schema as it is",
+  "no-migrate": "leave the database schema as it is, refuse an older one",
   store: "where documents live; memory is for throw-away runs",
   "data-dir": "folder of the embedded database, default ./.aetherflow",
   "database-url": "PostgreSQL to use instead of the embedded one",
@@ -52,7 +52,7 @@ Examples
 export const serveCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const parsed = readArguments(args, { ...configOptions(), ...helpOption });
+  const parsed = readArguments("serve", args, { ...configOptions(), ...helpOption });
   const values: Flags = parsed.values;
   if (values.help === true) {
     process.stdout.write(usage);
@@ -61,10 +61,13 @@ async function run(args: string[]): Promise<number> {
   refusePositionals(parsed.positionals);
   const config = loadConfig({ flags: values, env: process.env });
   const log = createLog({ level: config.log.level, base: { pid: process.pid } });
+  if (cluster.isPrimary)
+    for (const { name, message } of configWarnings(config, process.env)) log.warn({ setting: name }, message);
   if (cluster.isPrimary && config.server.instances > 1) {
     return superviseWorkers({ count: config.server.instances, drainMs: config.server.drainMs, log, print });
   }
-  return runHere(config, log);
+  // A worker's channel to its primary would keep it alive, also when it could not start.
+  return runHere(config, log).finally(() => cluster.worker?.disconnect());
 }
 
 function print(line: string): void {
@@ -101,7 +104,5 @@ async function runHere(config: Config, log: Logger): Promise<number> {
   await instance.close();
   clearTimeout(deadline);
   log.info("stopped");
-  // A worker's channel to its primary would keep it alive.
-  if (cluster.isWorker) cluster.worker?.disconnect();
   return 0;
 }

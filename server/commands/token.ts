@@ -3,15 +3,17 @@ import { randomBytes } from "node:crypto";
 import { isUuid } from "../../shared/document/identifier.ts";
 import type { Role } from "../../shared/protocol/messages.ts";
 import { createTokens, type SignedToken, type TokenParts, userIdSchema } from "../access/tokens.ts";
-import { ConfigError, loadConfig, parseDuration } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
   helpOption,
   readArguments,
+  readDuration,
   refusePositionals,
 } from "./command.ts";
 import { withDatabase } from "./database.ts";
@@ -35,7 +37,7 @@ Examples
 export const tokenCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("token", args, {
     ...databaseOptions,
     ...helpOption,
     auth: { type: "string" },
@@ -51,14 +53,11 @@ async function run(args: string[]): Promise<number> {
     return 0;
   }
   refusePositionals(positionals);
-  // The address that a server would listen on says nothing about who may sign here.
-  const config = loadConfig({ flags: { ...values, host: "127.0.0.1" }, env: process.env });
+  const config = commandConfig("token", values);
   const user = userIdSchema.safeParse(values.user);
   if (!user.success)
     throw new ConfigError([values.user === undefined ? "--user: is required" : "--user: not a user id"]);
-  const ttlMs = parseDuration(values.ttl ?? "1h");
-  if (ttlMs === undefined || ttlMs <= 0)
-    throw new ConfigError(["--ttl: expected a duration such as 30m, 1h or 7d"]);
+  const ttlMs = readDuration("--ttl", values.ttl ?? "1h", 1, "30m, 1h or 7d");
   const docs = Object.fromEntries((values.doc ?? []).map(readGrant));
   const { auth } = config;
   if (auth.key.kind === "jwks") {

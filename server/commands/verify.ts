@@ -1,11 +1,12 @@
 /** `aetherflow verify`: checks that stored data is what it must be. Changes nothing. */
 import { isUuid } from "../../shared/document/identifier.ts";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import type { DatabasePool } from "../database/pool.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import { type Finding, verifyAll, verifyDocument } from "../store/verify.ts";
 import {
   type Command,
+  commandConfig,
   commandLog,
   databaseOptions,
   databaseUsage,
@@ -31,7 +32,7 @@ Examples
 export const verifyCommand: Command = { usage, run };
 
 async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments(args, {
+  const { values, positionals } = readArguments("verify", args, {
     ...databaseOptions,
     ...helpOption,
     document: { type: "string" },
@@ -45,11 +46,7 @@ async function run(args: string[]): Promise<number> {
   const { document, json = false } = values;
   if (document !== undefined && !isUuid(document))
     throw new ConfigError(["--document: expected a UUID in lower case"]);
-  // The schema is looked at as it is: a check changes nothing.
-  const loaded = loadConfig({
-    flags: { ...values, "no-migrate": true, host: "127.0.0.1" },
-    env: process.env,
-  });
+  const loaded = commandConfig("verify", values);
   if (loaded.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing to verify"]);
   const log = commandLog(loaded);
@@ -69,14 +66,17 @@ async function run(args: string[]): Promise<number> {
   });
 }
 
+/** A document that was asked for and is not there is told among the findings, though nothing stored is wrong. */
+type Told = Finding | (Omit<Finding, "problem"> & { readonly problem: "absent" });
+
 interface Checked {
   readonly checked: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly Told[];
 }
 
 async function checkOne(pool: DatabasePool, docId: string): Promise<Checked> {
   if ((await createPostgresStore({ pool }).documents.get(docId)) === undefined) {
-    throw new ConfigError([`--document: there is no document ${docId}`]);
+    return { checked: 0, findings: [{ docId, problem: "absent", message: "there is no such document" }] };
   }
   return { checked: 1, findings: await verifyDocument(pool, docId) };
 }
@@ -95,6 +95,6 @@ async function checkAll(pool: DatabasePool, json: boolean): Promise<Checked> {
   return { checked, findings };
 }
 
-function line({ docId, problem, message }: Finding): string {
+function line({ docId, problem, message }: Told): string {
   return `${problem.padEnd(8)}  ${docId ?? "-"}  ${message}`;
 }

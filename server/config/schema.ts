@@ -34,7 +34,10 @@ const server = z.strictObject({
   instances: integer(1, 1, 64, "Server processes that share the port."),
   demo: flag(true, "Serve the demo client at `/`."),
   docs: flag(true, "Serve the description of REST as a page at `/docs`."),
-  migrate: flag(true, "Bring the database schema up to date at start."),
+  migrate: flag(
+    true,
+    "Bring the database schema up to date at start; `false`: refuse to start on an older one.",
+  ),
   trustedProxies: integer(
     0,
     0,

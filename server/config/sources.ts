@@ -27,7 +27,7 @@ interface Binding {
   readonly argument?: string;
 }
 
-/** The names that the command line and the environment have for keys; every other key has `AETHERFLOW_SECTION_KEY`. */
+/** The names that the command line and the environment have for keys; every key has `AETHERFLOW_SECTION_KEY` as well. */
 const bindings: readonly Binding[] = [
   { key: "server.host", env: "HOST", flag: "host", argument: "ADDRESS" },
   { key: "server.port", env: "PORT", flag: "port", argument: "PORT" },
@@ -55,6 +55,8 @@ const bindings: readonly Binding[] = [
 export interface ConfigSource {
   readonly key: string;
   readonly env: string;
+  /** `AETHERFLOW_SECTION_KEY` where `env` is another name, which wins. */
+  readonly alias: string | undefined;
   readonly flag: string | undefined;
   /** What the flag sets when it takes no value. */
   readonly sets: boolean | undefined;
@@ -68,13 +70,21 @@ const environmentName = (key: string) =>
     .replaceAll(/([a-z])([A-Z])/g, "$1_$2")
     .toUpperCase()}`;
 
+/** Kubernetes and Docker set `NAME_PORT=tcp://…` and more for each service, and one may be called aetherflow. */
+export function isServiceLink(name: string, value: string): boolean {
+  return /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP)/.test(name) || /^(tcp|udp):\/\//.test(value);
+}
+
 /** Every key with its environment variable and flag. */
 export function configSources(): ConfigSource[] {
   return configKeys().map(({ key }) => {
     const binding = bindings.find((candidate) => candidate.key === key);
+    const derived = environmentName(key);
+    const env = binding?.env ?? derived;
     return {
       key,
-      env: binding?.env ?? environmentName(key),
+      env,
+      alias: env === derived ? undefined : derived,
       flag: binding?.flag,
       sets: binding?.sets,
       repeatable: binding?.repeatable === true,
@@ -118,10 +128,12 @@ export function readSources(flags: Flags, env: Environment): Layers {
     }
   };
   layer(
-    sources.flatMap(({ key, env: name }) => {
-      const value = env[name];
+    sources.flatMap(({ key, env: name, alias }) => {
       // An empty variable is how shells and compose files say "not set".
-      return value === undefined || value === "" ? [] : [{ key, value, origin: name }];
+      if (env[name]) return [{ key, value: env[name], origin: name }];
+      const value = alias === undefined ? undefined : env[alias];
+      if (alias === undefined || !value || isServiceLink(alias, value)) return [];
+      return [{ key, value, origin: alias }];
     }),
   );
   layer(

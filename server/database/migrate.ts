@@ -97,7 +97,22 @@ export async function migrate(
 /** Names of this package's migrations that the database lacks; empty when it can be served. */
 export async function pendingMigrations(database: Queryable, dir?: string): Promise<string[]> {
   const states = compare(await readMigrations(dir), await readApplied(database));
-  return states.filter((migration) => migration.state === "pending").map((migration) => migration.name);
+  return namesOf(states.filter(({ state }) => state === "pending"));
+}
+
+/**
+ * Refuses a database that lacks migrations of this package, for what uses the schema and leaves it as it is.
+ * @throws MigrationProblem that says what to run.
+ */
+export async function requireSchema(database: Queryable, dir?: string): Promise<void> {
+  const states = compare(await readMigrations(dir), await readApplied(database));
+  const pending = namesOf(states.filter(({ state }) => state === "pending"));
+  if (pending.length === 0) return;
+  const lacks =
+    pending.length === states.length
+      ? "the database has no schema yet"
+      : `the schema is not up to date (pending: ${pending.join(", ")})`;
+  throw new MigrationProblem(`${lacks}; run aetherflow migrate up`);
 }
 
 class Migrator {
@@ -274,6 +289,6 @@ function compare(migrations: readonly Migration[], rows: readonly AppliedRow[]):
   ];
 }
 
-function namesOf(migrations: readonly Migration[]): string[] {
+function namesOf(migrations: readonly { readonly name: string }[]): string[] {
   return migrations.map(({ name }) => name);
 }

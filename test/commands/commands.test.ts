@@ -1,5 +1,6 @@
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { migrate } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { buildCommands, command } from "./run-command.ts";
 
@@ -24,14 +25,41 @@ describe("usage", () => {
   test.each<[string, string[], Record<string, string>, RegExp]>([
     ["no command", [], {}, /aetherflow COMMAND/],
     ["an unknown command", ["fly"], {}, /no command fly/],
-    ["an unknown flag", ["serve", "--prot", "1"], {}, /--prot/],
-    ["a flag without its value", ["serve", "--port"], {}, /--port/],
+    [
+      "an unknown flag",
+      ["serve", "--prot", "1"],
+      {},
+      /^.* --prot: there is no such flag; see .* serve --help\n$/,
+    ],
+    [
+      "one dash for two",
+      ["doctor", "-port=1"],
+      {},
+      /^.* -port: there is no such flag; see .* doctor --help\n$/,
+    ],
+    ["two unknown flags", ["serve", "--a", "--b"], {}, /^.* --a: .*\n.* --b: .*\n$/],
+    ["a flag without its value", ["serve", "--port"], {}, /^.* --port: a value is missing\n$/],
+    [
+      "a value like a flag",
+      ["token", "--user", "a", "--ttl", "-5m"],
+      {},
+      /^.* --ttl: .* written --ttl=-5m\n$/,
+    ],
+    ["a value for a switch", ["migrate", "reset", "--yes=no"], {}, /^.* --yes: takes no value\n$/],
     ["a bad value", ["serve", "--port", "x"], {}, /--port \(server\.port\)/],
     ["a bad variable", ["serve"], { PORT: "x" }, /PORT \(server\.port\)/],
     ["an argument too much", ["serve", "now"], {}, /now/],
     ["dev mode in the open", ["serve", "--host", "0.0.0.0"], {}, /--host .*--auth dev/],
     ["a token for nobody", ["token"], {}, /--user/],
     ["a token that lasts for nothing", ["token", "--user", "a", "--ttl", "x"], {}, /--ttl/],
+    [
+      "a token without an end",
+      ["token", "--user", "a", "--ttl", "99999999d"],
+      {},
+      /--ttl: .* at most 36500d\n$/,
+    ],
+    ["a negative time", ["token", "--user", "a", "--ttl=-5m"], {}, /--ttl: expected a duration/],
+    ["before all time", ["archive", "--older-than", "99999999d"], {}, /--older-than: .* at most 36500d\n$/],
     ["a grant without a role", ["token", "--user", "a", "--doc", "x"], {}, /--doc/],
     ["a document that cannot be", ["verify", "--document", "x"], {}, /--document/],
   ])("[cli] %s: exit 2, the message names it", async (_title, args, env, expected) => {
@@ -52,6 +80,54 @@ describe("usage", () => {
   });
 });
 
+describe("without the schema", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase({ empty: true });
+  });
+  afterAll(() => database.drop());
+  const id = "0197a3c2-7c1e-7a00-8000-000000000001";
+  const commands = [
+    ["archive", "--older-than", "1d", "--dry-run"],
+    ["archive", "--older-than", "1d"],
+    ["token", "--user", "ada"],
+    ["verify"],
+    ["verify", "--document", id],
+    ["export", id],
+    ["import", "/dev/null"],
+    ["serve", "--no-migrate", "--port", "0"],
+  ];
+  const refusals = async (expected: RegExp) => {
+    const states = async () => (await migrate(database.url, "status")).migrations;
+    const before = await states();
+    const run = (args: string[]) => command(args, { DATABASE_URL: database.url });
+    for (const [index, { code, out, err }] of (await Promise.all(commands.map(run))).entries()) {
+      const args = commands[index] ?? [];
+      expect({ code, out }, args.join(" ")).toEqual({ code: 1, out: "" });
+      expect(err.split("\n"), args.join(" ")).toEqual([expect.stringMatching(expected), ""]);
+      expect(err).toContain(`aetherflow ${args[0]}: `);
+    }
+    expect(await states()).toEqual(before);
+  };
+
+  test("[cli] an empty database: exit 1, one line says what to run, nothing is migrated", async () => {
+    await refusals(/the database has no schema yet; run aetherflow migrate up$/);
+    const { rows } = await database.pool.query("SELECT FROM pg_tables WHERE schemaname = 'public'");
+    expect(rows).toEqual([]);
+  });
+
+  test("[cli] an older schema: exit 1, one line says what to run, nothing is migrated", async () => {
+    await migrate(database.url, "up");
+    const { reverted } = await migrate(database.url, "down");
+    await refusals(new RegExp(`not up to date \\(pending: ${reverted[0]}\\); run aetherflow migrate up$`));
+    const up = await command(["migrate", "up"], { DATABASE_URL: database.url });
+    expect(up).toMatchObject({ code: 0, out: `applied ${reverted[0]}\n` });
+    expect(await command(["token", "--user", "ada"], { DATABASE_URL: database.url })).toMatchObject({
+      code: 0,
+    });
+  });
+});
+
 describe("with a database", () => {
   let database: TestDatabase;
   beforeAll(async () => {
@@ -68,7 +144,11 @@ describe("with a database", () => {
     const claims = decodeJwt(out.trim());
     expect(claims).toMatchObject({ sub: "ada", name: "Ada", docs: { [docId]: "editor" } });
     expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(7_200);
-    const json = await command([...args, "--json"], { AETHERFLOW_JWT_SECRET: "a secret" });
+    const other = { AETHERFLOW_JWT_SECRET: "a secret", AETHERFLOW_JWT_SECRETS: "x" };
+    const json = await command([...args, "--json"], other);
+    expect(json.err).toMatch(
+      /^aetherflow token: AETHERFLOW_JWT_SECRETS: .* is AETHERFLOW_JWT_SECRET meant\?\n$/,
+    );
     expect(JSON.parse(json.out)).toMatchObject({ token: expect.any(String), expiresAt: expect.any(String) });
   });
 
@@ -108,5 +188,18 @@ describe("with a database", () => {
     expect(json.code).toBe(1);
     expect(JSON.parse(json.out)).toMatchObject({ ok: false, documents: 1 });
     await database.pool.query("DELETE FROM documents");
+    const absent = await command(["verify", "--document", id], env());
+    expect(absent).toMatchObject({
+      code: 1,
+      err: "",
+      out: expect.stringMatching(/^absent +\S+ {2}there is no/),
+    });
+    const absentJson = await command(["verify", "--document", id, "--json"], env());
+    expect(absentJson).toMatchObject({ code: 1, err: "" });
+    expect(JSON.parse(absentJson.out)).toMatchObject({
+      ok: false,
+      documents: 0,
+      findings: [{ docId: id, problem: "absent" }],
+    });
   });
 });

@@ -122,6 +122,7 @@ describe("export and import", () => {
     const exported = await run(source, "export", docId);
     expect(exported).toMatchObject({ code: 0, err: "" });
     await writeFile(file, exported.out);
+    expect(await run(source, "export", docId, "--json")).toEqual(exported);
     expect(JSON.parse(exported.out)).toMatchObject({
       format: "aetherflow-document-1",
       document: { id: docId },

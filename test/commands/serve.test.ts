@@ -50,6 +50,20 @@ test("[cli] a port that is taken: exit 1, the message names --port", async () =>
   expect(await second.ended).toMatchObject({ code: 1, err: expect.stringContaining("--port") });
 });
 
+test("[cli] a short secret and a variable that nothing reads: one line of warning each, and it serves", async () => {
+  const env = { AETHERFLOW_JWT_SECRET: "short", AETHERFLOW_SERVER_PROT: "1", AETHERFLOW_SERVER_PORT: "0" };
+  const server = start(["serve", "--store", "memory"], env);
+  running.push(server);
+  await server.listening;
+  server.child.kill("SIGTERM");
+  const { err } = await server.ended;
+  const warnings = err.split("\n").filter((line) => line.includes('"level":"warn"'));
+  expect(warnings.map((line) => JSON.parse(line).setting)).toEqual([
+    "auth.jwtSecret",
+    "AETHERFLOW_SERVER_PROT",
+  ]);
+});
+
 test("[cli] without a database the embedded one keeps documents over a restart; the secret of dev mode too", async () => {
   const dataDir = await mkdtemp(path.join(os.tmpdir(), "aetherflow-serve-"));
   try {
@@ -107,6 +121,18 @@ test("[cli] --instances: one port, a killed process is replaced, what one commit
       child.kill("SIGTERM");
       await ended;
     }
+    await database.drop();
+  }
+});
+
+test("[cli] --instances: none of which can start: exit 1, each says why, nothing listens", async () => {
+  const database = await createTestDatabase({ empty: true });
+  try {
+    const server = serve("--instances", "2", "--no-migrate", "--database-url", database.url);
+    const { code, out, err } = await server.ended;
+    expect({ code, out }).toEqual({ code: 1, out: "" });
+    expect(err).toMatch(/^(aetherflow serve: the database has no schema yet; run aetherflow migrate up\n)+$/);
+  } finally {
     await database.drop();
   }
 });

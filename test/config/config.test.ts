@@ -6,12 +6,14 @@ import {
   ConfigError,
   configKeys,
   configSources,
+  configWarnings,
   databaseUrl,
   type Environment,
   type Flags,
   formatDuration,
   loadConfig,
   parseDuration,
+  unknownVariables,
 } from "../../server/config.ts";
 
 const dir = mkdtempSync(path.join(os.tmpdir(), "aetherflow-config-"));
@@ -71,6 +73,60 @@ describe("precedence", () => {
     ).toMatchObject({
       key: { kind: "secret", secret: "from the file" },
     });
+  });
+
+  test("[config] AETHERFLOW_SECTION_KEY works for every key; a documented name of another form wins", () => {
+    const env = { AETHERFLOW_SERVER_PORT: "1001", AETHERFLOW_SERVER_HOST: "127.0.0.2" };
+    expect(load({}, env).server).toMatchObject({ host: "127.0.0.2", port: 1001 });
+    expect(load({}, { ...env, PORT: "1002", HOST: "" }).server).toMatchObject({
+      host: "127.0.0.2",
+      port: 1002,
+    });
+    expect(problems({}, { AETHERFLOW_SERVER_PORT: "x" })).toEqual([
+      expect.stringMatching(/^AETHERFLOW_SERVER_PORT \(server\.port\): /),
+    ]);
+    const names = configSources().map(({ env, alias }) => alias ?? env);
+    for (const name of names) expect(name).toMatch(/^AETHERFLOW_[A-Z]+_/);
+    expect(unknownVariables(Object.fromEntries(names.map((name) => [name, "1"])))).toEqual([]);
+    expect(load({}, { AETHERFLOW_AUTH_JWT_SECRET: "s" }).auth.mode).toBe("jwt");
+  });
+
+  test("[config] what Kubernetes sets for a service of that name is no configuration", () => {
+    const links = {
+      AETHERFLOW_SERVER_PORT: "tcp://10.0.0.1:9002",
+      AETHERFLOW_SERVER_SERVICE_HOST: "10.0.0.1",
+      AETHERFLOW_SERVER_SERVICE_PORT_HTTP: "9002",
+      AETHERFLOW_SERVER_PORT_9002_TCP_ADDR: "10.0.0.1",
+      AETHERFLOW_PORT: "tcp://10.0.0.1:9002",
+    };
+    expect(load({}, links).server.port).toBe(9002);
+    expect(unknownVariables(links)).toEqual([]);
+  });
+
+  test.each([
+    ["AETHERFLOW_SERVER_PROT", "is AETHERFLOW_SERVER_PORT meant?"],
+    ["AETHERFLOW_DATABASE_URL", "is DATABASE_URL meant?"],
+    ["AETHERFLOW_INSTANCE", "is AETHERFLOW_INSTANCES meant?"],
+    ["AETHERFLOW_LIMITS_MAX_ELEMENT", "is AETHERFLOW_LIMITS_MAX_ELEMENTS meant?"],
+    ["AETHERFLOW_BOGUS", "docs/configuration.md lists them"],
+  ])("[config] nothing reads %s: a warning says so, with the nearest name", (name, hint) => {
+    const message = `no key has this variable, it is not read; ${hint}`;
+    expect(unknownVariables({ [name]: "1", OTHER: "1", AETHERFLOW_CONFIG: "x" })).toEqual([
+      { name, message },
+    ]);
+    expect(unknownVariables({ [name]: "" })).toEqual([]);
+  });
+
+  test("[config] a shared secret below 32 bytes is accepted with a warning", () => {
+    const warned = (secret: string) => {
+      const env = { AETHERFLOW_JWT_SECRET: secret };
+      return configWarnings(load({}, env), env).map(({ name, message }) => `${name}: ${message}`);
+    };
+    expect(warned("x".repeat(32))).toEqual([]);
+    expect(warned("x".repeat(31))).toEqual([
+      expect.stringMatching(/^auth\.jwtSecret: shorter than 32 bytes/),
+    ]);
+    expect(configWarnings(load(), {})).toEqual([]);
   });
 
   test("[config] an empty variable is one that is not set", () => {

@@ -77,6 +77,20 @@ test("[embedded/join] a second process joins the server of the first; the last t
   expect(await isRunning(one.serverPid)).toBe(false);
 });
 
+test("[embedded/log] the server's process is `serverPid` in the log: `pid` is whoever logs", async () => {
+  const first = start(shared);
+  const { serverPid } = await ready(first);
+  const lines: { message: string; fields: object }[] = [];
+  const write = (fields: object, message: string) => void lines.push({ message, fields });
+  const log = { debug: write, info: write, warn: write, error: write };
+  const database = await acquireEmbedded({ dataDir: shared, settings: { fsync: "off" }, log });
+  await first.close();
+  await database.close();
+  for (const message of ["joined the running embedded PostgreSQL", "stopped the embedded PostgreSQL"])
+    expect(lines).toContainEqual({ message, fields: expect.objectContaining({ serverPid }) });
+  for (const { fields, message } of lines) expect(fields, message).not.toHaveProperty("pid");
+});
+
 test("[embedded/two-owners] processes that start at once on an empty directory share one server", async () => {
   const dataDir = path.join(root, "empty");
   const all = [1, 2, 3, 4].map(() => start(dataDir));

@@ -214,6 +214,8 @@ test("[cli/migrate] reset asks first, on a terminal only; --yes does not; bad us
   expect((await run(["reset", "--yes"])).code).toBe(0);
   const status = await run(["status", "--json"]);
   expect(JSON.parse(status.out).migrations[0]).toMatchObject({ name: "0000_tables", state: "applied" });
+  // Where a server would listen says nothing about who may migrate.
+  expect(await run(["status"], undefined, { HOST: "0.0.0.0" })).toMatchObject({ code: 0, err: "" });
   await expect(run(["sideways"])).rejects.toThrow(/up, down, reset, status/);
   await expect(run(["up", "--nope"])).rejects.toThrow(/--nope/);
   const memory = run(["up"], undefined, { AETHERFLOW_STORE: "memory" });

@@ -53,7 +53,7 @@ export async function joinOrStart(options: StartOptions): Promise<Running> {
     if (found !== undefined) {
       const client = await tryConnect(layout, found.port);
       if (client instanceof pg.Client) {
-        log.info({ port: found.port, pid: found.pid }, "joined the running embedded PostgreSQL");
+        log.info({ port: found.port, serverPid: found.pid }, "joined the running embedded PostgreSQL");
         return { port: found.port, client };
       }
       reason = client;
@@ -159,12 +159,12 @@ export async function stop(layout: Layout, log: Log): Promise<void> {
     const deadline = performance.now() + fastStopMs;
     while (performance.now() < deadline) {
       if (!(await isPostmaster(layout, found.pid))) {
-        log.info({ pid: found.pid }, "stopped the embedded PostgreSQL");
+        log.info({ serverPid: found.pid }, "stopped the embedded PostgreSQL");
         return;
       }
       await delay(20);
     }
-    log.warn({ pid: found.pid, signal }, "the embedded PostgreSQL takes long to stop");
+    log.warn({ serverPid: found.pid, signal }, "the embedded PostgreSQL takes long to stop");
   }
 }
 
