@@ -1,7 +1,8 @@
 /** The database that is configured, or the embedded one: opened alike for every command. */
 import { type Config, databaseUrl } from "../config.ts";
 import { type AcquireOptions, acquireEmbedded } from "../database/embedded/acquire.ts";
-import { requireSchema } from "../database/migrate.ts";
+import { migrate, schemaProblem } from "../database/migrate.ts";
+import { MigrationProblem } from "../database/migration-files.ts";
 import { createPool, type DatabasePool } from "../database/pool.ts";
 import type { Logger } from "../observability/log.ts";
 
@@ -46,19 +47,23 @@ export async function openDatabase(
 
 /**
  * Opens the database with a small pool for one piece of work, and closes both. The schema is used as it is: a command
- * of a newer version, beside servers of an older one, changes nothing of theirs.
+ * of a newer version, beside servers of an older one, changes nothing of theirs. `createSchema`: what may come before
+ * the first server makes one where there is none.
  * @throws MigrationProblem when the schema is not up to date.
  */
 export async function withDatabase<T>(
   config: Config,
   log: Logger,
   work: (pool: DatabasePool, database: OpenDatabase) => Promise<T>,
+  { createSchema = false }: { readonly createSchema?: boolean } = {},
 ): Promise<T> {
   const database = await openDatabase(config, log);
   try {
     const pool = createPool({ url: database.url(), max: 3, log });
     try {
-      await requireSchema(pool);
+      const problem = await schemaProblem(pool);
+      if (problem?.empty === true && createSchema) await migrate(database.url(), "up", { log });
+      else if (problem !== undefined) throw new MigrationProblem(problem.message);
       return await work(pool, database);
     } finally {
       await pool.end();

@@ -65,14 +65,18 @@ async function run(args: string[]): Promise<number> {
   const log = commandLog(config);
   const shows = process.stderr.isTTY;
   try {
-    const imported = await withDatabase(config, log, (pool) =>
-      importDocument(pool, {
-        items: jsonItems(file === "-" ? process.stdin.setEncoding("utf8") : createReadStream(file, "utf8")),
-        ...(as === undefined ? {} : { as }),
-        onRows: (operations) => {
-          if (shows) process.stderr.write(`\r${operations} operations`);
-        },
-      }),
+    const imported = await withDatabase(
+      config,
+      log,
+      (pool) =>
+        importDocument(pool, {
+          items: jsonItems(file === "-" ? process.stdin.setEncoding("utf8") : createReadStream(file, "utf8")),
+          ...(as === undefined ? {} : { as }),
+          onRows: (operations) => {
+            if (shows) process.stderr.write(`\r${operations} operations`);
+          },
+        }),
+      { createSchema: true },
     );
     if (shows) process.stderr.write("\r\u001b[K");
     const { docId, version, operations } = imported;

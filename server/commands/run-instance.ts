@@ -1,6 +1,6 @@
 /** One server process: database, schema, instance; and their end in the reverse order. */
 import type { Config } from "../config.ts";
-import { migrate, requireSchema } from "../database/migrate.ts";
+import { migrate, schemaProblem } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
 import type { Logger } from "../observability/log.ts";
 import { type OpenDatabase, openDatabase } from "./database.ts";
@@ -50,12 +50,16 @@ export async function runInstance(config: Config, log: Logger): Promise<RunningI
   }
 }
 
-/** Brings the schema up to date, or refuses an older one, and reports settings that void what this server promises. */
+/**
+ * Brings the schema up to date, and reports settings that void what this server promises. With `--no-migrate` an older
+ * one is somebody else's to migrate, before or after this start: `/readyz` says 503 until then.
+ */
 async function prepare(config: Config, database: OpenDatabase, log: Logger): Promise<void> {
   if (config.server.migrate) await migrate(database.url(), "up", { log });
   const pool = createPool({ url: database.url(), max: 1, log });
   try {
-    if (!config.server.migrate) await requireSchema(pool);
+    const problem = config.server.migrate ? undefined : await schemaProblem(pool);
+    if (problem !== undefined) log.warn(`not ready: ${problem.message}`);
     for (const { level, name, message } of await checkDatabase(pool, config, Date.now)) {
       if (level !== "ok") log.warn({ setting: name }, message);
     }

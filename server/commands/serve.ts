@@ -11,7 +11,7 @@ const says: { readonly [flag: string]: string } = {
   port: "port, default 9002; 0 picks a free one",
   instances: "server processes that share the port",
   "no-demo": "no demo client at /",
-  "no-migrate": "leave the database schema as it is, refuse an older one",
+  "no-migrate": "leave the database schema as it is; not ready on an older one",
   store: "where documents live; memory is for throw-away runs",
   "data-dir": "folder of the embedded database, default ./.aetherflow",
   "database-url": "PostgreSQL to use instead of the embedded one",

@@ -4,6 +4,7 @@ import { isUuid } from "../../shared/document/identifier.ts";
 import type { Role } from "../../shared/protocol/messages.ts";
 import { createTokens, type SignedToken, type TokenParts, userIdSchema } from "../access/tokens.ts";
 import { ConfigError } from "../config.ts";
+import type { DatabasePool } from "../database/pool.ts";
 import { createPostgresStore } from "../store/postgres/store.ts";
 import {
   type Command,
@@ -84,7 +85,8 @@ async function run(args: string[]): Promise<number> {
     throw new ConfigError(["store.type: the memory store keeps no secret; configure AETHERFLOW_JWT_SECRET"]);
   } else {
     const log = commandLog(config);
-    signed = await withDatabase(config, log, (pool) => sign(createPostgresStore({ pool })));
+    const work = (pool: DatabasePool) => sign(createPostgresStore({ pool }));
+    signed = await withDatabase(config, log, work, { createSchema: true });
   }
   process.stdout.write(`${values.json === true ? JSON.stringify(signed) : signed.token}\n`);
   return 0;

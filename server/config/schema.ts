@@ -36,7 +36,7 @@ const server = z.strictObject({
   docs: flag(true, "Serve the description of REST as a page at `/docs`."),
   migrate: flag(
     true,
-    "Bring the database schema up to date at start; `false`: refuse to start on an older one.",
+    "Bring the database schema up to date at start; `false`: not ready (`/readyz`) on an older one.",
   ),
   trustedProxies: integer(
     0,

@@ -100,19 +100,23 @@ export async function pendingMigrations(database: Queryable, dir?: string): Prom
   return namesOf(states.filter(({ state }) => state === "pending"));
 }
 
-/**
- * Refuses a database that lacks migrations of this package, for what uses the schema and leaves it as it is.
- * @throws MigrationProblem that says what to run.
- */
-export async function requireSchema(database: Queryable, dir?: string): Promise<void> {
+export interface SchemaProblem {
+  /** What is lacking, and what to run. */
+  readonly message: string;
+  /** None of the migrations was ever applied. */
+  readonly empty: boolean;
+}
+
+/** What a database lacks of this package's migrations; undefined when it can be used. */
+export async function schemaProblem(database: Queryable, dir?: string): Promise<SchemaProblem | undefined> {
   const states = compare(await readMigrations(dir), await readApplied(database));
   const pending = namesOf(states.filter(({ state }) => state === "pending"));
-  if (pending.length === 0) return;
-  const lacks =
-    pending.length === states.length
-      ? "the database has no schema yet"
-      : `the schema is not up to date (pending: ${pending.join(", ")})`;
-  throw new MigrationProblem(`${lacks}; run aetherflow migrate up`);
+  if (pending.length === 0) return undefined;
+  const empty = pending.length === states.length;
+  const lacks = empty
+    ? "the database has no schema yet"
+    : `the schema is not up to date (pending: ${pending.join(", ")})`;
+  return { message: `${lacks}; run aetherflow migrate up`, empty };
 }
 
 class Migrator {

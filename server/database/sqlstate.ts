@@ -32,6 +32,9 @@ const retryable: Readonly<Record<string, Meaning>> = {
   "25006": { name: "read_only_sql_transaction (connected to a standby)", retry: "fresh", backoffMs: 300 },
 };
 
+/** undefined_table, undefined_column, undefined_function: what a migration that has not run yet would bring. */
+const unknownNames = new Set(["42P01", "42703", "42883"]);
+
 /** Connection exceptions: the session is gone, and whether the last statement happened is unknown. */
 const lostConnection: Meaning = { name: "connection lost", retry: "fresh", backoffMs: 100 };
 
@@ -92,6 +95,9 @@ export function needsNewConnection(error: unknown): boolean {
  */
 export function asStoreError(error: unknown): unknown {
   if (error instanceof StoreUnavailable) return error;
+  if (unknownNames.has(sqlstateOf(error) ?? "")) {
+    return new StoreUnavailable("the database's schema is not up to date", { cause: error });
+  }
   const meaning = retryMeaning(error);
   if (meaning === undefined) return error;
   return new StoreUnavailable(`the database is unavailable: ${meaning.name}`, { cause: error });

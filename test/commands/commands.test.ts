@@ -2,7 +2,8 @@ import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { migrate } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { buildCommands, command } from "./run-command.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { buildCommands, command, start } from "./run-command.ts";
 
 beforeAll(buildCommands, 300_000);
 
@@ -90,19 +91,21 @@ describe("without the schema", () => {
   const commands = [
     ["archive", "--older-than", "1d", "--dry-run"],
     ["archive", "--older-than", "1d"],
-    ["token", "--user", "ada"],
     ["verify"],
     ["verify", "--document", id],
     ["export", id],
-    ["import", "/dev/null"],
-    ["serve", "--no-migrate", "--port", "0"],
   ];
-  const refusals = async (expected: RegExp) => {
+  /** These may come before the first server. */
+  const makers = [
+    ["token", "--user", "ada"],
+    ["import", "/dev/null"],
+  ];
+  const refusals = async (refused: readonly (readonly string[])[], expected: RegExp) => {
     const states = async () => (await migrate(database.url, "status")).migrations;
     const before = await states();
-    const run = (args: string[]) => command(args, { DATABASE_URL: database.url });
-    for (const [index, { code, out, err }] of (await Promise.all(commands.map(run))).entries()) {
-      const args = commands[index] ?? [];
+    const run = (args: readonly string[]) => command(args, { DATABASE_URL: database.url });
+    for (const [index, { code, out, err }] of (await Promise.all(refused.map(run))).entries()) {
+      const args = refused[index] ?? [];
       expect({ code, out }, args.join(" ")).toEqual({ code: 1, out: "" });
       expect(err.split("\n"), args.join(" ")).toEqual([expect.stringMatching(expected), ""]);
       expect(err).toContain(`aetherflow ${args[0]}: `);
@@ -111,15 +114,48 @@ describe("without the schema", () => {
   };
 
   test("[cli] an empty database: exit 1, one line says what to run, nothing is migrated", async () => {
-    await refusals(/the database has no schema yet; run aetherflow migrate up$/);
+    await refusals(commands, /the database has no schema yet; run aetherflow migrate up$/);
     const { rows } = await database.pool.query("SELECT FROM pg_tables WHERE schemaname = 'public'");
     expect(rows).toEqual([]);
+  });
+
+  test.each(makers)("[cli] an empty database: %s makes the schema", async (...args) => {
+    const empty = await createTestDatabase({ empty: true });
+    try {
+      await command(args, { DATABASE_URL: empty.url });
+      const { migrations } = await migrate(empty.url, "status");
+      expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(["applied"]));
+    } finally {
+      await empty.drop();
+    }
+  });
+
+  test("[cli] serve --no-migrate is not ready until somebody has migrated, and then is", async () => {
+    const server = start(["serve", "--no-migrate", "--port", "0"], { DATABASE_URL: database.url });
+    try {
+      const url = await server.listening;
+      expect((await fetch(`${url}/readyz`)).status).toBe(503);
+      const token = await fetch(`${url}/v1/dev/token`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: '{"user":"ada"}',
+      });
+      expect(token.status).toBe(503);
+      expect(await token.json()).toMatchObject({ code: "unavailable" });
+      await migrate(database.url, "up");
+      await waitFor(async () => (await fetch(`${url}/readyz`)).status === 200);
+    } finally {
+      server.child.kill();
+    }
+    const { err } = await server.ended;
+    expect(err).toContain("not ready: the database has no schema yet; run aetherflow migrate up");
   });
 
   test("[cli] an older schema: exit 1, one line says what to run, nothing is migrated", async () => {
     await migrate(database.url, "up");
     const { reverted } = await migrate(database.url, "down");
-    await refusals(new RegExp(`not up to date \\(pending: ${reverted[0]}\\); run aetherflow migrate up$`));
+    const expected = new RegExp(`not up to date \\(pending: ${reverted[0]}\\); run aetherflow migrate up$`);
+    await refusals([...commands, ...makers], expected);
     const up = await command(["migrate", "up"], { DATABASE_URL: database.url });
     expect(up).toMatchObject({ code: 0, out: `applied ${reverted[0]}\n` });
     expect(await command(["token", "--user", "ada"], { DATABASE_URL: database.url })).toMatchObject({
