@@ -1,7 +1,8 @@
 import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
+import { ComingsLine } from "./comings-line.tsx";
 import { useBoardEvents } from "./use-board.ts";
 
-/** One line about the connection, what waits, version, latency and instance. */
+/** One line about the connection, what waits, version, latency and instance, and who came or left. */
 export function StatusLine({ board }: { readonly board: DocumentReplica }) {
   useBoardEvents(board, ["status", "progress", "latency", "document", "role"], 200);
   const { connection, pendingCount, version, latencyMs, instanceId } = board;
@@ -20,6 +21,7 @@ export function StatusLine({ board }: { readonly board: DocumentReplica }) {
         {latencyMs === undefined ? "" : `${latencyMs.toFixed(latencyMs < 10 ? 1 : 0)} ms`}
       </span>
       <span id="instance">{instanceId === undefined ? "" : `instance ${instanceId}`}</span>
+      <ComingsLine board={board} />
     </footer>
   );
 }

@@ -118,7 +118,13 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
   });
 
   it("[demo/share] the link, its QR code, who is here, and following somebody's view", async () => {
-    const { ada, grace } = await stage.openTogether();
+    const { ada, grace, id } = await stage.openTogether();
+    const mary = await stage.come("Mary Somerville", `${stage.first.url}/?doc=${id}`);
+    await ada.page.waitForSelector("#comings >> text=Mary Somerville is here");
+    await photograph(ada.page, "somebody-came");
+    await ada.page.waitForSelector("#comings:empty", { state: "attached" });
+    await mary.page.goto("about:blank");
+    await ada.page.waitForSelector("#comings >> text=Mary Somerville left");
     await ada.page.click("#share");
     await ada.page.waitForSelector(".dialog[open] .qr");
     expect(await ada.page.inputValue("#share-link")).toBe(ada.page.url());
