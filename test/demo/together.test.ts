@@ -1,5 +1,6 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { buildCommands, command } from "../commands/run-command.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { chromiumPath, drag, photograph, tool, waitForSaved } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
@@ -8,8 +9,9 @@ import "./window.ts";
 describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts", () => {
   let stage: Stage;
   beforeAll(async () => {
+    buildCommands();
     stage = await Stage.open();
-  });
+  }, 300_000);
   afterAll(() => stage?.close());
   afterEach(() => stage.leave());
 
@@ -81,10 +83,15 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.click("text=History …");
     await ada.page.fill("#history input[type=range]", String(then));
     await ada.page.waitForSelector("#history .picture svg rect");
+    expect(await ada.page.textContent("#history .origin")).toMatch(/^You, \d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);
     await ada.page.fill("#history input[name=name]", "With the box");
     await ada.page.click("#history >> text=Save");
     await ada.page.waitForSelector("#history .moments >> text=With the box");
     await photograph(ada.page, "history");
+    await ada.page.fill("#history input[type=range]", "0");
+    await ada.page.waitForSelector("#history >> text=Before the first change");
+    await ada.page.click("#history .moments >> text=With the box");
+    await ada.page.waitForSelector("#history .origin >> text=You");
     await ada.page.click("#history >> text=Restore this");
     await waitForScene(grace.page, "the box again", ([now]) => now?.id === box?.id);
     await ada.page.waitForFunction(() => window.aetherflow?.editor.getSceneElements().length === 1);
@@ -93,6 +100,57 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.waitForSelector("#history th >> text=You");
     await photograph(ada.page, "who-changed");
     await stage.agreement(id, [ada, grace]);
+  });
+
+  it("[demo/archived] what the server no longer keeps is not offered, and said to be gone", async () => {
+    const { ada } = await stage.openTogether();
+    const { page } = ada;
+    const openHistory = async (): Promise<void> => {
+      await page.click("[data-testid=main-menu-trigger]");
+      await page.click("text=History …");
+    };
+    await drawBox(page);
+    await waitForSaved(page);
+    await openHistory();
+    await page.fill("#history input[type=range]", "0");
+    await page.waitForSelector("#history >> text=Before the first change");
+    await page.fill("#history input[name=name]", "The empty board");
+    await page.click("#history >> text=Save");
+    await page.waitForSelector("#history .moments button:enabled >> text=The empty board");
+    await page.click("[aria-label='Close the history']");
+    const cut = await page.evaluate(() => window.aetherflow?.board.version ?? 0);
+    const archive = async (): Promise<void> => {
+      const options = ["--older-than", "0s", "--database-url", stage.database.url];
+      expect(await command(["archive", ...options])).toMatchObject({ code: 0 });
+    };
+    await archive();
+    await page.keyboard.press("Escape");
+    await tool(page, "o");
+    await drag(page, [
+      [700, 250],
+      [800, 350],
+    ]);
+    await waitForSaved(page);
+    await openHistory();
+    const slider = page.locator(`#history input[type=range][min="${cut}"]`);
+    const moment = page.locator("#history .moments button", { hasText: "The empty board" });
+    await slider.waitFor();
+    expect(await moment.isDisabled()).toBe(true);
+    expect(await moment.getAttribute("title")).toContain("can no longer be shown");
+    await slider.focus();
+    await page.keyboard.press("Home");
+    await page.waitForSelector("#history >> text=The oldest version that is kept");
+    await page.waitForSelector("#history .picture svg rect");
+    await photograph(page, "history-archived");
+    // It is cut once more while the panel is open.
+    await archive();
+    await page.keyboard.press("End");
+    await page.waitForSelector("#history .picture svg ellipse");
+    await page.keyboard.press("Home");
+    await page.waitForSelector("#history .picture >> text=it can no longer be shown or restored.");
+    expect(await page.isDisabled("#history >> text=Restore this")).toBe(true);
+    await photograph(page, "history-gone");
+    expect(ada.problems.splice(0)).toEqual([expect.stringContaining("410")]);
   });
 
   it("[demo/conflict] an edit that was held back is shown beside what stands, and decided", async () => {
