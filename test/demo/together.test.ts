@@ -42,11 +42,15 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.mouse.click(800, 600);
     await ada.page.click("#lock");
     await grace.page.waitForSelector("#banner >> text=Ada Lovelace has locked this board");
+    expect(await grace.page.isDisabled("#lock")).toBe(true);
+    expect(await grace.page.getAttribute("#lock", "title")).toBe("Ada Lovelace has locked it already.");
+    expect(await ada.page.isDisabled("#lock")).toBe(false);
     await grace.page.keyboard.press("Escape");
     await drawBox(grace.page);
     expect(Object.keys(await sceneOf(grace.page))).toHaveLength(1);
     await ada.page.click("#lock");
     await grace.page.waitForSelector("#banner", { state: "hidden" });
+    await grace.page.waitForSelector("#lock:enabled");
     await stage.agreement(id, [ada, grace]);
   });
 
