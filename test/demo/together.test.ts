@@ -1,6 +1,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { buildCommands, command } from "../commands/run-command.ts";
+import { devToken, rest } from "../instances/start.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { chromiumPath, drag, photograph, tool, waitForSaved } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
@@ -187,5 +188,25 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     }
     await grace.page.waitForSelector("#conflicts", { state: "detached" });
     await stage.agreement(id, [ada, grace]);
+  });
+
+  it("[demo/conflict-place] two places of one thing are in one picture, the other one pale", async () => {
+    const { ada, id } = await stage.openTogether({ conflictPolicy: "manual" });
+    await drawBox(ada.page);
+    await waitForSaved(ada.page);
+    const base = await ada.page.evaluate(() => window.aetherflow?.board.version);
+    const [box] = await waitForScene(ada.page, "the box", (all) => all.length === 1);
+    const element = String(box?.id);
+    await ada.page.keyboard.press("ArrowDown");
+    await waitForSaved(ada.page);
+    const token = await devToken(stage.first.url, "everybody");
+    const move = { id: crypto.randomUUID(), type: "move", element, set: { x: 700, y: 500 } };
+    await rest(stage.first.url, token, "POST", `/documents/${id}/operations`, { base, ops: [move] });
+    const sides = ada.page.locator("#conflicts .sides svg");
+    await ada.page.waitForSelector("#conflicts figure:nth-child(2) svg .ghosts rect");
+    const frames = await sides.evaluateAll((all) => all.map((svg) => svg.getAttribute("viewBox")));
+    expect(new Set(frames).size).toBe(1);
+    await ada.page.waitForSelector("#conflicts >> text=at 700, 500");
+    await photograph(ada.page, "conflict-place");
   });
 });
