@@ -205,6 +205,18 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await photograph(grace.page, "gallery-phone");
   });
 
+  it("[demo/tools] tools that lead nowhere here are not offered", async () => {
+    const { page } = await stage.come("Ada", `${stage.first.url}/?doc=${await stage.makeBoard()}`);
+    await waitForLive(page);
+    await page.click(".App-toolbar__extra-tools-trigger");
+    await page.waitForSelector("[data-testid=toolbar-laser]");
+    await photograph(page, "more-tools");
+    const isOffered = (name: string) =>
+      page.locator(".App-toolbar__extra-tools-dropdown").getByText(name).first().isVisible();
+    expect(await isOffered("Frame tool")).toBe(true);
+    for (const name of ["Web Embed", "Mermaid", "Generate"]) expect(await isOffered(name)).toBe(false);
+  });
+
   it("[demo/keyboard] a shape is made, moved, written in, undone and deleted without a pointer", async () => {
     const id = await stage.makeBoard();
     const ada = await stage.come("Ada Lovelace", `${stage.first.url}/?doc=${id}`);
