@@ -205,6 +205,30 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await photograph(grace.page, "gallery-phone");
   });
 
+  it("[demo/narrow] on a small phone the people are a count, and the board's name has the room", async () => {
+    const phone = { viewport: { width: 375, height: 720 }, hasTouch: true, isMobile: true } as const;
+    const { ada, grace, id } = await stage.openTogether({}, phone);
+    await waitForLive((await stage.come("Mary Somerville", `${stage.first.url}/?doc=${id}`)).page);
+    const { page } = grace;
+    await page.tap("[aria-label='3 people here']");
+    await page.waitForSelector(".people-here >> text=Mary Somerville");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "people-phone");
+    await page.tap(".people-here >> text=Ada Lovelace");
+    await page.waitForSelector(".people-here", { state: "hidden" });
+    await ada.page.mouse.move(600, 400);
+    await ada.page.mouse.wheel(400, 300);
+    await page.waitForFunction(() => Number(window.aetherflow?.editor.getAppState().scrollX) < -300);
+    await page.waitForSelector("#comings:empty", { state: "attached" });
+    const name = await page.locator("#title").boundingBox();
+    expect(name?.width).toBeGreaterThan(100);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(375);
+    await photograph(page, "board-small-phone");
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.tap("[aria-label='3 people here']");
+    await photograph(page, "people-phone-dark");
+  });
+
   it("[demo/tools] tools that lead nowhere here are not offered", async () => {
     const { page } = await stage.come("Ada", `${stage.first.url}/?doc=${await stage.makeBoard()}`);
     await waitForLive(page);
