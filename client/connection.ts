@@ -62,6 +62,8 @@ export interface ConnectionOptions {
 
 /** A connection that lasted this long was a good one: the next loss starts again with short delays. */
 const steadyMs = 5_000;
+/** How long an answer may take when there is a reason to doubt that there will be one. */
+const probeMs = 2_000;
 /** How long `close()` waits for the server's half of the closing handshake. */
 const closeGraceMs = 2_000;
 
@@ -83,7 +85,9 @@ export class Connection {
   #refusedToken = false;
   #cancelTimer: () => void = () => {};
   #cancelPing: () => void = () => {};
+  #cancelProbe: () => void = () => {};
   #pingSentAt: number | undefined;
+  #probedAt = 0;
 
   constructor(options: ConnectionOptions, handlers: ConnectionHandlers) {
     this.#options = options;
@@ -126,6 +130,16 @@ export class Connection {
       return;
     }
     this.#lost(reason, undefined);
+  }
+
+  /** Asks whether the server is still there; connects again when no answer to that comes in time. */
+  probe(reason: string): void {
+    if (this.#state.state !== "live") return;
+    const { timers, silenceMs } = this.#options;
+    this.#probedAt = timers.now();
+    this.send(JSON.stringify({ type: "ping", t: this.#probedAt }));
+    this.#cancelProbe();
+    this.#cancelProbe = timers.after(Math.min(probeMs, silenceMs), () => this.#lost(reason, undefined));
   }
 
   /** Says goodbye (1000: the server releases what this author holds) and stays closed. Safe to repeat. */
@@ -196,7 +210,10 @@ export class Connection {
     }
     switch (message.type) {
       case "pong":
-        if (typeof message.t === "number") this.#handlers.latency(this.#options.timers.now() - message.t);
+        if (typeof message.t !== "number") return;
+        // Other frames may have been on their way here before whatever made somebody ask.
+        if (message.t >= this.#probedAt) this.#cancelProbe();
+        this.#handlers.latency(this.#options.timers.now() - message.t);
         return;
       case "bye":
         this.#retryAfterMs = message.retryAfterMs;
@@ -278,6 +295,7 @@ export class Connection {
     this.#pingSentAt = undefined;
     this.#cancelTimer();
     this.#cancelPing();
+    this.#cancelProbe();
     if (socket !== undefined) {
       socket.onopen = null;
       socket.onmessage = null;

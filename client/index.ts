@@ -46,6 +46,7 @@ export {
   documentRest,
   type EditResult,
   type NamedVersion,
+  type OperationFilter,
   type Page,
   type PageOptions,
   RestError,

@@ -157,8 +157,12 @@ export class Replication {
       onDropped: (cause, outcome) => this.#dropped(cause, outcome),
       onChanged: (elements) => this.#hooks.changed(elements, "remote"),
     });
-    this.#stopListening = onOnline(() => {
-      if (this.connection.state === "reconnecting") this.#connection.reconnect("online again");
+    this.#stopListening = onNetwork({
+      online: () => {
+        if (this.connection.state === "reconnecting") this.#connection.reconnect("online again");
+      },
+      // A server on this machine is still there: asked, not assumed.
+      offline: () => this.#connection.probe("the network is gone"),
     });
   }
 
@@ -383,9 +387,14 @@ export class Replication {
   }
 }
 
-/** In browsers: the network is back, so there is no reason to wait for the next attempt. */
-function onOnline(callback: () => void): () => void {
+/** In browsers: the network is back, so there is no reason to wait for the next attempt; or it is gone. */
+function onNetwork(listeners: { readonly online: () => void; readonly offline: () => void }): () => void {
   if (typeof globalThis.addEventListener !== "function") return () => {};
-  globalThis.addEventListener("online", callback);
-  return () => globalThis.removeEventListener("online", callback);
+  const { online, offline } = listeners;
+  globalThis.addEventListener("online", online);
+  globalThis.addEventListener("offline", offline);
+  return () => {
+    globalThis.removeEventListener("online", online);
+    globalThis.removeEventListener("offline", offline);
+  };
 }

@@ -1,6 +1,6 @@
 /** A document's history and conflicts over REST: thin calls, one each, with the SDK's tokens and errors. */
 import type { Properties } from "../shared/document/json.ts";
-import type { OperationStatus, SequencedOperation } from "../shared/document/operation.ts";
+import type { OperationStatus, OperationType, SequencedOperation } from "../shared/document/operation.ts";
 import type { ErrorCode } from "../shared/protocol/codes.ts";
 import type { ConflictInfo, ResolveChoice } from "../shared/protocol/messages.ts";
 
@@ -68,6 +68,21 @@ export interface PageOptions {
   readonly cursor?: string;
 }
 
+/** Which operations of the log; the bounds are included. */
+export interface OperationFilter extends PageOptions {
+  readonly from?: number;
+  readonly to?: number;
+  readonly user?: string;
+  readonly type?: OperationType;
+  readonly status?: OperationStatus;
+  readonly element?: string;
+  /** RFC 3339. */
+  readonly fromTime?: string;
+  readonly toTime?: string;
+  /** Default: `asc`, the oldest first. */
+  readonly order?: "asc" | "desc";
+}
+
 /** A call was refused: the server's problem document (RFC 9457). */
 export class RestError extends Error {
   readonly status: number;
@@ -92,6 +107,8 @@ export class RestError extends Error {
 export interface DocumentRest<Element extends object = Properties> {
   /** Now, or at an earlier version (`base_too_old` below the retained log). */
   contentAt(version?: number): Promise<ContentAt<Element>>;
+  /** The retained log. */
+  operations(filter?: OperationFilter): Promise<Page<SequencedOperation>>;
   versions(page?: PageOptions): Promise<Page<NamedVersion>>;
   /** Names a version; default: the current one. */
   nameVersion(name: string, version?: number): Promise<NamedVersion>;
@@ -151,6 +168,7 @@ export function documentRest<Element extends object = Properties>(
 
   return {
     contentAt: async (version) => (await get("/content", { version })) as ContentAt<Element>,
+    operations: async (filter = {}) => (await get("/operations", { ...filter })) as Page<SequencedOperation>,
     versions: async (page = {}) => (await get("/versions", { ...page })) as Page<NamedVersion>,
     nameVersion: async (name, version) =>
       (await post("/versions", { name, ...(version === undefined ? {} : { version }) })) as NamedVersion,

@@ -10,19 +10,16 @@ interface Notice {
 
 export interface Notices {
   show(text: string, options?: { tone?: Notice["tone"]; action?: Notice["action"] }): void;
-  /** Only said, not shown. */
-  say(text: string): void;
 }
 
 const shownForMs = 7_000;
 const mostAtOnce = 3;
-const Context = createContext<Notices>({ show: () => {}, say: () => {} });
+const Context = createContext<Notices>({ show: () => {} });
 
 export const useNotices = (): Notices => useContext(Context);
 
 export function NoticesProvider({ children }: { readonly children: ReactNode }) {
   const [notices, setNotices] = useState<readonly Notice[]>([]);
-  const [said, setSaid] = useState("");
   const next = useRef(0);
   const remove = useCallback((id: number) => setNotices((all) => all.filter((one) => one.id !== id)), []);
   const show = useCallback<Notices["show"]>(
@@ -37,7 +34,7 @@ export function NoticesProvider({ children }: { readonly children: ReactNode }) 
     },
     [remove],
   );
-  const value = useMemo<Notices>(() => ({ show, say: setSaid }), [show]);
+  const value = useMemo<Notices>(() => ({ show }), [show]);
   return (
     <Context.Provider value={value}>
       {children}
@@ -61,9 +58,6 @@ export function NoticesProvider({ children }: { readonly children: ReactNode }) 
             </button>
           </div>
         ))}
-      </div>
-      <div className="visually-hidden" aria-live="polite">
-        {said}
       </div>
     </Context.Provider>
   );

@@ -13,3 +13,8 @@ export function ago(at: string, nowMs = Date.now()): string {
   }
   return "just now";
 }
+
+/** A time to the second: versions of one minute are told apart. */
+export function exactTime(at: string): string {
+  return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" }).format(new Date(at));
+}

@@ -1,10 +1,11 @@
 import type { DocumentReplica } from "../../client/index.ts";
+import { useOnline } from "../app/use-online.ts";
 import { useBoardEvents } from "./use-board.ts";
 
 /** What a person has to know before they go on drawing, if anything. */
 export function Banner({ board }: { readonly board: DocumentReplica }) {
   useBoardEvents(board, ["status", "role", "document", "locks"]);
-  const text = textFor(board);
+  const text = textFor(board, useOnline());
   return (
     <p id="banner" className="banner" role="status" hidden={text === undefined}>
       {text}
@@ -12,12 +13,16 @@ export function Banner({ board }: { readonly board: DocumentReplica }) {
   );
 }
 
-function textFor(board: DocumentReplica): string | undefined {
+function textFor(board: DocumentReplica, online: boolean): string | undefined {
   const { connection } = board;
   if (connection.state === "closed")
     return `This board was closed: ${connection.reason}. Reload to try again.`;
+  const begins = connection.state === "connecting" && connection.attempt === 0;
   if (connection.state === "reconnecting" || connection.state === "connecting") {
-    return "You are offline. Go on: your edits are kept here and sent when the connection is back.";
+    if (!online)
+      return "You are offline. Go on: your edits are kept here and sent when the connection is back.";
+    if (!begins)
+      return "The server cannot be reached. Go on: your edits are kept here and sent when it is back.";
   }
   if (board.documentMetadata?.state !== "active") return "This board is archived: nobody can change it.";
   const lock = board.locks.blocks(null);

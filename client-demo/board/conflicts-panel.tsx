@@ -73,6 +73,7 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
     }
   };
   const current = board.get(conflict.element);
+  const incoming = wanted && { ...current, ...wanted.fields };
   const names = conflict.properties.length === 0 ? "the whole element" : wordsOf(conflict.properties);
   const moved = conflict.properties.some((name) => name === "x" || name === "y");
   return (
@@ -82,15 +83,15 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
         <Side
           label="As it is now"
           fields={current}
-          showPlace={moved}
+          otherPlace={moved ? { fields: incoming } : undefined}
           disabled={busy || !mayEdit(board)}
           onChoose={() => void choose("current")}
           button="Keep"
         />
         <Side
           label={wanted === undefined ? "Held back" : `${wanted.by} wanted`}
-          fields={wanted && { ...current, ...wanted.fields }}
-          showPlace={moved}
+          fields={incoming}
+          otherPlace={moved ? { fields: current } : undefined}
           disabled={busy || !mayEdit(board)}
           onChoose={() => void choose("incoming")}
           button="Use this"
@@ -103,13 +104,14 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
 function Side(props: {
   readonly label: string;
   readonly fields: Properties | undefined;
-  /** A picture does not show where something is. */
-  readonly showPlace: boolean;
+  /** The other side, where the places differ: one picture alone does not show where something is. */
+  readonly otherPlace: { readonly fields: Properties | undefined } | undefined;
   readonly button: string;
   readonly disabled: boolean;
   onChoose(): void;
 }) {
   const { x, y } = props.fields ?? {};
+  const other = props.otherPlace?.fields;
   return (
     <figure>
       <figcaption>{props.label}</figcaption>
@@ -117,10 +119,13 @@ function Side(props: {
         {props.fields === undefined ? (
           <span className="quiet">deleted</span>
         ) : (
-          <Thumbnail elements={{ element: props.fields }} />
+          <Thumbnail
+            elements={{ element: props.fields }}
+            {...(other === undefined ? {} : { ghosts: { element: other } })}
+          />
         )}
       </span>
-      {props.showPlace && typeof x === "number" && typeof y === "number" && (
+      {props.otherPlace !== undefined && typeof x === "number" && typeof y === "number" && (
         <span className="quiet">
           at {Math.round(x)}, {Math.round(y)}
         </span>

@@ -1,11 +1,29 @@
-import { useCallback, useDeferredValue, useEffect, useId, useState } from "react";
-import type { Blame, NamedVersion, Properties } from "../../client/index.ts";
+import { useCallback, useEffect, useId, useState } from "react";
+import {
+  type Blame,
+  type DocumentRest,
+  type NamedVersion,
+  type Properties,
+  RestError,
+  type SequencedOperation,
+} from "../../client/index.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { wordsOf } from "../app/property-words.ts";
-import { ago } from "../app/time.ts";
+import { ago, exactTime } from "../app/time.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
 import type { OpenBoard } from "./open-board.ts";
 import { mayEdit } from "./use-board.ts";
+
+/** While the slider is dragged, nothing is asked for: only where it rests for this long. */
+const restMs = 150;
+const noLongerKept = "What led to this version is archived: it can no longer be shown or restored.";
+
+/** The board at one version, and the operation that led there; none at the oldest that is kept. */
+interface Seen {
+  readonly version: number;
+  readonly elements: Readonly<Record<string, Properties>>;
+  readonly operation: SequencedOperation | undefined;
+}
 
 /** The board as it was: a slider over its versions, named moments, bringing one back, who changed what. */
 export function HistoryPanel(props: {
@@ -18,26 +36,34 @@ export function HistoryPanel(props: {
   const notices = useNotices();
   const [newest] = useState(() => board.version);
   const [version, setVersion] = useState(newest);
-  const shown = useDeferredValue(version);
-  const [elements, setElements] = useState<Readonly<Record<string, Properties>>>();
+  const shown = useRested(version, restMs);
+  const [oldest, setOldest] = useState<number>();
+  const [seen, setSeen] = useState<Seen>();
   const [problem, setProblem] = useState<string>();
   const [moments, setMoments] = useState<readonly NamedVersion[]>([]);
   const slider = useId();
 
   useEffect(() => {
     let left = false;
-    rest
-      .contentAt(shown)
-      .then((content) => {
-        if (left) return;
-        setElements(content.elements);
-        setProblem(undefined);
-      })
-      .catch((error: unknown) => left || setProblem(messageOf(error)));
+    setProblem(undefined);
+    see(rest, shown).then(
+      (found) => left || setSeen(found),
+      (error: unknown) => left || setProblem(sentenceOf(error)),
+    );
     return () => {
       left = true;
     };
   }, [rest, shown]);
+
+  useEffect(() => {
+    let left = false;
+    oldestKept(rest, newest)
+      .catch(() => 0) // What cannot be shown says so itself.
+      .then((found) => left || setOldest(found));
+    return () => {
+      left = true;
+    };
+  }, [rest, newest]);
 
   const loadMoments = useCallback(
     () =>
@@ -54,10 +80,11 @@ export function HistoryPanel(props: {
       await work();
       notices.show(done);
     } catch (error) {
-      notices.show(messageOf(error), { tone: "warning" });
+      notices.show(sentenceOf(error), { tone: "warning" });
     }
   };
-  const count = Object.keys(elements ?? {}).length;
+  const isSeen = problem === undefined && seen?.version === version;
+  const told = isSeen ? originOf(opened, seen) : "";
 
   return (
     <aside className="panel" id="history" aria-label="History">
@@ -69,11 +96,11 @@ export function HistoryPanel(props: {
       </header>
       <span className="picture large">
         {problem === undefined ? (
-          <Thumbnail elements={elements ?? {}} />
+          <Thumbnail elements={seen?.elements ?? {}} />
         ) : (
           <span className="quiet">{problem}</span>
         )}
-        {problem === undefined && elements !== undefined && count === 0 && (
+        {isSeen && Object.keys(seen.elements).length === 0 && (
           <span className="quiet">Nothing drawn yet</span>
         )}
       </span>
@@ -83,16 +110,18 @@ export function HistoryPanel(props: {
       <input
         id={slider}
         type="range"
-        min={0}
+        min={oldest ?? version}
         max={newest}
         value={version}
+        aria-valuetext={`Version ${version}${told === "" ? "" : `, ${told}`}`}
         onChange={(event) => setVersion(Number(event.target.value))}
       />
+      <p className="quiet origin">{told}</p>
       <p className="row">
         <button
           type="button"
           className="primary"
-          disabled={!mayEdit(board) || version === board.version}
+          disabled={!isSeen || !mayEdit(board) || version === board.version}
           onClick={() =>
             void attempt(
               () => rest.restore(version),
@@ -129,24 +158,65 @@ export function HistoryPanel(props: {
         </form>
       )}
       <ul className="moments">
-        {moments.map((moment) => (
-          <li key={moment.name}>
-            <button
-              type="button"
-              disabled={moment.version > newest}
-              onClick={() => setVersion(moment.version)}
-            >
-              {moment.name}{" "}
-              <span className="quiet">
-                version {moment.version}, {ago(moment.createdAt)}
-              </span>
-            </button>
-          </li>
-        ))}
+        {moments.map((moment) => {
+          const isArchived = moment.version < (oldest ?? 0);
+          return (
+            <li key={moment.name}>
+              <button
+                type="button"
+                disabled={isArchived || moment.version > newest}
+                title={isArchived ? noLongerKept : undefined}
+                onClick={() => setVersion(moment.version)}
+              >
+                {moment.name}{" "}
+                <span className="quiet">
+                  version {moment.version}, {ago(moment.createdAt)}
+                  {isArchived && ", archived"}
+                </span>
+              </button>
+            </li>
+          );
+        })}
       </ul>
       <WhoChanged opened={opened} selection={selection} />
     </aside>
   );
+}
+
+/** A value once it stayed the same for that long; the first at once. */
+function useRested(value: number, afterMs: number): number {
+  const [rested, setRested] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(value), afterMs);
+    return () => clearTimeout(timer);
+  }, [value, afterMs]);
+  return rested;
+}
+
+async function see(rest: DocumentRest, version: number): Promise<Seen> {
+  const [{ elements }, operations] = await Promise.all([
+    rest.contentAt(version),
+    rest.operations({ from: version, to: version, limit: 1 }),
+  ]);
+  return { version, elements, operation: operations.items[0] };
+}
+
+/** The version before the first change that the log has. Edits that wait in a conflict stay in it, older than all else. */
+async function oldestKept(rest: DocumentRest, newest: number): Promise<number> {
+  let [first] = (await rest.operations({ limit: 1 })).items;
+  if (first?.status === "conflict") [first] = (await rest.operations({ limit: 1, status: "applied" })).items;
+  return first === undefined ? newest : Math.min(first.version - 1, newest);
+}
+
+/** Who made the change that led to a version, and when. */
+function originOf(opened: OpenBoard, { version, operation }: Seen): string {
+  if (operation !== undefined) return `${nameOfUser(opened, operation.user)}, ${exactTime(operation.at)}`;
+  return version === 0 ? "Before the first change" : "The oldest version that is kept";
+}
+
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof RestError)) return "The server cannot be reached.";
+  return error.code === "base_too_old" ? noLongerKept : messageOf(error);
 }
 
 /** Who wrote the selected element's properties last. */
@@ -166,7 +236,7 @@ function WhoChanged({ opened, selection }: { readonly opened: OpenBoard; selecti
       setLines(linesOf(blame.elements[element] ?? {}, (id) => nameOfUser(opened, id)));
       setText("");
     } catch (error) {
-      setText(messageOf(error));
+      setText(sentenceOf(error));
     }
   };
   return (

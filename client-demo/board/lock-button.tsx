@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { type DocumentReplica, LockHeldError } from "../../client/index.ts";
+import { type DocumentReplica, LockHeldError, type LockInfo } from "../../client/index.ts";
 import { LockIcon } from "../app/lock-icon.tsx";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
@@ -14,6 +14,9 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
   const notices = useNotices();
   const [busy, setBusy] = useState(false);
   const { held } = board.locks;
+  // Nothing of a board that somebody else has locked can be locked.
+  const other = held.length === 0 ? board.locks.blocks(null) : undefined;
+  const taken = other?.element === null ? takenBy(other) : undefined;
   const run = async (): Promise<void> => {
     setBusy(true);
     try {
@@ -30,9 +33,7 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
           : `Locked for you: ${selected.length === 1 ? "one element" : `${selected.length} elements`}.`,
       );
     } catch (error) {
-      const holder =
-        error instanceof LockHeldError ? (error.lock.user.name ?? error.lock.user.id) : undefined;
-      notices.show(holder === undefined ? messageOf(error) : `${holder} has locked it already.`, {
+      notices.show(error instanceof LockHeldError ? takenBy(error.lock) : messageOf(error), {
         tone: "warning",
       });
     } finally {
@@ -44,12 +45,19 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
       type="button"
       id="lock"
       aria-pressed={held.length > 0}
-      disabled={busy || !mayEdit(board)}
-      title={held.length > 0 ? "Give back what I have locked" : "Lock the selection, or the board, for me"}
+      disabled={busy || taken !== undefined || !mayEdit(board)}
+      title={
+        taken ??
+        (held.length > 0 ? "Give back what I have locked" : "Lock the selection, or the board, for me")
+      }
       onClick={() => void run()}
     >
       <LockIcon open={held.length > 0} />
       <span className="wide">{held.length > 0 ? "Unlock" : "Lock"}</span>
     </button>
   );
+}
+
+function takenBy({ user }: LockInfo): string {
+  return `${user.name ?? user.id} has locked it already.`;
 }

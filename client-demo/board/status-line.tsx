@@ -1,14 +1,19 @@
 import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
+import { useOnline } from "../app/use-online.ts";
+import { ComingsLine } from "./comings-line.tsx";
 import { useBoardEvents } from "./use-board.ts";
 
-/** One line about the connection, what waits, version, latency and instance. */
+/** One line about the connection, what waits, version, latency and instance, and who came or left. */
 export function StatusLine({ board }: { readonly board: DocumentReplica }) {
   useBoardEvents(board, ["status", "progress", "latency", "document", "role"], 200);
-  const { connection, pendingCount, version, latencyMs, instanceId } = board;
+  const online = useOnline();
+  const { connection, pendingCount, version } = board;
+  // Of a connection that is gone they say nothing.
+  const { latencyMs, instanceId } = connection.state === "live" ? board : {};
   return (
     <footer className="status-line">
       <span id="connection" data-state={connection.state}>
-        {describe(connection)}
+        {describe(connection, online)}
       </span>
       <span id="pending" data-count={pendingCount}>
         {pendingCount === 0
@@ -20,11 +25,12 @@ export function StatusLine({ board }: { readonly board: DocumentReplica }) {
         {latencyMs === undefined ? "" : `${latencyMs.toFixed(latencyMs < 10 ? 1 : 0)} ms`}
       </span>
       <span id="instance">{instanceId === undefined ? "" : `instance ${instanceId}`}</span>
+      <ComingsLine board={board} />
     </footer>
   );
 }
 
-function describe(connection: ConnectionState): string {
+function describe(connection: ConnectionState, online: boolean): string {
   switch (connection.state) {
     case "connecting":
       return "connecting";
@@ -33,7 +39,7 @@ function describe(connection: ConnectionState): string {
     case "live":
       return "live";
     case "reconnecting":
-      return "offline, trying again";
+      return online ? "no server, trying again" : "offline, trying again";
     case "closed":
       return "closed";
   }

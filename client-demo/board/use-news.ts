@@ -1,15 +1,13 @@
 import { useEffect } from "react";
 import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
 import type { Notices } from "../app/notices.tsx";
-import { nameOf } from "../app/people.ts";
 import { wordsOf } from "../app/property-words.ts";
 
-/** Tells what happened: refusals, the connection, who comes and goes. */
+/** Tells what happened: refusals, conflicts, the connection. */
 export function useNews(board: DocumentReplica, notices: Notices): void {
   useEffect(() => {
     let before: ConnectionState["state"] = board.connection.state;
     let interrupted = false;
-    const names = new Map([...board.presence.others].map(([id, session]) => [id, nameOf(session)]));
     const stops = [
       board.on("reject", ({ code, message, details, operations, dependent }) => {
         const count = operations.length + dependent.length;
@@ -52,17 +50,6 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
           notices.show("Connected again.");
         }
         before = state;
-      }),
-      board.on("presence", ({ joined, left }) => {
-        const gone = left.map((id) => names.get(id));
-        for (const id of left) names.delete(id);
-        for (const id of joined) {
-          const session = board.presence.others.get(id);
-          if (session === undefined) continue;
-          names.set(id, nameOf(session));
-          notices.say(`${nameOf(session)} is here`);
-        }
-        if (gone[0] !== undefined) notices.say(`${gone[0]} left`);
       }),
     ];
     return () => {

@@ -21,14 +21,15 @@ type Drawn = SceneElement & {
 /** More is not seen at this size, and costs time. */
 const mostElements = 600;
 
-/** Draws a board's elements; nothing when there is nothing. */
-export function Thumbnail({ elements }: { readonly elements: Readonly<Record<string, Properties>> }) {
-  const drawn = inOrder(
-    Object.entries(elements).flatMap(
-      ([id, properties]) => toScene(id, properties, { version: 1, versionNonce: 1 }) ?? [],
-    ),
-  ).slice(0, mostElements) as Drawn[];
-  if (drawn.length === 0) return null;
+/** Draws a board's elements; nothing when there is nothing. `ghosts`: paler, in the same frame. */
+export function Thumbnail(props: {
+  readonly elements: Readonly<Record<string, Properties>>;
+  readonly ghosts?: Readonly<Record<string, Properties>>;
+}) {
+  const solid = drawnOf(props.elements);
+  if (solid.length === 0) return null;
+  const ghosts = drawnOf(props.ghosts ?? {});
+  const drawn = [...ghosts, ...solid];
   const left = Math.min(...drawn.map(({ x, width }) => Math.min(x, x + width)));
   const top = Math.min(...drawn.map(({ y, height }) => Math.min(y, y + height)));
   const right = Math.max(...drawn.map(({ x, width }) => Math.max(x, x + width)));
@@ -37,17 +38,33 @@ export function Thumbnail({ elements }: { readonly elements: Readonly<Record<str
   const box = [left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin];
   return (
     <svg viewBox={box.join(" ")} aria-hidden="true" preserveAspectRatio="xMidYMid meet">
-      {drawn.map((element) => (
-        <g
-          key={element.id}
-          opacity={element.opacity / 100}
-          transform={`translate(${element.x} ${element.y}) rotate(${(element.angle * 180) / Math.PI} ${element.width / 2} ${element.height / 2})`}
-        >
-          <Shape element={element} />
+      {ghosts.length > 0 && (
+        <g className="ghosts" opacity={0.25}>
+          <Shapes elements={ghosts} />
         </g>
-      ))}
+      )}
+      <Shapes elements={solid} />
     </svg>
   );
+}
+
+function drawnOf(elements: Readonly<Record<string, Properties>>): readonly Drawn[] {
+  const scene = Object.entries(elements).flatMap(
+    ([id, properties]) => toScene(id, properties, { version: 1, versionNonce: 1 }) ?? [],
+  );
+  return inOrder(scene).slice(0, mostElements) as Drawn[];
+}
+
+function Shapes({ elements }: { readonly elements: readonly Drawn[] }) {
+  return elements.map((element) => (
+    <g
+      key={element.id}
+      opacity={element.opacity / 100}
+      transform={`translate(${element.x} ${element.y}) rotate(${(element.angle * 180) / Math.PI} ${element.width / 2} ${element.height / 2})`}
+    >
+      <Shape element={element} />
+    </g>
+  ));
 }
 
 function Shape({ element }: { readonly element: Drawn }) {

@@ -34,6 +34,8 @@ describe("history over REST", () => {
     const rest = documentRest({ ...at, token: "t", clientId: "c", fetch });
     await rest.contentAt();
     await rest.contentAt(7);
+    await rest.operations();
+    await rest.operations({ from: 3, to: 9, user: "ben", status: "applied", order: "desc", limit: 1 });
     await rest.versions({ limit: 10, cursor: "x&y" });
     await rest.nameVersion("draft", 3);
     await rest.deleteVersion("a/b");
@@ -45,6 +47,8 @@ describe("history over REST", () => {
     expect(calls.map(({ method, url, body }) => [method, url.slice(root.length), body])).toEqual([
       ["GET", "/content", undefined],
       ["GET", "/content?version=7", undefined],
+      ["GET", "/operations", undefined],
+      ["GET", "/operations?from=3&to=9&user=ben&status=applied&order=desc&limit=1", undefined],
       ["GET", "/versions?limit=10&cursor=x%26y", undefined],
       ["POST", "/versions", { name: "draft", version: 3 }],
       ["DELETE", "/versions/a%2Fb", undefined],

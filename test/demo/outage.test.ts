@@ -66,6 +66,28 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
     expect((stroke?.points as number[][] | undefined)?.at(-1)).toEqual([400, 150]);
   });
 
+  it("[demo/network] a network that goes away is seen at once, and its return as well", async () => {
+    const { ada, grace, id } = await stage.openTogether();
+    grace.expectOutage(true);
+    await grace.page.context().setOffline(true);
+    const startedAt = performance.now();
+    await grace.page.waitForSelector("#banner >> text=You are offline");
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(await grace.page.textContent("#connection")).toBe("offline, trying again");
+    await tool(grace.page, "r");
+    await drag(grace.page, [
+      [400, 250],
+      [600, 350],
+    ]);
+    await photograph(grace.page, "no-network");
+    expect(await pending(grace.page)).toBeGreaterThan(0);
+    await grace.page.context().setOffline(false);
+    await waitForLive(grace.page);
+    grace.expectOutage(false);
+    await waitForScene(ada.page, "the box", (all) => all.length === 1);
+    await stage.agreement(id, [ada, grace]);
+  });
+
   it(
     "[demo/offline] edits on both sides, a reload without a server, and nothing is lost",
     async () => {
@@ -91,7 +113,8 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
       const restart = await killSecond();
       const startedAt = performance.now();
       await grace.page.waitForSelector("#banner:not([hidden])");
-      expect(await grace.page.textContent("#banner")).toContain("offline");
+      expect(await grace.page.textContent("#banner")).toContain("The server cannot be reached");
+      for (const figure of ["#latency", "#instance"]) expect(await grace.page.textContent(figure)).toBe("");
       await drag(grace.page, [
         [400, 300],
         [450, 420],

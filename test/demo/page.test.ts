@@ -118,7 +118,13 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
   });
 
   it("[demo/share] the link, its QR code, who is here, and following somebody's view", async () => {
-    const { ada, grace } = await stage.openTogether();
+    const { ada, grace, id } = await stage.openTogether();
+    const mary = await stage.come("Mary Somerville", `${stage.first.url}/?doc=${id}`);
+    await ada.page.waitForSelector("#comings >> text=Mary Somerville is here");
+    await photograph(ada.page, "somebody-came");
+    await ada.page.waitForSelector("#comings:empty", { state: "attached" });
+    await mary.page.goto("about:blank");
+    await ada.page.waitForSelector("#comings >> text=Mary Somerville left");
     await ada.page.click("#share");
     await ada.page.waitForSelector(".dialog[open] .qr");
     expect(await ada.page.inputValue("#share-link")).toBe(ada.page.url());
@@ -197,6 +203,42 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     expect(await width()).toBe(390);
     expect(await seriousFindings(grace.page)).toEqual([]);
     await photograph(grace.page, "gallery-phone");
+  });
+
+  it("[demo/narrow] on a small phone the people are a count, and the board's name has the room", async () => {
+    const phone = { viewport: { width: 375, height: 720 }, hasTouch: true, isMobile: true } as const;
+    const { ada, grace, id } = await stage.openTogether({}, phone);
+    await waitForLive((await stage.come("Mary Somerville", `${stage.first.url}/?doc=${id}`)).page);
+    const { page } = grace;
+    await page.tap("[aria-label='3 people here']");
+    await page.waitForSelector(".people-here >> text=Mary Somerville");
+    expect(await seriousFindings(page)).toEqual([]);
+    await photograph(page, "people-phone");
+    await page.tap(".people-here >> text=Ada Lovelace");
+    await page.waitForSelector(".people-here", { state: "hidden" });
+    await ada.page.mouse.move(600, 400);
+    await ada.page.mouse.wheel(400, 300);
+    await page.waitForFunction(() => Number(window.aetherflow?.editor.getAppState().scrollX) < -300);
+    await page.waitForSelector("#comings:empty", { state: "attached" });
+    const name = await page.locator("#title").boundingBox();
+    expect(name?.width).toBeGreaterThan(100);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(375);
+    await photograph(page, "board-small-phone");
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.tap("[aria-label='3 people here']");
+    await photograph(page, "people-phone-dark");
+  });
+
+  it("[demo/tools] tools that lead nowhere here are not offered", async () => {
+    const { page } = await stage.come("Ada", `${stage.first.url}/?doc=${await stage.makeBoard()}`);
+    await waitForLive(page);
+    await page.click(".App-toolbar__extra-tools-trigger");
+    await page.waitForSelector("[data-testid=toolbar-laser]");
+    await photograph(page, "more-tools");
+    const isOffered = (name: string) =>
+      page.locator(".App-toolbar__extra-tools-dropdown").getByText(name).first().isVisible();
+    expect(await isOffered("Frame tool")).toBe(true);
+    for (const name of ["Web Embed", "Mermaid", "Generate"]) expect(await isOffered(name)).toBe(false);
   });
 
   it("[demo/keyboard] a shape is made, moved, written in, undone and deleted without a pointer", async () => {

@@ -1,5 +1,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { buildCommands, command } from "../commands/run-command.ts";
+import { devToken, rest } from "../instances/start.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { chromiumPath, drag, photograph, tool, waitForSaved } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
@@ -8,8 +10,9 @@ import "./window.ts";
 describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts", () => {
   let stage: Stage;
   beforeAll(async () => {
+    buildCommands();
     stage = await Stage.open();
-  });
+  }, 300_000);
   afterAll(() => stage?.close());
   afterEach(() => stage.leave());
 
@@ -40,11 +43,15 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.mouse.click(800, 600);
     await ada.page.click("#lock");
     await grace.page.waitForSelector("#banner >> text=Ada Lovelace has locked this board");
+    expect(await grace.page.isDisabled("#lock")).toBe(true);
+    expect(await grace.page.getAttribute("#lock", "title")).toBe("Ada Lovelace has locked it already.");
+    expect(await ada.page.isDisabled("#lock")).toBe(false);
     await grace.page.keyboard.press("Escape");
     await drawBox(grace.page);
     expect(Object.keys(await sceneOf(grace.page))).toHaveLength(1);
     await ada.page.click("#lock");
     await grace.page.waitForSelector("#banner", { state: "hidden" });
+    await grace.page.waitForSelector("#lock:enabled");
     await stage.agreement(id, [ada, grace]);
   });
 
@@ -81,10 +88,15 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.click("text=History …");
     await ada.page.fill("#history input[type=range]", String(then));
     await ada.page.waitForSelector("#history .picture svg rect");
+    expect(await ada.page.textContent("#history .origin")).toMatch(/^You, \d+ \w+ \d{4}, \d\d:\d\d:\d\d$/);
     await ada.page.fill("#history input[name=name]", "With the box");
     await ada.page.click("#history >> text=Save");
     await ada.page.waitForSelector("#history .moments >> text=With the box");
     await photograph(ada.page, "history");
+    await ada.page.fill("#history input[type=range]", "0");
+    await ada.page.waitForSelector("#history >> text=Before the first change");
+    await ada.page.click("#history .moments >> text=With the box");
+    await ada.page.waitForSelector("#history .origin >> text=You");
     await ada.page.click("#history >> text=Restore this");
     await waitForScene(grace.page, "the box again", ([now]) => now?.id === box?.id);
     await ada.page.waitForFunction(() => window.aetherflow?.editor.getSceneElements().length === 1);
@@ -93,6 +105,57 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.waitForSelector("#history th >> text=You");
     await photograph(ada.page, "who-changed");
     await stage.agreement(id, [ada, grace]);
+  });
+
+  it("[demo/archived] what the server no longer keeps is not offered, and said to be gone", async () => {
+    const { ada } = await stage.openTogether();
+    const { page } = ada;
+    const openHistory = async (): Promise<void> => {
+      await page.click("[data-testid=main-menu-trigger]");
+      await page.click("text=History …");
+    };
+    await drawBox(page);
+    await waitForSaved(page);
+    await openHistory();
+    await page.fill("#history input[type=range]", "0");
+    await page.waitForSelector("#history >> text=Before the first change");
+    await page.fill("#history input[name=name]", "The empty board");
+    await page.click("#history >> text=Save");
+    await page.waitForSelector("#history .moments button:enabled >> text=The empty board");
+    await page.click("[aria-label='Close the history']");
+    const cut = await page.evaluate(() => window.aetherflow?.board.version ?? 0);
+    const archive = async (): Promise<void> => {
+      const options = ["--older-than", "0s", "--database-url", stage.database.url];
+      expect(await command(["archive", ...options])).toMatchObject({ code: 0 });
+    };
+    await archive();
+    await page.keyboard.press("Escape");
+    await tool(page, "o");
+    await drag(page, [
+      [700, 250],
+      [800, 350],
+    ]);
+    await waitForSaved(page);
+    await openHistory();
+    const slider = page.locator(`#history input[type=range][min="${cut}"]`);
+    const moment = page.locator("#history .moments button", { hasText: "The empty board" });
+    await slider.waitFor();
+    expect(await moment.isDisabled()).toBe(true);
+    expect(await moment.getAttribute("title")).toContain("can no longer be shown");
+    await slider.focus();
+    await page.keyboard.press("Home");
+    await page.waitForSelector("#history >> text=The oldest version that is kept");
+    await page.waitForSelector("#history .picture svg rect");
+    await photograph(page, "history-archived");
+    // It is cut once more while the panel is open.
+    await archive();
+    await page.keyboard.press("End");
+    await page.waitForSelector("#history .picture svg ellipse");
+    await page.keyboard.press("Home");
+    await page.waitForSelector("#history .picture >> text=it can no longer be shown or restored.");
+    expect(await page.isDisabled("#history >> text=Restore this")).toBe(true);
+    await photograph(page, "history-gone");
+    expect(ada.problems.splice(0)).toEqual([expect.stringContaining("410")]);
   });
 
   it("[demo/conflict] an edit that was held back is shown beside what stands, and decided", async () => {
@@ -125,5 +188,25 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     }
     await grace.page.waitForSelector("#conflicts", { state: "detached" });
     await stage.agreement(id, [ada, grace]);
+  });
+
+  it("[demo/conflict-place] two places of one thing are in one picture, the other one pale", async () => {
+    const { ada, id } = await stage.openTogether({ conflictPolicy: "manual" });
+    await drawBox(ada.page);
+    await waitForSaved(ada.page);
+    const base = await ada.page.evaluate(() => window.aetherflow?.board.version);
+    const [box] = await waitForScene(ada.page, "the box", (all) => all.length === 1);
+    const element = String(box?.id);
+    await ada.page.keyboard.press("ArrowDown");
+    await waitForSaved(ada.page);
+    const token = await devToken(stage.first.url, "everybody");
+    const move = { id: crypto.randomUUID(), type: "move", element, set: { x: 700, y: 500 } };
+    await rest(stage.first.url, token, "POST", `/documents/${id}/operations`, { base, ops: [move] });
+    const sides = ada.page.locator("#conflicts .sides svg");
+    await ada.page.waitForSelector("#conflicts figure:nth-child(2) svg .ghosts rect");
+    const frames = await sides.evaluateAll((all) => all.map((svg) => svg.getAttribute("viewBox")));
+    expect(new Set(frames).size).toBe(1);
+    await ada.page.waitForSelector("#conflicts >> text=at 700, 500");
+    await photograph(ada.page, "conflict-place");
   });
 });
