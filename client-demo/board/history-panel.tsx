@@ -110,7 +110,7 @@ export function HistoryPanel(props: {
       <input
         id={slider}
         type="range"
-        min={oldest ?? version}
+        min={oldest ?? 0}
         max={newest}
         value={version}
         aria-valuetext={`Version ${version}${told === "" ? "" : `, ${told}`}`}
