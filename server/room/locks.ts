@@ -10,7 +10,10 @@
  * `expiresAt` that was sent last.
  *
  * Expiry. `expiresInMs` is counted from the read on with a clock that never goes back; when it is over, the database is
- * asked to write what has expired by its clock, until the list says so. A lock stands here until then.
+ * asked to write what has expired by its clock, until the list says so. A lock stands here until then. A read may meet a
+ * lease that is over and not written yet: it is not in the list, and nobody else need have it in theirs, so who read
+ * so asks as well (`hasExpired`). Else it would stay active in the tables, and its end would be neither counted nor told
+ * to webhooks.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { LockInfo, LocksState } from "../../shared/protocol/messages.ts";
@@ -76,6 +79,7 @@ export class RoomLocks {
   #held: readonly Held[] = [];
   #revision = 0;
   #version = 0;
+  #hasExpired = false;
   /** What the members were shown: `expiresAt` by lock id. */
   #sent: { readonly revision: number; readonly expiries: ReadonlyMap<string, string> };
   #sentAtMs = Number.NEGATIVE_INFINITY;
@@ -234,10 +238,11 @@ export class RoomLocks {
     }
   }
 
-  #take({ revision, version, locks }: LockList): void {
+  #take({ revision, version, locks, hasExpired }: LockList): void {
     const now = this.#options.monotonicMs();
     this.#revision = revision;
     this.#version = version;
+    this.#hasExpired = hasExpired;
     this.#held = locks.map((lock) => ({ lock, endsAtMs: now + lock.expiresInMs }));
   }
 
@@ -289,11 +294,8 @@ export class RoomLocks {
       onBehind();
       return;
     }
-    // Expired ones are not read but still counted: what remains is told under the revision that the sweep makes.
-    if (this.#revision <= this.#sent.revision) {
-      this.#sweep();
-      return;
-    }
+    // Only a lease that is over and not written makes a list differ at one revision: told under that of its end.
+    if (this.#revision <= this.#sent.revision) return;
     this.#dueAtMs = undefined;
     clearTimeout(this.#frameTimer);
     this.#frameTimer = undefined;
@@ -317,12 +319,10 @@ export class RoomLocks {
   #watchExpiry(waitMs?: number): void {
     clearTimeout(this.#expiryTimer);
     this.#expiryTimer = undefined;
-    if (this.#closed || (this.#held.length === 0 && waitMs === undefined)) return;
-    const first = this.#held.reduce(
-      (least, { endsAtMs }) => Math.min(least, endsAtMs),
-      Number.POSITIVE_INFINITY,
-    );
-    const leftMs = first + expiryMarginMs - this.#options.monotonicMs();
+    if (this.#closed || (this.#held.length === 0 && !this.#hasExpired)) return;
+    const now = this.#options.monotonicMs();
+    const first = this.#hasExpired ? now : Math.min(...this.#held.map(({ endsAtMs }) => endsAtMs));
+    const leftMs = first + expiryMarginMs - now;
     this.#expiryTimer = setTimeout(() => this.#sweep(), waitMs ?? Math.max(0, leftMs));
   }
 
@@ -337,8 +337,7 @@ export class RoomLocks {
         this.#sweeping = false;
         const now = this.#options.monotonicMs();
         const isOver = this.#held.some(({ endsAtMs }) => endsAtMs <= now);
-        const isUntold = this.#dueAtMs !== undefined && this.#revision <= this.#sent.revision;
-        if (isOver || isUntold) this.#watchExpiry(sweepAgainMs);
+        if (isOver || this.#hasExpired) this.#watchExpiry(sweepAgainMs);
       });
   }
 }

@@ -117,23 +117,20 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       publish: services.publish,
       onOthers: () => this.#hasOthers(),
     });
-    this.locks = new RoomLocks(
-      { revision: document.revision, version: document.version, locks: loaded.locks },
-      {
-        docId: this.docId,
-        store: services.store.locks,
-        sweep: (docId) => services.lockSweep.sweep(docId),
-        version: () => this.#state.version,
-        onBehind: () => this.#following.catchUp(),
-        onGrown: () => this.#conflicts.lookAgain(),
-        onRead: () => this.#queue.pump(),
-        names: () => this.#presence.names(),
-        broadcast: (text) => this.#broadcast(text),
-        publish: () => services.publish({ kind: "change", docId: this.docId }),
-        onFailure: (cause) => this.#log.warn({ err: cause }, "could not read the locks"),
-        monotonicMs: () => performance.now(),
-      },
-    );
+    this.locks = new RoomLocks(loaded.locks, {
+      docId: this.docId,
+      store: services.store.locks,
+      sweep: (docId) => services.lockSweep.sweep(docId),
+      version: () => this.#state.version,
+      onBehind: () => this.#following.catchUp(),
+      onGrown: () => this.#conflicts.lookAgain(),
+      onRead: () => this.#queue.pump(),
+      names: () => this.#presence.names(),
+      broadcast: (text) => this.#broadcast(text),
+      publish: () => services.publish({ kind: "change", docId: this.docId }),
+      onFailure: (cause) => this.#log.warn({ err: cause }, "could not read the locks"),
+      monotonicMs: () => performance.now(),
+    });
     this.#conflicts = new RoomConflicts(loaded, {
       docId: this.docId,
       store: services.store,

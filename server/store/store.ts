@@ -205,7 +205,7 @@ export interface KnownOperation {
 
 export interface LoadedDocument {
   readonly document: DocumentRecord;
-  readonly locks: readonly LockRecord[];
+  readonly locks: LockList;
   readonly snapshot: StoredSnapshot | undefined;
   /** The log after the snapshot, in order, up to `document.version`. */
   readonly tail: readonly StoredOperation[];
@@ -464,7 +464,10 @@ export interface LockList {
   readonly revision: number;
   /** The document's version at the read. */
   readonly version: number;
+  /** Active and unexpired ones, by token. */
   readonly locks: readonly LockRecord[];
+  /** Leases are over whose end nobody has written yet: they are not in `locks`, and the revision does not count it. */
+  readonly hasExpired: boolean;
 }
 
 export interface LockStore {
@@ -481,7 +484,7 @@ export interface LockStore {
   /** Ends locks under a condition; how many stood until then. Undefined: it does not hold, or the document is gone. */
   end(docId: string, which: LockSelection, condition: EndCondition): Promise<number | undefined>;
   get(docId: string, lockId: string): Promise<LockRecord | undefined>;
-  /** Active and unexpired ones with the document's revision and version, in one read. */
+  /** With the document's revision and version, in one read. */
   list(docId: string): Promise<LockList>;
   /** Whether a lock of somebody else stands in the way of this author's writing the element (null: anything). */
   isLocked(

@@ -11,11 +11,11 @@ import { type Rig, startRig } from "./rig.ts";
 import { run } from "./run.ts";
 import { type Step, steps } from "./steps.ts";
 
-const runs = Number(process.env.MODEL_RUNS) || 50;
 const seed = Number(process.env.MODEL_SEED) || Math.floor(Math.random() * 2 ** 31);
 const path = process.env.MODEL_PATH;
+const runs = path === undefined ? Number(process.env.MODEL_RUNS) || 50 : 1;
 /** Runs at once: most of a run is waiting for leases and presence to end. */
-const lanes = path === undefined ? Math.min(runs, 8) : 1;
+const lanes = Math.min(runs, 8);
 /** A pinned run is repeated, because its timing is not. */
 const repetitions = 3;
 /** Shrinking ends after this long: every attempt takes seconds. */
@@ -53,7 +53,7 @@ async function explore(lane: number): Promise<void> {
       throw error;
     }
   });
-  const numRuns = path !== undefined ? 1 : Math.floor(runs / lanes) + (lane < runs % lanes ? 1 : 0);
+  const numRuns = Math.floor(runs / lanes) + (lane < runs % lanes ? 1 : 0);
   const details = await fc.check(property, {
     numRuns,
     seed: seed + lane,

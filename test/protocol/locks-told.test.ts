@@ -68,11 +68,15 @@ function locksOf(
 it("[lock-20] an expiry that is not written yet is not told under a revision that a joiner has with the lock", async () => {
   const held = lock(30);
   let sweeps = 0;
-  const { room, frames, failures } = locksOf({ revision: 5, version: 0, locks: [held] }, {}, (stub) => {
-    sweeps += 1;
-    // At first somebody holds the row; what has run out is in no list all the same.
-    stub.stored = { revision: sweeps < 2 ? 6 : 7, version: 0, locks: [] };
-  });
+  const { room, frames, failures } = locksOf(
+    { revision: 5, version: 0, locks: [held], hasExpired: false },
+    {},
+    (stub) => {
+      sweeps += 1;
+      // At first somebody holds the row; what has run out is in no list all the same.
+      stub.stored = { revision: sweeps < 2 ? 6 : 7, version: 0, locks: [], hasExpired: sweeps < 2 };
+    },
+  );
   // A conflict record, which no frame of locks tells.
   room.counted(6, 1);
   expect(room.state()).toMatchObject({ revision: 6, locks: [{ id: held.id }] });
@@ -85,7 +89,7 @@ it("[lock-21] what was granted and ended before it was shown is told as well: it
   const [first, second] = [lock(60_000), { ...lock(60_000), element: "f" }];
   let revision = 5;
   const { room, frames } = locksOf(
-    { revision, version: 0, locks: [] },
+    { revision, version: 0, locks: [], hasExpired: false },
     {
       acquire: async ({ element }) => ({
         outcome: "granted",
@@ -109,4 +113,35 @@ it("[lock-21] what was granted and ended before it was shown is told as well: it
     [6, ["e"]],
     [8, ["e"]],
   ]);
+});
+
+it.each([
+  ["a list without it was told with another change's revision", [lock(60_000)]],
+  ["it never was in a list here", []],
+])("[lock-22] a lease that is over and not written yet is written by who read so: %s", async (_, before) => {
+  let sweeps = 0;
+  const { room, failures, ...stub } = locksOf(
+    { revision: 5, version: 0, locks: before, hasExpired: false },
+    {
+      list: async () => ({ revision: sweeps < 2 ? 6 : 7, version: 0, locks: [], hasExpired: sweeps < 2 }),
+    },
+    () => {
+      sweeps += 1; // At first somebody holds the row.
+    },
+  );
+  await room.reading.start();
+  await waitFor(() => sweeps === 2);
+  await waitFor(() => room.revision === 7);
+  expect(stub.frames.map((frame) => frame.locks)).toEqual(before.length === 0 ? [] : [[]]);
+  expect(failures).toEqual([]);
+});
+
+it("[lock-22] a room that is opened over a lease that is over has it written", async () => {
+  let sweeps = 0;
+  const { room } = locksOf({ revision: 5, version: 0, locks: [], hasExpired: true }, {}, (stub) => {
+    sweeps += 1;
+    stub.stored = { revision: 6, version: 0, locks: [], hasExpired: false };
+  });
+  await waitFor(() => room.revision === 6);
+  expect(sweeps).toBe(1);
 });

@@ -98,7 +98,7 @@ export function presenceContract(subject: () => Subject): void {
     });
 
     test("[store/locks] renew only while held; an ended lease is taken by the next and cleaned once", async () => {
-      const { locks } = subject().store;
+      const { locks, documents } = subject().store;
       const { docId } = await open();
       expect(await locks.renew(request(docId, "e", "ann"))).toEqual({ outcome: "not_held" });
       await locks.acquire(request(docId, "e", "ann", 30));
@@ -106,8 +106,10 @@ export function presenceContract(subject: () => Subject): void {
         outcome: "granted",
         renewed: true,
       });
+      expect(await locks.list(docId)).toMatchObject({ locks: [{ token: 1 }], hasExpired: false });
       await subject().pass(40);
-      expect((await locks.list(docId)).locks).toEqual([]);
+      expect(await locks.list(docId)).toMatchObject({ locks: [], hasExpired: true });
+      expect((await documents.load(docId))?.locks).toEqual(await locks.list(docId));
       expect(await locks.isLocked(docId, "e", "bob", "bob-tab")).toBeUndefined();
       expect(await locks.renew(request(docId, "e", "ann"))).toEqual({ outcome: "not_held" });
       expect(await locks.acquire(request(docId, "e", "bob", 30))).toMatchObject({
@@ -117,8 +119,8 @@ export function presenceContract(subject: () => Subject): void {
       await subject().pass(30);
       expect(await locks.cleanExpired([docId])).toBe(1);
       expect(await locks.cleanExpired([docId])).toBe(0);
-      const { revision } = await locks.list(docId);
-      expect(revision).toBe(5); // grant, renewal, expiry, grant, expiry
+      // Grant, renewal, expiry, grant, expiry.
+      expect(await locks.list(docId)).toMatchObject({ revision: 5, locks: [], hasExpired: false });
     });
 
     test("[store/locks] too many, not active, missing", async () => {

@@ -14,11 +14,10 @@ import { nearestSnapshot } from "./snapshots.ts";
 import {
   conflictRecord,
   headOf,
-  lockRecord,
+  lockList,
   type MemoryDocument,
   type MemoryState,
   operationsBetween,
-  standingLocks,
   timeOf,
 } from "./state.ts";
 
@@ -192,7 +191,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
       const from = snapshot && (snapshot.changes ?? snapshot.whole).version;
       return {
         document: copy(document),
-        locks: standingLocks(document, nowMs).map((lock) => lockRecord(lock, nowMs)),
+        locks: lockList(document, nowMs),
         snapshot,
         tail: operationsBetween(document, (from ?? document.retainedFrom - 1) + 1, version),
         recentConflicts: [...document.conflicts.values()]

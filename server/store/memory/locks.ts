@@ -1,5 +1,13 @@
 import type { LockRequest, LockResult, LockSelection, LockStore } from "../store.ts";
-import { endLocks, lockRecord, type MemoryLock, type MemoryState, standingLocks, timeOf } from "./state.ts";
+import {
+  endLocks,
+  lockList,
+  lockRecord,
+  type MemoryLock,
+  type MemoryState,
+  standingLocks,
+  timeOf,
+} from "./state.ts";
 
 /** Leases in memory. */
 export function createLocks(state: MemoryState): LockStore {
@@ -103,13 +111,8 @@ export function createLocks(state: MemoryState): LockStore {
     },
     async list(docId) {
       const document = state.documents.get(docId);
-      if (document === undefined) return { revision: 0, version: 0, locks: [] };
-      const nowMs = state.nowMs();
-      return {
-        revision: document.record.revision,
-        version: document.record.version,
-        locks: standingLocks(document, nowMs).map((lock) => lockRecord(lock, nowMs)),
-      };
+      if (document === undefined) return { revision: 0, version: 0, locks: [], hasExpired: false };
+      return lockList(document, state.nowMs());
     },
     async isLocked(docId, element, user, client) {
       const document = state.documents.get(docId);

@@ -7,6 +7,7 @@ import type {
   ConflictRecord,
   DocumentRecord,
   Head,
+  LockList,
   LockRecord,
   NamedVersion,
   SessionRecord,
@@ -89,6 +90,14 @@ export function standingLocks(document: MemoryDocument, nowMs: number): MemoryLo
   return [...document.locks.values()]
     .filter((lock) => lock.active && lock.expiresAtMs > nowMs)
     .sort((a, b) => a.token - b.token);
+}
+
+/** See `LockStore.list`. */
+export function lockList(document: MemoryDocument, nowMs: number): LockList {
+  const { revision, version } = document.record;
+  const locks = standingLocks(document, nowMs).map((lock) => lockRecord(lock, nowMs));
+  const hasExpired = [...document.locks.values()].some((lock) => lock.active && lock.expiresAtMs <= nowMs);
+  return { revision, version, locks, hasExpired };
 }
 
 /** Ends the active locks that `which` picks; the revision grows by as many. */

@@ -7,14 +7,13 @@ import type {
   HeadQuery,
   KnownOperation,
   LoadedDocument,
-  LockRecord,
   StoredOperation,
 } from "../store.ts";
 import { int4Array, uuidArray } from "./arrays.ts";
 import { conflictColumns } from "./conflicts.ts";
 import { type Database, promptMs } from "./database.ts";
 import { documentColumns } from "./documents.ts";
-import { activeLocksOfDocument } from "./locks.ts";
+import { activeLocksOfDocument, type LockRow, splitLocks } from "./locks.ts";
 import { operationColumns } from "./operations.ts";
 import { readNearest } from "./snapshots.ts";
 
@@ -122,14 +121,14 @@ export function loadDocument(database: Database, docId: string): Promise<LoadedD
       }
       const from = snapshot === undefined ? oldest : (snapshot.changes ?? snapshot.whole).version;
       const operations = (await query<StoredOperation>(tail, [docId, from, document.version])).rows;
-      const locked = (await query<LockRecord>(locks, [docId])).rows;
+      const locked = splitLocks((await query<LockRow>(locks, [docId])).rows);
       const recent = (await query<ConflictRecord>(recentConflicts, [docId])).rows;
       const waiting = (await query<StoredOperation>(heldBack, [docId])).rows;
       const unresolved =
         waiting.length === 0 ? [] : (await query<ConflictRecord>(unresolvedConflicts, [docId])).rows;
       return {
         document,
-        locks: locked.sort((a, b) => a.token - b.token),
+        locks: { revision: document.revision, version: document.version, ...locked },
         snapshot,
         tail: operations,
         recentConflicts: [...recent.filter(({ resolvedAt }) => resolvedAt !== null), ...unresolved],

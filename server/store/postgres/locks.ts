@@ -2,6 +2,7 @@
 import { rfc3339 } from "../../../drizzle/columns.ts";
 import type {
   EndCondition,
+  LockList,
   LockRecord,
   LockRequest,
   LockResult,
@@ -18,16 +19,26 @@ export function lockFromJson(docId: string, lock: LockJson): LockRecord {
   return { ...lock, docId, acquiredAt: rfc3339(lock.acquiredAt), expiresAt: rfc3339(lock.expiresAt) };
 }
 
+/** An active lock, and whether it stands by the database's clock. */
+export type LockRow = LockRecord & { readonly unexpired: boolean };
+
+/** The active locks of a document as a `LockList` has them. */
+export function splitLocks(rows: readonly LockRow[]): Pick<LockList, "locks" | "hasExpired"> {
+  const locks = rows.flatMap(({ unexpired, ...lock }) => (unexpired ? [lock] : []));
+  return { locks: locks.sort((a, b) => a.token - b.token), hasExpired: locks.length < rows.length };
+}
+
 const columns = `l.id, l.doc_id AS "docId", l.element, l.user_id AS "user", l.client_id AS client,
   l.session_id AS session, l.token, l.version, l.acquired_at AS "acquiredAt", l.expires_at AS "expiresAt",
   greatest(0, floor(extract(epoch FROM l.expires_at - clock_timestamp()) * 1000))::int8 AS "expiresInMs"`;
+const unexpired = "l.expires_at > clock_timestamp()";
 
 /** Each partial unique index by its own arm: one arm over both would read the document's whole history of locks. */
-function activeLocks(condition: string): string {
-  return `SELECT ${columns} FROM locks l
-    WHERE l.doc_id = $1 AND l.active AND l.element IS NULL AND l.expires_at > clock_timestamp() AND ${condition}
-    UNION ALL SELECT ${columns} FROM locks l
-    WHERE l.doc_id = $1 AND l.active AND l.element IS NOT NULL AND l.expires_at > clock_timestamp() AND ${condition}`;
+function activeLocks(selected: string, condition: string): string {
+  return `SELECT ${selected} FROM locks l
+    WHERE l.doc_id = $1 AND l.active AND l.element IS NULL AND ${condition}
+    UNION ALL SELECT ${selected} FROM locks l
+    WHERE l.doc_id = $1 AND l.active AND l.element IS NOT NULL AND ${condition}`;
 }
 
 /**
@@ -46,19 +57,24 @@ const releaseLocks = {
   text: `SELECT r.*, d.version FROM (SELECT d.id, d.version FROM documents d WHERE d.id = $1 FOR NO KEY UPDATE) d
     CROSS JOIN LATERAL release_locks_v1(d.id, $2, $3, $4) r`,
 };
+/** The active locks of a document, from a query that has `$1` for it: `LockRow`s. */
+export const activeLocksOfDocument = activeLocks(`${columns}, ${unexpired} AS unexpired`, "true");
 const getLock = {
   name: "lock_get",
   text: `SELECT ${columns} FROM locks l WHERE l.doc_id = $1 AND l.id = $2 AND l.active AND l.expires_at > clock_timestamp()`,
 };
 const listLocks = {
   name: "lock_list",
-  text: `SELECT d.revision, d.version, coalesce((SELECT json_agg(x ORDER BY x.token) FROM (${activeLocks("true")}) x), '[]') AS locks
+  text: `SELECT d.revision, d.version, coalesce((SELECT json_agg(x) FROM (${activeLocksOfDocument}) x), '[]') AS rows
     FROM documents d WHERE d.id = $1`,
 };
 const standingLock = {
   name: "lock_standing",
-  text: `SELECT x.* FROM (${activeLocks(`($2::text IS NULL OR l.element IS NULL OR l.element = $2)
-    AND (l.user_id <> $3 OR l.client_id <> $4)`)}) x ORDER BY x.token LIMIT 1`,
+  text: `SELECT x.* FROM (${activeLocks(
+    columns,
+    `${unexpired} AND ($2::text IS NULL OR l.element IS NULL OR l.element = $2)
+    AND (l.user_id <> $3 OR l.client_id <> $4)`,
+  )}) x ORDER BY x.token LIMIT 1`,
 };
 const cleanExpired = { name: "lock_clean_expired", text: "SELECT clean_expired_locks($1::uuid[]) AS count" };
 
@@ -86,9 +102,6 @@ const growRevision = {
   name: "lock_grow_revision",
   text: "UPDATE documents SET revision = revision + $2 WHERE id = $1",
 };
-
-/** The active locks of a document, from a query that has `$1` for it. */
-export const activeLocksOfDocument = activeLocks("true");
 
 interface AcquireRow {
   o_outcome: "granted" | "renewed" | "held" | "too_many" | "not_active" | "missing" | "not_held" | "changed";
@@ -164,12 +177,12 @@ export function createLocks(database: Database, newId: () => string): LockStore 
       return (await database.rows<LockRecord>(getLock, [docId, lockId]))[0];
     },
     async list(docId) {
-      const [row] = await database.rows<{ revision: number; version: number; locks: LockRecord[] }>(
-        listLocks,
-        [docId],
-      );
-      if (row === undefined) return { revision: 0, version: 0, locks: [] };
-      return { ...row, locks: row.locks.map((lock) => lockFromJson(docId, lock)) };
+      const [row] = await database.rows<{ revision: number; version: number; rows: LockRow[] }>(listLocks, [
+        docId,
+      ]);
+      const { revision, version, rows } = row ?? { revision: 0, version: 0, rows: [] };
+      const { locks, hasExpired } = splitLocks(rows);
+      return { revision, version, locks: locks.map((lock) => lockFromJson(docId, lock)), hasExpired };
     },
     async isLocked(docId, element, user, client) {
       return (await database.rows<LockRecord>(standingLock, [docId, element, user, client]))[0];
