@@ -1,4 +1,5 @@
 /** Variables of the environment that look as if they were meant for this server and are not read. */
+import { closestMatch } from "leven";
 import { configSources, type Environment, isServiceLink } from "./sources.ts";
 
 /** Something that is accepted and yet probably not what was meant. */
@@ -27,25 +28,7 @@ export function unknownVariables(env: Environment): ConfigWarning[] {
 /** The known name that differs least, the prefix aside; undefined when the best is half another. */
 function nearestName(name: string, known: readonly string[]): string | undefined {
   const bare = (full: string) => (full.startsWith(prefix) ? full.slice(prefix.length) : full);
-  let best: string | undefined;
-  let least = bare(name).length / 2;
-  for (const candidate of known) {
-    const distance = editDistance(bare(name), bare(candidate));
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Letters to insert, delete or replace (Levenshtein). */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [index, letter] of [...from].entries()) {
-    const next = [index + 1];
-    for (const [column, other] of [...to].entries()) {
-      const replaced = (row[column] ?? 0) + (letter === other ? 0 : 1);
-      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
+  const maxDistance = Math.ceil(bare(name).length / 2) - 1;
+  const nearest = closestMatch(bare(name), known.map(bare), { maxDistance });
+  return known.find((full) => nearest !== undefined && bare(full) === nearest);
 }

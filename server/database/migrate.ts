@@ -96,8 +96,12 @@ export async function migrate(
 
 /** Names of this package's migrations that the database lacks; empty when it can be served. */
 export async function pendingMigrations(database: Queryable, dir?: string): Promise<string[]> {
+  return (await statesIn(database, dir)).pending;
+}
+
+async function statesIn(database: Queryable, dir: string | undefined) {
   const states = compare(await readMigrations(dir), await readApplied(database));
-  return namesOf(states.filter(({ state }) => state === "pending"));
+  return { states, pending: namesOf(states.filter(({ state }) => state === "pending")) };
 }
 
 export interface SchemaProblem {
@@ -109,8 +113,7 @@ export interface SchemaProblem {
 
 /** What a database lacks of this package's migrations; undefined when it can be used. */
 export async function schemaProblem(database: Queryable, dir?: string): Promise<SchemaProblem | undefined> {
-  const states = compare(await readMigrations(dir), await readApplied(database));
-  const pending = namesOf(states.filter(({ state }) => state === "pending"));
+  const { states, pending } = await statesIn(database, dir);
   if (pending.length === 0) return undefined;
   const empty = pending.length === states.length;
   const lacks = empty

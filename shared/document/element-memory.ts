@@ -138,7 +138,7 @@ export function remember(
   if (before === undefined) return;
   if (op.set !== undefined) {
     // One entry for all of the operation's properties that nobody but its author wrote, which are most.
-    const alone = written(undefined, before, "", record, true);
+    const alone = firstOverwrite(record);
     for (const name of Object.keys(op.set)) {
       const entry = propertyMemory(memory, name);
       const only = entry === undefined || (entry.other === undefined && entry.last.author === record.author);
@@ -168,6 +168,11 @@ function write(
 ): void {
   const entry = propertyMemory(memory, name);
   memory.properties.set(name, written(entry, before, name, record, overwrites, edits));
+}
+
+/** Of a property that nobody else wrote. */
+function firstOverwrite(record: WriteRecord): PropertyMemory {
+  return { last: record, other: undefined, otherValue: undefined, overwrite: record, splices: undefined };
 }
 
 function written(
