@@ -2,9 +2,11 @@
  * Where the database stands, and how a room gets there: operations by `catchingUp`, metadata by `refreshing`, locks by
  * `locks.reading`. Each runs once at a time and looks again when it was asked meanwhile.
  *
- * Notifications come ahead of each other, twice, or not at all. What follows on the state is applied as it comes; a gap
- * is read from the log, unless a proposal of this room is in flight: then it is probably that proposal, stored and not
- * answered yet, and what lies behind it waits for the answer.
+ * Notifications come ahead of each other, twice, or not at all. What follows on the state is applied as it comes. What
+ * lies behind a gap waits for what fills it: the answer of a proposal of this room, a read that is under way, or another
+ * instance's notification (two instances that commit one after the other need not be heard in that order). Only when
+ * nothing has filled it after a moment is it read from the log: with four instances on the same documents, reading at
+ * once was five reads for each commit.
  */
 import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
@@ -43,19 +45,27 @@ export interface FollowingOptions {
 
 /** Bytes of one read of the log. */
 const catchUpBytes = 1024 * 1024;
-/** News from behind a gap that wait for the answer of a proposal; anti-entropy looks after a second anyway. */
+/** News from behind a gap that wait for it to be filled; anti-entropy looks after a second anyway. */
 const maxEarlyNews = 32;
+/** How long a gap waits for notifications. */
+const gapMs = 50;
 
 export class Following {
   readonly #options: FollowingOptions;
   // Whoever started them: submits that waited for what they read are decided afterwards, when they no longer count
   // as running.
-  readonly #catchingUp = new Repeatable(() => this.#catchUp().finally(() => this.#options.onRead()));
+  readonly #catchingUp = new Repeatable(() =>
+    this.#catchUp().finally(() => {
+      this.settled();
+      this.#options.onRead();
+    }),
+  );
   readonly #refreshing = new Repeatable(() => this.#refresh().finally(() => this.#options.onRead()));
   #document: DocumentRecord;
   #retainedFrom: number;
-  /** Heard while a proposal was in flight, from behind a gap. */
+  /** Heard from behind a gap. */
   #early: OperationsNews[] = [];
+  #gapTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(document: DocumentRecord, retainedFrom: number, options: FollowingOptions) {
@@ -80,6 +90,7 @@ export class Following {
   close(): void {
     this.#closed = true;
     this.#early = [];
+    clearTimeout(this.#gapTimer);
   }
 
   /**
@@ -105,12 +116,12 @@ export class Following {
 
   /** Operations that others committed. */
   hear(news: OperationsNews): void {
-    const { state, proposing, services } = this.#options;
-    if (news.to <= state.version) return;
-    const { texts } = news;
+    const { state, services } = this.#options;
+    if (news.to <= state.version || this.#closed) return;
     const follows = news.from <= state.version + 1;
-    if (!follows && texts !== undefined && proposing() && this.#early.length < maxEarlyNews) {
+    if (!follows && news.texts !== undefined && this.#early.length < maxEarlyNews) {
       this.#early.push(news);
+      this.#gapTimer ??= setTimeout(() => this.#fillGap(), gapMs);
       return;
     }
     const sameHistory = news.from !== state.version + 1 || !differ(news.previousId, state.operationId);
@@ -123,13 +134,25 @@ export class Following {
     const lagMs = services.nowMs() - Date.parse(last.operation.at);
     services.metrics.fanoutLagSeconds.observe(Math.max(0, lagMs) / 1000);
     this.advance(lacking);
+    this.settled();
   }
 
-  /** The proposal that was in flight is answered: what was heard too early may follow now, up to a version. */
-  settled(through = Number.POSITIVE_INFINITY): void {
-    const early = this.#early.sort((a, b) => a.from - b.from);
-    this.#early = early.filter(({ to }) => to > through);
-    for (const news of early) if (news.to <= through) this.hear(news);
+  /** The state has moved: what was heard too early may follow now. */
+  settled(): void {
+    const { state } = this.#options;
+    const nextPlace = () => this.#early.findIndex(({ from }) => from <= state.version + 1);
+    for (let place = nextPlace(); place >= 0; place = nextPlace()) {
+      const [next] = this.#early.splice(place, 1);
+      if (next !== undefined) this.hear(next);
+    }
+  }
+
+  /** What lies behind the gap has waited long enough, unless a proposal is in flight whose answer may fill it. */
+  #fillGap(): void {
+    this.#gapTimer = undefined;
+    if (this.#early.length === 0) return;
+    if (this.#options.proposing()) this.#gapTimer = setTimeout(() => this.#fillGap(), gapMs);
+    else this.catchUp();
   }
 
   /** Applies what follows on the state; what is known already is left out, a gap is read from the log. */

@@ -265,6 +265,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: Told): void {
     const { firstVersion, at } = outcome;
     const { operations, metadataVersion, conflicts: writes = [] } = proposal.batch;
+    const texts = () =>
+      operations.map((operation, index) => encodeCommitted(operation, firstVersion + index, at));
     const last = operations.at(-1);
     if (last !== undefined) {
       const { user } = last.origin;
@@ -273,7 +275,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#services.metrics.operations.inc(operations.length);
     this.missed(outcome.missed);
     // What did not fit the answer has mostly been heard of.
-    if (this.#state.version < firstVersion - 1) this.#following.settled(firstVersion - 1);
+    if (this.#state.version < firstVersion - 1) this.#following.settled();
     if (this.#state.version === firstVersion - 1) {
       const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
@@ -285,18 +287,18 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         }
       });
       this.#tellLater({
-        texts: () =>
-          operations.map((operation, index) => encodeCommitted(operation, firstVersion + index, at)),
-        told: (texts) => {
+        texts,
+        told: (toldTexts) => {
           told(firstVersion);
-          this.#publishCommitted(firstVersion, texts, previousId);
+          this.#publishCommitted(operationsNews(this.docId, firstVersion, toldTexts, previousId));
         },
       });
     } else {
-      // The log has brought our own operations already (a catch-up read them first): only others need to hear.
-      if (this.#state.version < firstVersion - 1 + operations.length) this.#following.catchUp();
-      this.#publishCommitted(firstVersion, [], null);
+      // A catch-up has brought them already, or what lies before them is still on its way: then they wait like news.
       told(undefined);
+      const news = operationsNews(this.docId, firstVersion, texts(), null);
+      this.#following.hear(news);
+      this.#publishCommitted(news);
     }
     const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
     this.#conflicts.clock(at);
@@ -307,16 +309,11 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.locks.counted(outcome.revision, writes.length + resolves.length);
   }
 
-  /** Without `texts`: others have to look at the log. */
-  #publishCommitted(from: number, texts: readonly string[], previousId: string | null): void {
+  #publishCommitted(news: OperationsNews): void {
     this.#unheard = !this.#presence.hasOthers;
     if (this.#unheard) return;
-    const { docId } = this;
-    this.#services.publish(
-      texts.length === 0
-        ? { kind: "change", docId }
-        : { kind: "operations", docId, from, to: from + texts.length - 1, previousId, texts },
-    );
+    // A choice that sequenced nothing: others look at what changed.
+    this.#services.publish(news.to < news.from ? { kind: "change", docId: this.docId } : news);
   }
 
   missed({ operations }: Missed): void {
@@ -580,4 +577,13 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       this.#log.warn({ err: cause }, "could not end locks of who may not edit any more");
     }
   }
+}
+
+function operationsNews(
+  docId: string,
+  from: number,
+  texts: readonly string[],
+  previousId: string | null,
+): OperationsNews {
+  return { kind: "operations", docId, from, to: from + texts.length - 1, previousId, texts };
 }

@@ -1,8 +1,10 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
 import type { OperationsNews } from "../../server/fanout/news.ts";
 import { createLog } from "../../server/observability/log.ts";
 import { Following, type FollowingOptions } from "../../server/room/following.ts";
 import type { DocumentRecord, Head } from "../../server/store/store.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 const docId = "a";
 const idOf = (version: number) => (version === 0 ? null : `id-${version}`);
@@ -81,18 +83,62 @@ it("[follow-2] news with a line that is no operation of its version are read fro
   expect(seen.reads).toBeGreaterThan(0);
 });
 
-it("[follow-3] what was heard from behind a gap fills it, as far as asked", () => {
+it("[follow-3] what was heard from behind a gap follows what fills it", () => {
   const { following, state, seen } = standingAt(3);
   seen.proposing = true;
   following.hear(news(7, 7));
   following.hear(news(5, 5));
-  seen.proposing = false;
-  following.hear(news(4, 4));
-  following.settled(5);
-  expect(state.version).toBe(5);
-  following.hear(news(6, 6));
+  following.hear(news(5, 6));
+  // The answer of the room's own proposal.
+  state.version = 4;
+  state.operationId = idOf(4);
   following.settled();
-  expect(seen).toMatchObject({ told: [4, 5, 6, 7].map(text), reads: 0 });
+  expect(seen).toMatchObject({ told: [5, 6, 7].map(text), reads: 0 });
+  following.close();
+});
+
+it("[follow-6] two instances that are heard in another order than they committed in cost no read", async () => {
+  const { following, seen } = standingAt(3);
+  following.hear(news(5, 5));
+  following.hear(news(6, 7));
+  following.hear(news(4, 4));
+  expect(seen.told).toEqual([4, 5, 6, 7].map(text));
+  await delay(100);
+  expect(seen.reads).toBe(0);
+});
+
+it("[follow-7] a gap that nothing fills is read from the log after a moment, not at once, and only once", async () => {
+  const { following, seen } = standingAt(3);
+  following.hear(news(5, 5));
+  following.hear(news(6, 6));
+  expect(seen.reads).toBe(0);
+  await waitFor(() => seen.reads === 1);
+  // What the read brought; what was heard follows on it.
+  following.advance([{ operation: JSON.parse(text(4)), text: text(4) }]);
+  following.settled();
+  expect(seen.told).toEqual([4, 5, 6].map(text));
+  await delay(100);
+  expect(seen.reads).toBe(1);
+});
+
+it("[follow-8] while a proposal is in flight a gap waits for its answer", async () => {
+  const { following, seen } = standingAt(3);
+  seen.proposing = true;
+  following.hear(news(5, 5));
+  await delay(150);
+  expect(seen.reads).toBe(0);
+  seen.proposing = false;
+  await waitFor(() => seen.reads === 1);
+  following.close();
+});
+
+it("[follow-9] more news than are kept are read from the log", () => {
+  const { following, seen } = standingAt(3);
+  for (let version = 5; version < 5 + 32; version++) following.hear(news(version, version));
+  expect(seen.reads).toBe(0);
+  following.hear(news(37, 37));
+  expect(seen.reads).toBe(1);
+  following.close();
 });
 
 it("[follow-4] a head read while the room moved is no other history", () => {

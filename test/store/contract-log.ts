@@ -230,7 +230,11 @@ export function logContract(subject: () => Subject): void {
       const loaded = await store.documents.load(docId);
       expect(loaded?.snapshot).toEqual(whole(4));
       expect(ids(loaded?.tail ?? [])).toEqual(ids(operations.slice(4)));
-      expect(loaded).toMatchObject({ retainedFrom: 1, locks: { locks: [], hasExpired: false }, document: { docId, version: 6 } });
+      expect(loaded).toMatchObject({
+        retainedFrom: 1,
+        locks: { locks: [], hasExpired: false },
+        document: { docId, version: 6 },
+      });
       await store.snapshots.remove(docId, [4]);
       const earlier = await store.documents.load(docId);
       expect(earlier?.snapshot).toEqual(whole(2));
