@@ -2,8 +2,12 @@
  * Group commit. While a round trip is in flight, batches of all rooms collect; the next call carries them together.
  * Under light load nobody waits: a batch leaves with all others of the callback in which it came.
  *
- * A call takes the free rows only. A document whose row somebody else holds (`busy`) goes again by itself and
- * waits there, so that one held row delays one document and not the hundred that shared its call.
+ * A row that somebody else holds is mostly held by another instance's call, for some milliseconds: a call waits for its
+ * rows (in id order: two calls never wait for each other). A row that is held for longer must not delay the hundred
+ * documents that share its call: after a tenth of a second the call answers `busy`, its documents go again without
+ * waiting, and those whose row is not free then go alone until it is. Taking only the free rows
+ * and asking again for the others cost two instances on the same documents a tenth of their throughput; going alone at
+ * once left the slower of them with 7 % of the operations.
  *
  * A failed call may have been stored: it is repeated with the same operation ids, which the store recognises
  * (`repeat`), until `retryForMs` is over; then the outcome is `unknown`, which is neither an acknowledgement
@@ -43,26 +47,20 @@ export interface GroupCommit {
 }
 
 interface Entry {
-  /** How often its row was held by somebody else. */
+  /** How often a row of its call was held by somebody else. */
   busy: number;
+  readonly queuedAtMs: number;
   readonly batch: DocumentBatch;
   readonly resolve: (outcome: CommitOutcome) => void;
 }
 
 const firstRetryMs = 25;
 const maxRetryMs = 500;
-/**
- * A row is mostly held by another instance's call, for a millisecond or two: it is tried again with everybody else's
- * before it goes alone. Going alone at once left the slower of two instances with 7 % of the operations. What was alone
- * anyway waits at once: asking again and again costs PostgreSQL a call each, and the wait ends when the row is free.
- */
-const busyTries = 4;
-/** Documents that wait for their row at the same time, a connection each. */
-const waitingFlights = 4;
+/** Documents that go alone at the same time, a connection each. */
+const aloneFlights = 4;
 
-/** Calls of one kind: those that take what is free, and those of a single document that wait for its row. */
+/** Calls of one kind: those that documents share, and those of a single document whose row is held for long. */
 interface Lane {
-  readonly wait: boolean;
   readonly flights: number;
   readonly maxOperations: number;
   queue: Entry[];
@@ -72,9 +70,9 @@ interface Lane {
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { store, retryForMs, random, onCommit } = options;
-  const free: Lane = lane(false, options.flights, options.maxBatchOperations);
+  const shared: Lane = lane(options.flights, options.maxBatchOperations);
   // Apart from the shared calls: who waits for a stranger must not take a place from documents that are free.
-  const waiting: Lane = lane(true, waitingFlights, 0);
+  const alone: Lane = lane(aloneFlights, 0);
   let idle: (() => void) | undefined;
 
   function enqueue(to: Lane, entry: Entry): void {
@@ -105,7 +103,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   function fly(on: Lane, entries: readonly Entry[]): void {
     on.inFlight += 1;
-    void run(entries, on.wait).finally(() => {
+    const wait = on === alone || entries.every(({ busy }) => busy === 0);
+    void run(entries, wait).finally(() => {
       on.inFlight -= 1;
       schedule(on);
       if (isIdle()) idle?.();
@@ -145,7 +144,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         entry.resolve({ outcome: "unknown", cause: new Error("the store answered for too few documents") });
       } else if (result.outcome === "busy") {
         entry.busy += 1;
-        enqueue(entries.length > 1 && entry.busy < busyTries ? free : waiting, entry);
+        if (performance.now() - entry.queuedAtMs < retryForMs)
+          enqueue(entries.length > 1 && entry.busy === 1 ? shared : alone, entry);
+        else entry.resolve({ outcome: "unknown", cause: new StoreUnavailable("the document's row is held") });
       } else entry.resolve(result);
     });
   }
@@ -161,10 +162,11 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     await run(entries.slice(half), wait);
   }
 
-  const isIdle = () => [free, waiting].every((each) => each.inFlight === 0 && each.queue.length === 0);
+  const isIdle = () => [shared, alone].every((each) => each.inFlight === 0 && each.queue.length === 0);
 
   return {
-    commit: (batch) => new Promise((resolve) => enqueue(free, { batch, resolve, busy: 0 })),
+    commit: (batch) =>
+      new Promise((resolve) => enqueue(shared, { batch, resolve, busy: 0, queuedAtMs: performance.now() })),
     async close() {
       if (isIdle()) return;
       await new Promise<void>((resolve) => {
@@ -174,6 +176,6 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   };
 }
 
-function lane(wait: boolean, flights: number, maxOperations: number): Lane {
-  return { wait, flights, maxOperations, queue: [], inFlight: 0, scheduled: false };
+function lane(flights: number, maxOperations: number): Lane {
+  return { flights, maxOperations, queue: [], inFlight: 0, scheduled: false };
 }

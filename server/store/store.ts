@@ -360,7 +360,7 @@ export type CommitResult =
   /** `expectedId` is not the operation at `expectedVersion`: the proposer lives in another history. */
   | { readonly outcome: "history"; readonly head: Head }
   | { readonly outcome: "missing" }
-  /** Somebody else holds the document's row (only without `wait`). */
+  /** Somebody else holds the document's row, or (with `wait`) one of the call's rows. Nothing is written. */
   | { readonly outcome: "busy" };
 
 // ---- conflicts -------------------------------------------------------------------------------------------
@@ -788,7 +788,7 @@ export interface Store {
   /**
    * One round trip for many documents (each at most once), results in their order; each document's batch happens
    * whole or not at all. Without `wait`, rows that others hold answer `busy` at once; with it, the call waits
-   * for them, for a bounded time.
+   * for them a tenth of a second, and then answers `busy` for all of its documents.
    */
   commit(batches: readonly DocumentBatch[], options: { readonly wait: boolean }): Promise<CommitResult[]>;
   /** A secret that all instances share: `make()` decides its first value. */

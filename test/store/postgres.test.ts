@@ -1,11 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPostgresStore } from "../../server/store/postgres/store.ts";
 import type { Store } from "../../server/store/store.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { createTestDatabase, holdRow, type TestDatabase } from "../support/database.ts";
 import { storeContract } from "./contract.ts";
 import { commitContract } from "./contract-commit.ts";
-import { ofRecordedSessions } from "./recorded.ts";
+import { batchAt, newDocument, operation, origin } from "./fixtures.ts";
+import { ofRecordedSessions, recordSessions } from "./recorded.ts";
 
 let database: TestDatabase;
 let store: Store;
@@ -24,4 +25,27 @@ storeContract("PostgreSQL", () => ({ store, pass: (ms) => delay(ms + 5) }));
 
 describe("PostgreSQL store, of recorded sessions", () => {
   commitContract(() => ({ store: ofRecordedSessions(store), pass: (ms) => delay(ms + 5) }));
+});
+
+test("[store/commit] a call waits for a row that comes free; one that stays held makes all of it busy, and nothing is written", async () => {
+  const created = await Promise.all([1, 2].map(() => store.documents.create(newDocument())));
+  const heads = created.map((result) => {
+    if (result.outcome !== "created") throw new Error("not created");
+    return result.document;
+  });
+  const batches = heads.map((head) => batchAt(head, [operation(origin(), "e")]));
+  await recordSessions(store, batches);
+  const [held] = heads;
+  // Both ways: commit_batch_v1, and commit_one_v1.
+  for (const call of [batches, batches.slice(0, 1)]) {
+    const stranger = await holdRow(database, held!.docId);
+    expect(await store.commit(call, { wait: true })).toEqual(call.map(() => ({ outcome: "busy" })));
+    const waiting = store.commit(call, { wait: true });
+    await delay(20);
+    await stranger.release();
+    const committed = call === batches ? "committed" : "repeat";
+    expect((await waiting).map(({ outcome }) => outcome)).toEqual(call.map(() => committed));
+  }
+  const versions = await store.documents.heads(heads.map(({ docId }) => ({ docId })));
+  expect(versions.map(({ head }) => head.version)).toEqual([1, 1]);
 });

@@ -8,7 +8,7 @@ import { uuidv7 } from "uuidv7";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createPostgresStore } from "../../server/store/postgres/store.ts";
 import type { CommitResult, DocumentBatch, LockResult, Store } from "../../server/store/store.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { createTestDatabase, holdRow, type TestDatabase } from "../support/database.ts";
 import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
 import { batchAt, newDocument, operation, origin } from "./fixtures.ts";
 import { recordSessions } from "./recorded.ts";
@@ -111,12 +111,12 @@ async function run(
   history: Map<string, Row[]>,
 ): Promise<Outcome> {
   const held = docs.length > 1 && random.next() < 0.15 ? random.pick(docs) : undefined;
-  const stranger = held === undefined ? undefined : await holdRow(held);
+  const stranger = held === undefined ? undefined : await holdRow(database, held);
   const calls = planCalls(random, docs, history);
   const lockAt =
     random.next() < 0.3 ? { docId: random.pick(docs), element: random.pick([null, "a", "b"]) } : undefined;
   const wait = stranger === undefined && random.next() < 0.5;
-  // Of recorded sessions, a call of one document that takes free rows goes through commit_one_v1.
+  // Of recorded sessions, a call of one document that waits goes through commit_one_v1.
   if (random.next() < 0.7) await Promise.all(calls.map((batches, i) => recordSessions(writers[i]!, batches)));
   const locking = lockAt === undefined || lockAt.docId === held ? undefined : takeLock(lockAt);
   const attempts: Attempt[] = [];
@@ -130,7 +130,7 @@ async function run(
     );
     lock = await locking;
   } finally {
-    // All have answered while the row is still held. Had one waited for it, it would have failed after 3 s instead.
+    // All have answered while the row is still held.
     await stranger?.release();
   }
   return { attempts, lock, held };
@@ -150,6 +150,14 @@ function judgeRace(
     if (result.outcome === "committed" && result.firstVersion > batch.expectedVersion + 1) count("later");
     if (batch.docId === held) expect(result.outcome).toBe("busy");
     judge(batch, result, log.get(batch.docId) ?? [], attempts, granted);
+  }
+  // Had a call waited for the stranger's row, all of its documents were busy.
+  if (held !== undefined && lock === undefined) {
+    const ofOthers = attempts.filter(({ batch }) => batch.docId !== held);
+    const free = new Set(
+      ofOthers.flatMap(({ batch, result }) => (result.outcome === "busy" ? [] : batch.docId)),
+    );
+    expect([...free].sort()).toEqual([...new Set(ofOthers.map(({ batch }) => batch.docId))].sort());
   }
   // R6: after the grant, nothing by anybody else on what is locked.
   if (granted === undefined) return;
@@ -283,18 +291,6 @@ async function readLog(docs: readonly string[]): Promise<Map<string, Row[]>> {
   const log = new Map<string, Row[]>(docs.map((doc) => [doc, []]));
   for (const row of rows) log.get(row.doc)?.push(row);
   return log;
-}
-
-async function holdRow(docId: string) {
-  const client = await database.pool.connect();
-  await client.query("BEGIN");
-  await client.query("SELECT FROM documents WHERE id = $1 FOR NO KEY UPDATE", [docId]);
-  return {
-    async release() {
-      await client.query("ROLLBACK");
-      client.release();
-    },
-  };
 }
 
 function takeLock(at: { docId: string; element: string | null }): Promise<LockResult> {

@@ -1,5 +1,5 @@
 /**
- * A store whose every commit is as a room's mostly is: of sessions that are recorded, and taking free rows only. A single
+ * A store whose every commit is as a room's mostly is: of sessions that are recorded, and waiting for its rows. A single
  * document's ordinary batch then goes through `commit_one_v1`, which must say of everything what `commit_batch_v1` says.
  */
 import type { DocumentBatch, Origin, Store } from "../../server/store/store.ts";
@@ -11,7 +11,7 @@ export function ofRecordedSessions(store: Store): Store {
     ...store,
     async commit(batches) {
       await recordSessions(store, batches);
-      return store.commit(batches, { wait: false });
+      return store.commit(batches, { wait: true });
     },
   };
 }

@@ -59,6 +59,22 @@ export async function createTestDatabase(options: { empty?: boolean } = {}): Pro
   return { url: url.href, pool: open(), createPool: open, drop };
 }
 
+/** Holds a document's row as a stranger's open transaction does. */
+export async function holdRow(
+  { pool }: Pick<TestDatabase, "pool">,
+  docId: string,
+): Promise<{ release(): Promise<void> }> {
+  const client = await pool.connect();
+  await client.query("BEGIN");
+  await client.query("SELECT FROM documents WHERE id = $1 FOR NO KEY UPDATE", [docId]);
+  return {
+    async release() {
+      await client.query("ROLLBACK");
+      client.release();
+    },
+  };
+}
+
 async function asAdmin<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, application_name: "aetherflow-test-admin" });
   await client.connect();

@@ -11,6 +11,7 @@
  * the function's settings the same takes ten times as long once there are 1,000,000 operations.
  */
 import { rfc3339 } from "../../../drizzle/columns.ts";
+import { sqlstateOf } from "../../database/sqlstate.ts";
 import type {
   CommitOperation,
   CommitResult,
@@ -23,6 +24,7 @@ import type {
   Origin,
   StoredOperation,
 } from "../store.ts";
+import { StoreUnavailable } from "../store.ts";
 import { int4Array, int8Array, textArray, utf8Array, uuidArray } from "./arrays.ts";
 import { type Database, promptMs } from "./database.ts";
 import { type LockJson, lockFromJson } from "./locks.ts";
@@ -30,6 +32,8 @@ import { type LockJson, lockFromJson } from "./locks.ts";
 /** Missed operations that ride in one answer: a reader that stopped would hold the row locks beyond socket buffers. */
 export const missedBytesPerAnswer = 128 * 1024;
 
+/** lock_not_available: a row was held for longer than the functions wait; nothing of the call is written. */
+const rowHeld = "55P03";
 const noId = "00000000-0000-0000-0000-000000000000";
 
 const parameterTypes = [
@@ -141,15 +145,23 @@ export async function commit(
     order.map((entry) => entry.batch),
     isRecorded,
   );
-  if (isOne(columns) && !options.wait) {
-    const [one] = await database.rows<OneRow>({ ...oneStatement, answerWithinMs }, oneValues(columns));
-    if (one === undefined) throw new Error("commit_one_v1 returned nothing");
-    const { o_first, o_revision, ...rest } = one;
-    return decode({ ...rest, o_firsts: [o_first], o_revisions: [o_revision] }, order);
+  try {
+    if (isOne(columns) && options.wait) {
+      const [one] = await database.rows<OneRow>({ ...oneStatement, answerWithinMs }, oneValues(columns));
+      if (one === undefined) throw new Error("commit_one_v1 returned nothing");
+      const { o_first, o_revision, ...rest } = one;
+      return decode({ ...rest, o_firsts: [o_first], o_revisions: [o_revision] }, order);
+    }
+    const [row] = await database.rows<Row>(
+      { ...statement, answerWithinMs },
+      manyValues(columns, options.wait),
+    );
+    if (row === undefined) throw new Error("commit_batch_v1 returned nothing");
+    return decode(row, order);
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable) || sqlstateOf(error.cause) !== rowHeld) throw error;
+    return batches.map(() => ({ outcome: "busy" }));
   }
-  const [row] = await database.rows<Row>({ ...statement, answerWithinMs }, manyValues(columns, options.wait));
-  if (row === undefined) throw new Error("commit_batch_v1 returned nothing");
-  return decode(row, order);
 }
 
 type Columns = ReturnType<typeof gather>;
