@@ -15,7 +15,7 @@ export interface OperationsNews {
   readonly docId: string;
   readonly from: number;
   readonly to: number;
-  /** Id of the operation before `from`: tells a reader whether it lives in the same history. Null at version 1, or unknown. */
+  /** Id of the operation before `from`: tells a reader whether it lives in the same history. Null at version 1. */
   readonly previousId: string | null;
   /** Their JSON, one by one. Absent: too large for a notification, to be read from the log. */
   readonly texts?: readonly string[];

@@ -10,7 +10,7 @@
  */
 import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
-import { type OperationsNews, readNotified } from "../fanout/news.ts";
+import { type ChangeNews, type OperationsNews, readNotified } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
 import type { DocumentRecord, Head, HeadAnswer } from "../store/store.ts";
 import type { RoomLocks } from "./locks.ts";
@@ -38,6 +38,8 @@ export interface FollowingOptions {
   /** The next operations, without a gap. */
   readonly advance: (advances: readonly Advance[]) => void;
   readonly documentChanged: (before: DocumentRecord, after: DocumentRecord) => void;
+  /** Tells other instances. */
+  readonly publish: (news: OperationsNews | ChangeNews) => void;
   readonly end: (reason: "missing" | "history") => void;
   /** After each read, a turn later: what waited for it may be decided. */
   readonly onRead: () => void;
@@ -65,6 +67,8 @@ export class Following {
   #retainedFrom: number;
   /** Heard from behind a gap. */
   #early: OperationsNews[] = [];
+  /** Of those (and of one that is being heard) what this room stored and has not told others. */
+  readonly #own = new Set<OperationsNews>();
   #gapTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -90,6 +94,7 @@ export class Following {
   close(): void {
     this.#closed = true;
     this.#early = [];
+    this.#own.clear();
     clearTimeout(this.#gapTimer);
   }
 
@@ -114,16 +119,28 @@ export class Following {
     this.#lookUp(this.#catchingUp);
   }
 
+  /** Operations that this room committed, not next to where it stands: they follow when the gap is filled, if there is one. */
+  stored(news: OperationsNews): void {
+    this.#own.add(news);
+    this.hear(news);
+  }
+
   /** Operations that others committed. */
   hear(news: OperationsNews): void {
-    const { state, services } = this.#options;
-    if (news.to <= state.version || this.#closed) return;
+    const { state, services, publish, docId } = this.#options;
+    if (this.#closed) return;
     const follows = news.from <= state.version + 1;
     if (!follows && news.texts !== undefined && this.#early.length < maxEarlyNews) {
       this.#early.push(news);
       this.#gapTimer ??= setTimeout(() => this.#fillGap(), gapMs);
       return;
     }
+    // Others are told now that it is known what they follow on; by that, who lives in another history finds out.
+    if (this.#own.delete(news)) {
+      const isNext = news.from === state.version + 1;
+      publish(isNext ? { ...news, previousId: state.operationId } : { kind: "change", docId });
+    }
+    if (news.to <= state.version) return;
     const sameHistory = news.from !== state.version + 1 || !differ(news.previousId, state.operationId);
     const lacking = follows && sameHistory ? lackingOf(news, state.version) : undefined;
     const last = lacking?.at(-1);

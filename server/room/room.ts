@@ -14,7 +14,7 @@ import type { Author, SequencedOperation } from "../../shared/document/operation
 import { applySequenced, type DocumentState } from "../../shared/document/state.ts";
 import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.ts";
 import type { CommitOutcome } from "../commit/group-commit.ts";
-import type { OperationsNews, PresenceNews } from "../fanout/news.ts";
+import type { ChangeNews, OperationsNews, PresenceNews } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
 import type { DocumentRecord, Head, LoadedDocument, Missed, SessionRecord } from "../store/store.ts";
 import { encodeForCommit } from "./commit-encoding.ts";
@@ -106,6 +106,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       proposing: () => this.#queue.inFlight,
       advance: (advances) => this.#advance(advances),
       documentChanged: (before, after) => this.#documentChanged(before, after),
+      publish: (news) => this.#publishCommitted(news),
       end: (reason) => this.end(reason),
       onRead: () => this.#queue.pump(),
     });
@@ -296,9 +297,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     } else {
       // A catch-up has brought them already, or what lies before them is still on its way: then they wait like news.
       told(undefined);
-      const news = operationsNews(this.docId, firstVersion, texts(), null);
-      this.#following.hear(news);
-      this.#publishCommitted(news);
+      this.#following.stored(operationsNews(this.docId, firstVersion, texts(), null));
     }
     const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
     this.#conflicts.clock(at);
@@ -309,11 +308,12 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.locks.counted(outcome.revision, writes.length + resolves.length);
   }
 
-  #publishCommitted(news: OperationsNews): void {
+  #publishCommitted(news: OperationsNews | ChangeNews): void {
     this.#unheard = !this.#presence.hasOthers;
     if (this.#unheard) return;
     // A choice that sequenced nothing: others look at what changed.
-    this.#services.publish(news.to < news.from ? { kind: "change", docId: this.docId } : news);
+    const isEmpty = news.kind === "operations" && news.to < news.from;
+    this.#services.publish(isEmpty ? { kind: "change", docId: this.docId } : news);
   }
 
   missed({ operations }: Missed): void {

@@ -36,7 +36,7 @@ const head = (version: number, operationId = idOf(version)): Head => ({
 /** At a version; `told` is what moved it, `reads` how often the log was read. */
 function standingAt(version: number) {
   const state = { version, operationId: idOf(version) };
-  const seen = { told: [] as string[], reads: 0, proposing: false };
+  const seen = { told: [] as string[], reads: 0, proposing: false, published: [] as object[] };
   const options = {
     docId,
     services: {
@@ -62,6 +62,7 @@ function standingAt(version: number) {
         seen.told.push(line);
       }
     },
+    publish: (one: object) => seen.published.push(one),
     onRead() {},
   };
   const document = head(version) as DocumentRecord;
@@ -138,6 +139,20 @@ it("[follow-9] more news than are kept are read from the log", () => {
   expect(seen.reads).toBe(0);
   following.hear(news(37, 37));
   expect(seen.reads).toBe(1);
+  following.close();
+});
+
+it("[follow-10] what the room stored behind a gap follows what fills it, and then others are told what it follows on", () => {
+  const { following, seen } = standingAt(3);
+  const own = { ...news(6, 7), previousId: null };
+  following.stored(own);
+  expect(seen).toMatchObject({ told: [], published: [] });
+  following.hear(news(4, 5));
+  expect(seen.told).toEqual([4, 5, 6, 7].map(text));
+  expect(seen.published).toEqual([{ ...own, previousId: idOf(5) }]);
+  // What the log has brought already: what it follows on is not known any more.
+  following.stored(news(6, 7));
+  expect(seen.published.slice(1)).toEqual([{ kind: "change", docId }]);
   following.close();
 });
 
