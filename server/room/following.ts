@@ -164,11 +164,15 @@ export class Following {
     }
   }
 
-  /** What lies behind the gap has waited long enough, unless a proposal is in flight whose answer may fill it. */
+  /**
+   * What lies behind the gap has waited long enough, unless a proposal is in flight whose answer may fill it. Not when
+   * something stored here waits: its authors wait for their answer, and a busy room always has a proposal in flight.
+   */
   #fillGap(): void {
     this.#gapTimer = undefined;
     if (this.#early.length === 0) return;
-    if (this.#options.proposing()) this.#gapTimer = setTimeout(() => this.#fillGap(), gapMs);
+    if (this.#options.proposing() && this.#own.size === 0)
+      this.#gapTimer = setTimeout(() => this.#fillGap(), gapMs);
     else this.catchUp();
   }
 

@@ -133,6 +133,14 @@ it("[follow-8] while a proposal is in flight a gap waits for its answer", async 
   following.close();
 });
 
+it("[follow-11] what the room stored does not wait for the answer of its next proposal", async () => {
+  const { following, seen } = standingAt(3);
+  seen.proposing = true;
+  following.stored({ ...news(5, 5), previousId: null });
+  await waitFor(() => seen.reads === 1);
+  following.close();
+});
+
 it("[follow-9] more news than are kept are read from the log", () => {
   const { following, seen } = standingAt(3);
   for (let version = 5; version < 5 + 32; version++) following.hear(news(version, version));
