@@ -33,14 +33,19 @@ export function StatusLine({ board }: { readonly board: DocumentReplica }) {
 function describe(connection: ConnectionState, online: boolean): string {
   switch (connection.state) {
     case "connecting":
-      return "connecting";
+      // An attempt of many is no news: it would flicker.
+      return connection.attempt === 0 ? "connecting" : trying(online);
     case "syncing":
       return "catching up";
     case "live":
       return "live";
     case "reconnecting":
-      return online ? "no server, trying again" : "offline, trying again";
+      return trying(online);
     case "closed":
       return "closed";
   }
+}
+
+function trying(online: boolean): string {
+  return online ? "no server, trying again" : "offline, trying again";
 }
