@@ -38,13 +38,19 @@ test("[store/commit] a call waits for a row that comes free; one that stays held
   const [held] = heads;
   // Both ways: commit_batch_v1, and commit_one_v1.
   for (const call of [batches, batches.slice(0, 1)]) {
-    const stranger = await holdRow(database, held!.docId);
-    expect(await store.commit(call, { wait: true })).toEqual(call.map(() => ({ outcome: "busy" })));
-    const waiting = store.commit(call, { wait: true });
-    await delay(20);
-    await stranger.release();
-    const committed = call === batches ? "committed" : "repeat";
-    expect((await waiting).map(({ outcome }) => outcome)).toEqual(call.map(() => committed));
+    const busy = call.map(() => ({ outcome: "busy" }));
+    const expected = call.map(() => (call === batches ? "committed" : "repeat"));
+    let results: readonly { readonly outcome: string }[] = [];
+    // On a machine that stands still the row may come free too late: then once more. Who never waited would stay busy.
+    for (let attempt = 1; attempt <= 20 && results[0]?.outcome !== expected[0]; attempt += 1) {
+      const stranger = await holdRow(database, held!.docId);
+      if (attempt === 1) expect(await store.commit(call, { wait: true })).toEqual(busy);
+      const waiting = store.commit(call, { wait: true });
+      await delay(20);
+      await stranger.release();
+      results = await waiting;
+    }
+    expect(results.map(({ outcome }) => outcome)).toEqual(expected);
   }
   const versions = await store.documents.heads(heads.map(({ docId }) => ({ docId })));
   expect(versions.map(({ head }) => head.version)).toEqual([1, 1]);

@@ -1,6 +1,6 @@
 /**
  * The commit: one round trip for many documents, with binary arrays. `commit_one_v1` where it is a single document that
- * has nothing to record but operations, else `commit_batch_v1` (both in migrations/).
+ * has nothing to record but operations and waits for its row, else `commit_batch_v1` (both in migrations/).
  *
  * Documents are sent sorted by id, so that the function can walk the rows it locked and its arguments together;
  * results are put back into the caller's order.
