@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # Build stage: compiles the server, the SDK and the demo page.
-FROM node:22-bookworm-slim AS build
+FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -9,12 +9,12 @@ RUN node scripts/build.mjs
 
 # Only what runs: no development packages, and no embedded PostgreSQL (its binaries are optional packages) – a
 # container gets its database by DATABASE_URL.
-FROM node:22-bookworm-slim AS packages
+FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional
 
-FROM node:22-bookworm-slim
+FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=9002
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules

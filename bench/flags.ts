@@ -24,7 +24,7 @@ const list = experiments
 const usage = `Usage: npm run bench -- [options]
 
 Measures the server beside bare relays and raw PostgreSQL, in one run. DATABASE_URL names the PostgreSQL to use;
-without it, an embedded one is started in a temporary folder. A quarter of an hour.
+without it, an embedded one is started in a temporary folder. Twenty minutes.
 
   --only NAMES     some experiments, separated by commas (below)
   --all            the long ones too; some minutes more and 10 GB of disk
@@ -34,7 +34,8 @@ without it, an embedded one is started in a temporary folder. A quarter of an ho
   --json FILE      also write everything measured to FILE
   --rounds N       repetitions, of which the median counts (default 3)
   --seconds N      length of one measurement (default 3; quick: 1)
-  --warmup N       seconds before it, while V8 compiles (default 3; quick: 0.5)
+  --warmup N       seconds of load before a target's first measurement, while V8 compiles (default 10; quick: 1.5);
+                   a third of it before the further ones
   --target NAMES   of workloads only some targets (${targetNames.join("; ").replaceAll(", ", " ")}), separated by commas
   --no-pin         leave the cores to the kernel (default: servers on one, the load generator on another)
   --profile DIR    also write CPU profiles of the targets to DIR, and show where ours spent its time
@@ -111,7 +112,7 @@ export function readFlags(): Flags {
     targets,
     rounds: Math.round(number("rounds", 3, 1)),
     measureMs: number("seconds", quick ? 1 : 3, 0.2) * 1000,
-    warmupMs: number("warmup", quick ? 0.5 : 3, 0) * 1000,
+    warmupMs: number("warmup", quick ? 1.5 : 10, 0) * 1000,
     quick,
     pin: !values["no-pin"],
     json: values.json,
