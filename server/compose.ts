@@ -64,6 +64,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   const metrics = createMetrics();
   const random = Math.random;
   const nowMs = Date.now;
+  const monotonicMs = () => performance.now();
 
   const pool = databaseUrl === undefined ? undefined : openPool(config, databaseUrl, log);
   const store =
@@ -123,10 +124,10 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     log,
     config,
     random,
-    nowMs,
-    onLeaseLost() {
+    monotonicMs,
+    async onLeaseLost() {
       log.warn("this instance's lease was lost; its sessions are recorded again");
-      sessions?.renewRows();
+      await sessions?.renewRows();
     },
   });
 

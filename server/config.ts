@@ -105,10 +105,19 @@ export function loadConfig({ flags, env }: { flags: Flags; env: Environment }): 
 const minSecretBytes = 32;
 
 /** What a server should not run with, and may. */
-export function configWarnings({ auth }: Config, env: Environment): ConfigWarning[] {
+export function configWarnings({ auth, server }: Config, env: Environment): ConfigWarning[] {
   const isWeak = auth.key.kind === "secret" && Buffer.byteLength(auth.key.secret) < minSecretBytes;
-  const message = `shorter than ${minSecretBytes} bytes; make one with: openssl rand -base64 48`;
-  return [...(isWeak ? [{ name: "auth.jwtSecret", message }] : []), ...unknownVariables(env)];
+  const weak = `shorter than ${minSecretBytes} bytes; make one with: openssl rand -base64 48`;
+  // Who configures a secret means to check tokens, not to hand them out.
+  const isOpen = auth.mode === "dev" && auth.key.kind === "secret" && !isLoopback(server.host);
+  const open =
+    "development mode: whoever reaches the server gets a token for any user, signed with the configured secret; " +
+    "--auth jwt (AETHERFLOW_AUTH=jwt) checks tokens instead";
+  return [
+    ...(isWeak ? [{ name: "auth.jwtSecret", message: weak }] : []),
+    ...(isOpen ? [{ name: "auth.mode", message: open }] : []),
+    ...unknownVariables(env),
+  ];
 }
 
 /**

@@ -4,7 +4,7 @@
  *
  * A row that somebody else holds is mostly held by another instance's call, for some milliseconds: a call waits for its
  * rows (in id order: two calls never wait for each other). A row that is held for longer must not delay the hundred
- * documents that share its call: after a tenth of a second the call answers `busy`, its documents go again without
+ * documents that share its call: after a tenth of a second at one row the call answers `busy`, its documents go again without
  * waiting, and those whose row is not free then go alone until it is. Taking only the free rows and asking again for the
  * others cost two instances on the same documents a tenth of their throughput; going alone at once left the slower of
  * them with 7 % of the operations.

@@ -1,7 +1,8 @@
 /**
  * What makes everything else safe to lose: about once a second the open documents are compared with the database in
  * one query (version, metadata, revision) and one more for other instances' sessions, and what is newer is read. The instance's
- * lease is renewed on the same path, and instances whose lease ended lose their sessions.
+ * lease is renewed on the same path. Instances whose lease ended lose their sessions, beside it: that may wait for
+ * rows, and neither this instance's lease nor its documents may wait for that.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../config.ts";
@@ -18,9 +19,13 @@ export interface AntiEntropyOptions {
   readonly log: Logger;
   readonly config: Pick<Config, "fanout" | "presence" | "manager">;
   readonly random: () => number;
-  readonly nowMs: () => number;
-  /** The lease was lost (this process stood still for longer than it lasts): the sessions' rows are gone. */
-  readonly onLeaseLost: () => void;
+  /** A clock that never goes back: with one that is set back by an hour no lease would be renewed for an hour. */
+  readonly monotonicMs: () => number;
+  /**
+   * The lease was lost (this process stood still for longer than it lasts), and the sessions' rows with it: records them
+   * again. Where that fails it is asked again.
+   */
+  readonly onLeaseLost: () => Promise<void>;
 }
 
 export interface AntiEntropy {
@@ -36,16 +41,21 @@ export interface AntiEntropy {
 const newsMs = 100;
 
 export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
-  const { registry, store, sessionRows, instanceId, log, config, random, nowMs } = options;
+  const { registry, store, sessionRows, instanceId, log, config, random, monotonicMs } = options;
   const stop = new AbortController();
   let failing = false;
   let leaseAtMs = Number.NEGATIVE_INFINITY;
-  let sweptAtMs = nowMs();
+  let leaseLost = false;
+  let sweptAtMs = monotonicMs();
+  let tidying: Promise<void> | undefined;
 
   async function run(): Promise<void> {
     await keepLease();
     const asked = new Map(
-      [...registry.rooms].map(({ docId, version, operationId }) => [docId, { version, operationId }]),
+      [...registry.rooms].map(({ docId, version, operationId, document, locks }) => {
+        const { metadataVersion } = document;
+        return [docId, { version, operationId, metadataVersion, revision: locks.revision }];
+      }),
     );
     const docIds = [...asked.keys()];
     if (docIds.length > 0) {
@@ -72,23 +82,41 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
       }
     }
     registry.sweep();
-    if (nowMs() - sweptAtMs >= config.manager.cleanupIntervalMs) {
-      sweptAtMs = nowMs();
-      await store.locks.cleanExpired();
-    }
   }
 
   async function keepLease(): Promise<void> {
-    const now = nowMs();
-    if (now - leaseAtMs < config.presence.heartbeatMs) return;
-    const held = await store.sessions.heartbeat(instanceId);
-    if (!held && leaseAtMs > 0) {
+    const now = monotonicMs();
+    if (!leaseLost && now - leaseAtMs < config.presence.heartbeatMs) return;
+    if (!(await store.sessions.heartbeat(instanceId))) {
+      leaseLost = true;
       // Registered before the sessions are recorded again: rows without an instance are swept away.
       await store.sessions.heartbeat(instanceId);
-      options.onLeaseLost();
     }
     leaseAtMs = now;
-    sessionRows.refresh(await store.sessions.reap(config.presence.leaseMs));
+    if (leaseLost) await recordAgain();
+    tidying ??= tidy().finally(() => {
+      tidying = undefined;
+    });
+  }
+
+  async function recordAgain(): Promise<void> {
+    try {
+      await options.onLeaseLost();
+      leaseLost = false;
+    } catch (error) {
+      log.warn({ err: error }, "sessions not recorded again yet");
+    }
+  }
+
+  async function tidy(): Promise<void> {
+    try {
+      sessionRows.refresh(await store.sessions.reap(config.presence.leaseMs));
+      if (monotonicMs() - sweptAtMs < config.manager.cleanupIntervalMs) return;
+      sweptAtMs = monotonicMs();
+      await store.locks.cleanExpired();
+    } catch (error) {
+      log.warn({ err: error }, "could not tidy up after other instances");
+    }
   }
 
   async function loop(): Promise<void> {
@@ -116,6 +144,7 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
     async close() {
       stop.abort();
       await looping;
+      await tidying;
     },
   };
 }

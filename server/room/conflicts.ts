@@ -9,6 +9,7 @@
  * then, so that it comes after the operations of the choice; `conflict`, too, where the record that was read names
  * operations that have not come yet.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type ConflictWrite,
   type RecentConflict,
@@ -17,7 +18,7 @@ import {
 import type { ConflictInfo } from "../../shared/protocol/messages.ts";
 import type { ConflictRecord, ConflictResolve, LoadedDocument, Store } from "../store/store.ts";
 import { HeldBack } from "./held-back.ts";
-import { Repeatable } from "./repeatable.ts";
+import { Repeatable, readAgainMs } from "./repeatable.ts";
 import type { DecidedEntry } from "./submit.ts";
 import { decodeSequenced } from "./wire.ts";
 
@@ -56,6 +57,7 @@ export class RoomConflicts {
   #seenAtMs = 0;
   readonly #reading: Repeatable;
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(
     { recentConflicts, heldBack, now }: Pick<LoadedDocument, "recentConflicts" | "heldBack" | "now">,
@@ -95,13 +97,8 @@ export class RoomConflicts {
     ) {
       return { writes: [], byOperation: new Map() };
     }
-    const now = this.#now();
-    const recent: RecentConflict[] = [];
-    for (const [id, record] of this.#recent) {
-      if (record.resolvedAt !== null && Date.parse(record.lastAt) < now - joinWithinMs)
-        this.#recent.delete(id);
-      else recent.push(record);
-    }
+    this.#forgetOld();
+    const recent: RecentConflict[] = [...this.#recent.values()];
     return recordConflicts({
       decided: decided.flatMap(({ decision }) => decision.operations),
       recent,
@@ -109,15 +106,18 @@ export class RoomConflicts {
     });
   }
 
-  /** A proposal that makes, joins and resolves these is stored. */
+  /** A proposal that makes, joins and resolves these is stored; `isBehind`: the room has not reached its operations yet. */
   committed(
     writes: readonly ConflictWrite[],
     resolves: readonly (ConflictResolve & { readonly record: ConflictRecord })[],
     at: string,
+    isBehind: boolean,
   ): void {
     for (const { record, resolvedBy, operations } of resolves) {
       this.heldBack.resolve(operations);
-      this.#resolved({ ...(this.#recent.get(record.id) ?? record), resolvedBy, resolvedAt: at });
+      const resolved = { ...(this.#recent.get(record.id) ?? record), resolvedBy, resolvedAt: at };
+      if (isBehind) void this.#tellResolved([resolved]);
+      else this.#resolved(resolved);
     }
     for (const write of writes) {
       this.#recent.set(write.id, written(write, this.#recent.get(write.id), this.#options.docId, at));
@@ -147,6 +147,7 @@ export class RoomConflicts {
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -164,11 +165,12 @@ export class RoomConflicts {
   }
 
   #readAgain(records: readonly ConflictRecord[]): void {
+    this.#forgetOld();
     const resolved: ConflictRecord[] = [];
     for (const record of records) {
       const before = this.#recent.get(record.id);
-      // One that this instance resolved meanwhile.
-      if (before !== undefined && before.resolvedAt !== null && record.resolvedAt === null) continue;
+      // One that this instance resolved or joined since it was read.
+      if (before !== undefined && record.resolvedAt === null && isOlder(record, before)) continue;
       if (before?.resolvedAt === null && record.resolvedAt !== null) resolved.push(record);
       else {
         this.#recent.set(record.id, record);
@@ -176,25 +178,36 @@ export class RoomConflicts {
       }
     }
     if (resolved.length === 0) return;
-    // Not to be joined from now on; told when the operations of the choice are here.
-    for (const record of resolved) {
-      this.#recent.set(record.id, record);
-      this.#changed.delete(record.id);
-    }
     void this.#tellResolved(resolved);
   }
 
+  /** What nobody joins any more. */
+  #forgetOld(): void {
+    const before = this.#now() - joinWithinMs;
+    for (const [id, { resolvedAt, lastAt }] of this.#recent)
+      if (resolvedAt !== null && Date.parse(lastAt) < before) this.#recent.delete(id);
+  }
+
+  /** Where the database stands now; as often as it takes, since nothing is told before what it speaks of. */
   async #reach(): Promise<void> {
-    try {
-      await this.#options.reach();
-    } catch {
-      // The database is away: what the room lacks comes when it is back.
+    while (!this.#closed) {
+      try {
+        await this.#options.reach();
+        return;
+      } catch {
+        await delay(readAgainMs);
+      }
     }
   }
 
+  /** When the operations of the choice are here; not to be joined from now on. */
   async #tellResolved(records: readonly ConflictRecord[]): Promise<void> {
+    for (const record of records) {
+      this.#recent.set(record.id, record);
+      this.#changed.delete(record.id);
+    }
     await this.#reach();
-    for (const record of records) this.#resolved(record);
+    for (const record of records) if (!this.#closed) this.#resolved(record);
   }
 
   #resolved(record: ConflictRecord): void {
@@ -232,6 +245,7 @@ export class RoomConflicts {
 
   async #tellMade(records: readonly ConflictRecord[]): Promise<void> {
     await this.#reach();
+    if (this.#closed) return;
     for (const record of records) {
       const now = this.#recent.get(record.id);
       // One that has grown or was resolved meanwhile is told by itself.
@@ -243,6 +257,11 @@ export class RoomConflicts {
   #made(record: ConflictRecord): void {
     this.#options.broadcast(JSON.stringify({ type: "conflict", conflict: conflictInfo(record) }));
   }
+}
+
+/** Whether a record as it was read is not resolved yet, or lacks a collision, as the other is or has. */
+function isOlder(read: ConflictRecord, known: ConflictRecord): boolean {
+  return known.resolvedAt !== null || Date.parse(read.lastAt) < Date.parse(known.lastAt);
 }
 
 function hasGrown(before: ConflictRecord, after: ConflictRecord): boolean {

@@ -29,8 +29,8 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
     },
 
     async replaceContent(docId, request) {
-      const room = await registry.open(docId);
-      if (room === undefined || !(await room.current())) return gone;
+      const room = await registry.current(docId);
+      if (room === undefined) return gone;
       const refusal = request.authorise(room.document);
       if (refusal !== undefined) return { ok: false, ...refusal, version: room.version };
       const { version } = request;
@@ -50,8 +50,8 @@ export function createDocumentEdits(registry: RoomRegistry, services: RoomServic
     },
 
     async content(docId) {
-      const room = await registry.open(docId);
-      if (room === undefined || !(await room.current())) return undefined;
+      const room = await registry.current(docId);
+      if (room === undefined) return undefined;
       const { version, parts } = room.encoded(0);
       return { version, encoded: await parts };
     },

@@ -25,8 +25,8 @@ export interface Advance {
   readonly text: string;
 }
 
-/** Where a room stands or stood. */
-export type Position = Pick<DocumentState, "version" | "operationId">;
+/** Where a room stood. */
+export type Position = Pick<Head, "version" | "operationId" | "metadataVersion" | "revision">;
 
 export interface FollowingOptions {
   readonly docId: string;
@@ -56,13 +56,14 @@ export class Following {
   readonly #options: FollowingOptions;
   // Whoever started them: submits that waited for what they read are decided afterwards, when they no longer count
   // as running.
-  readonly #catchingUp = new Repeatable(() =>
-    this.#catchUp().finally(() => {
-      this.settled();
-      this.#options.onRead();
-    }),
+  readonly #catchingUp = new Repeatable(
+    () => this.#catchUp().finally(() => this.settled()),
+    () => this.#options.onRead(),
   );
-  readonly #refreshing = new Repeatable(() => this.#refresh().finally(() => this.#options.onRead()));
+  readonly #refreshing = new Repeatable(
+    () => this.#refresh(),
+    () => this.#options.onRead(),
+  );
   #document: DocumentRecord;
   #retainedFrom: number;
   /** Heard from behind a gap. */
@@ -104,6 +105,14 @@ export class Following {
    */
   follow(head: Head, asked?: Position): void {
     if (this.#closed) return;
+    // Neither ever goes back: what this room knows was lost in a failover.
+    if (
+      asked !== undefined &&
+      (head.metadataVersion < asked.metadataVersion || head.revision < asked.revision)
+    ) {
+      this.#options.end("history");
+      return;
+    }
     const work = new Set(this.#lacking(head));
     const own = [asked, asked && this.#options.state];
     // The state may be newer than the head, which was read before news came, but not older ones.
@@ -141,8 +150,10 @@ export class Following {
       publish(isNext ? { ...news, previousId: state.operationId } : { kind: "change", docId });
     }
     if (news.to <= state.version) return;
-    const sameHistory = news.from !== state.version + 1 || !differ(news.previousId, state.operationId);
-    const lacking = follows && sameHistory ? lackingOf(news, state.version) : undefined;
+    const lacking =
+      follows && !differ(idBefore(news, state.version), state.operationId)
+        ? lackingOf(news, state.version)
+        : undefined;
     const last = lacking?.at(-1);
     if (lacking === undefined || last === undefined) {
       this.catchUp();
@@ -271,6 +282,12 @@ export class Following {
     if (document.metadataVersion >= before.metadataVersion) this.#document = document;
     if (changed) documentChanged(before, document);
   }
+}
+
+/** The id of the operation at a version, as the news know it; null: they do not say. */
+function idBefore({ from, texts, previousId }: OperationsNews, version: number): string | null {
+  const text = texts?.[version - from];
+  return text === undefined ? previousId : (readNotified(text, version)?.id ?? null);
 }
 
 /** What the news brings beyond a version; undefined where it cannot be told from the news. */

@@ -17,6 +17,8 @@ export interface LockRoom {
   readonly locks: RoomLocks;
   /** Goes where the database stands now; false: the room has ended. */
   current(): Promise<boolean>;
+  /** It has ended because its document is not there any more. */
+  readonly isMissing: boolean;
   /** Resolves when the operations up to a version are sent. */
   reached(version: number): Promise<void>;
 }
@@ -50,6 +52,8 @@ export type LockAnswer = { readonly ok: true; readonly lock?: LockInfo } | ({ re
 const maxAttempts = 5;
 
 const gone: LockAnswer = { ok: false, code: "not_found", message: "there is no such document" };
+const endedAnswer = ({ isMissing }: LockRoom): LockAnswer =>
+  isMissing ? gone : { ok: false, code: "unavailable", message: "the document is read anew; try again" };
 const restless: LockAnswer = {
   ok: false,
   code: "unavailable",
@@ -62,7 +66,7 @@ export async function takeLock(room: LockRoom, request: TakeRequest): Promise<Lo
   const { user, client, lockClient = client, session } = request.origin;
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     if (authorise(room.document) !== undefined) {
-      if (!(await room.current())) return gone;
+      if (!(await room.current())) return endedAnswer(room);
       const refusal = authorise(room.document);
       if (refusal !== undefined) return { ok: false, ...refusal };
     }
@@ -92,7 +96,7 @@ export async function takeLock(room: LockRoom, request: TakeRequest): Promise<Lo
         return { ok: false, code: "not_active", message: "the document is not active" };
       case "missing":
       case "changed":
-        if (!(await room.current())) return gone;
+        if (!(await room.current())) return endedAnswer(room);
     }
   }
   return restless;
@@ -104,7 +108,7 @@ const notHeld: LockAnswer = { ok: false, code: "not_held", message: "the lock is
 export async function releaseLock(room: LockRoom, request: ReleaseRequest): Promise<LockAnswer> {
   const { which, authorise, isOwner, origin } = request;
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    if (!(await room.current())) return gone;
+    if (!(await room.current())) return endedAnswer(room);
     const { document } = room;
     const refusal = authorise(document);
     if (refusal !== undefined) return { ok: false, ...refusal };

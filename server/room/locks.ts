@@ -35,7 +35,7 @@ export interface RoomLocksOptions {
   readonly store: Pick<LockStore, "acquire" | "renew" | "release" | "end" | "list">;
   /** Writes the document's expired locks; see lock-sweep.ts. */
   readonly sweep: (docId: string) => Promise<void>;
-  /** The version that the members have been sent. */
+  /** The room's version: `broadcast` tells what is committed up to it first. */
   readonly version: () => number;
   /** The state lacks operations that a frame has to wait for. */
   readonly onBehind: () => void;
@@ -93,7 +93,10 @@ export class RoomLocks {
 
   constructor(list: LockList, options: RoomLocksOptions) {
     this.#options = options;
-    this.#reading = new Repeatable(() => this.#read());
+    this.#reading = new Repeatable(
+      () => this.#read(),
+      () => this.#options.onRead(),
+    );
     this.#take(list);
     this.#sent = { revision: this.#revision, expiries: expiriesOf(this.#held) };
     this.#watchExpiry();
@@ -221,21 +224,17 @@ export class RoomLocks {
   }
 
   async #read(): Promise<void> {
-    const { store, docId, onRead, monotonicMs } = this.#options;
-    try {
-      const spacingMs = this.#held.length < longList ? 0 : Math.min(maxReadEveryMs, this.#held.length / 4);
-      const waitMs = this.#readAtMs + spacingMs - monotonicMs();
-      if (waitMs > 0) await delay(waitMs);
-      this.#readAtMs = monotonicMs();
-      const list = await store.list(docId);
-      if (list.revision > this.#revision) await this.#options.onGrown();
-      // One that is older than a change of our own was read before it.
-      if (list.revision < this.#revision || this.#closed) return;
-      this.#take(list);
-      this.#changed();
-    } finally {
-      onRead();
-    }
+    const { store, docId, monotonicMs } = this.#options;
+    const spacingMs = this.#held.length < longList ? 0 : Math.min(maxReadEveryMs, this.#held.length / 4);
+    const waitMs = this.#readAtMs + spacingMs - monotonicMs();
+    if (waitMs > 0) await delay(waitMs);
+    this.#readAtMs = monotonicMs();
+    const list = await store.list(docId);
+    if (list.revision > this.#revision) await this.#options.onGrown();
+    // One that is older than a change of our own was read before it.
+    if (list.revision < this.#revision || this.#closed) return;
+    this.#take(list);
+    this.#changed();
   }
 
   #take({ revision, version, locks, hasExpired }: LockList): void {

@@ -4,12 +4,15 @@
  */
 import { isUuid } from "../../shared/document/identifier.ts";
 import type { Envelope } from "../fanout/news.ts";
+import { StoreUnavailable } from "../store/store.ts";
 import { replay, restoreState } from "./restore.ts";
 import { Room } from "./room.ts";
 import type { RoomServices } from "./services.ts";
 
 /** Each writes its last state: a thousand at once would be refused a connection. */
 const closingAtOnce = 8;
+/** A room may end (its history is another's) between opening and using it: the next one is right. */
+const maxAttempts = 3;
 
 export class RoomRegistry {
   readonly #services: RoomServices;
@@ -32,6 +35,18 @@ export class RoomRegistry {
       this.#opening.set(docId, opening);
     }
     return opening;
+  }
+
+  /**
+   * The room, at least where the database stands now. Undefined: no such document. Rejects with `StoreUnavailable`, also
+   * where it has to be read anew again and again.
+   */
+  async current(docId: string): Promise<Room | undefined> {
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      const room = await this.open(docId);
+      if (room === undefined || (await room.current())) return room;
+    }
+    throw new StoreUnavailable("the document's history changes while it is read");
   }
 
   get(docId: string): Room | undefined {

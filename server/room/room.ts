@@ -29,6 +29,7 @@ import type { CloseReason, Member } from "./member.ts";
 import { RoomPast } from "./past.ts";
 import { RoomPresence } from "./presence.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { readAgainMs } from "./repeatable.ts";
 import { composeResolve } from "./resolve.ts";
 import { type ResolveRequest, type ResolveResult, resolveConflict } from "./resolving.ts";
 import type { RoomServices } from "./services.ts";
@@ -50,9 +51,6 @@ interface Untold {
   readonly texts: () => readonly string[];
   readonly told?: (texts: readonly string[]) => void;
 }
-
-/** When a read of the past failed. */
-const readAgainMs = 250;
 
 export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly docId: string;
@@ -80,7 +78,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   /** What the state has moved by and is not told yet: it is at the end of the turn, up to the state's version. */
   #untold: Untold[] = [];
   #ended = false;
-  /** Joins and edits under way: the room must not be closed beneath them. */
+  /** It has ended because its document is not there any more. */
+  isMissing = false;
+  /** Joins, edits and reads under way: see `using`. */
   #uses = 0;
   #unusedSinceMs: number;
 
@@ -167,7 +167,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       log: this.#log,
       maxBatchOperations: services.config.commit.maxBatchOperations,
       encode: encodeForCommit,
-      nowMs: services.nowMs,
+      monotonicMs: () => performance.now(),
       onRefuse: (code) => services.metrics.rejects.inc({ code }),
     });
     for (const row of tail) if (row.status !== "applied") this.#conflicts.heldBack.add(decodeSequenced(row));
@@ -301,7 +301,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     }
     const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
     this.#conflicts.clock(at);
-    this.#conflicts.committed(writes, resolves, at);
+    this.#conflicts.committed(writes, resolves, at, this.#state.version < firstVersion - 1);
     // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
     if (resolves.length > 0) this.#services.publish({ kind: "change", docId: this.docId });
     if (writes.length > 0) this.#services.metrics.conflicts.inc(writes.filter((write) => !write.join).length);
@@ -353,13 +353,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   /** Rejects with `StoreUnavailable`. */
-  async resolve(request: ResolveRequest): Promise<ResolveResult> {
-    this.#uses += 1;
-    try {
-      return await resolveConflict(this, this.#services.store, request);
-    } finally {
-      this.#uses -= 1;
-    }
+  resolve(request: ResolveRequest): Promise<ResolveResult> {
+    return this.using(() => resolveConflict(this, this.#services.store, request));
   }
 
   /** The record, where it is unresolved or was lately. */
@@ -397,9 +392,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
    * Where a joiner starts. When this resolves the member is in the room: frames that continue from `version` are
    * delivered to it from then on. Undefined: the room has ended. Rejects with `StoreUnavailable`.
    */
-  async join(request: JoinRequest): Promise<Joined | undefined> {
-    this.#uses += 1;
-    try {
+  join(request: JoinRequest): Promise<Joined | undefined> {
+    return this.using(async () => {
       const answer = await this.#following.reach(idsToAsk(request));
       // The list may move on while its version is being reached.
       while (!this.#ended && this.#state.version < this.locks.version) await this.reached(this.locks.version);
@@ -422,9 +416,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       };
       this.#presence.join(request.member, request.presence);
       return joined;
-    } finally {
-      this.#uses -= 1;
-    }
+    });
   }
 
   leave(member: Member): void {
@@ -444,10 +436,15 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   /** Resolves when the room stands at least where the database stood when this was called; false: it has ended. */
-  async current(): Promise<boolean> {
+  current(): Promise<boolean> {
+    return this.using(async () => (await this.#following.reach()) !== undefined);
+  }
+
+  /** The room is not closed for being unused while this works. */
+  async using<T>(work: () => Promise<T>): Promise<T> {
     this.#uses += 1;
     try {
-      return (await this.#following.reach()) !== undefined;
+      return await work();
     } finally {
       this.#uses -= 1;
     }
@@ -470,6 +467,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   end(reason: "missing" | "history"): void {
     if (this.#ended) return;
     this.#log.warn({ reason, version: this.#state.version }, "room ended");
+    this.isMissing = reason === "missing";
     this.#stop();
     const close: CloseReason = reason === "missing" ? "deleted" : "internal";
     for (const member of [...this.#presence.members]) member.close(close);

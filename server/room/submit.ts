@@ -65,7 +65,7 @@ export interface SubmitRoom {
   settled(): void;
   /** The database is ahead (or in another history): read what is missing, then call `pump`. */
   follow(answer: HeadAnswer["head"]): void;
-  /** The memory does not reach back to a base: read the log from there, then call `pump`. */
+  /** The memory does not reach back to a base, which is too old from now on; then calls `pump`. */
   reachBack(from: number): void;
   /** The state at a version is not at hand, nor what the author did since: read them, then call `pump`. */
   readPast(version: number, author: Author): void;
@@ -101,7 +101,8 @@ export interface SubmitQueueOptions {
   readonly log: Logger;
   readonly maxBatchOperations: number;
   readonly encode: (entry: DecidedEntry, records: ReadonlyMap<string, string>) => CommitOperation[];
-  readonly nowMs: () => number;
+  /** A clock that never goes back. */
+  readonly monotonicMs: () => number;
   readonly onRefuse: (code: Refusal["code"]) => void;
 }
 
@@ -142,7 +143,7 @@ export class SubmitQueue {
       submission,
       ops: submission.ops,
       stored: false,
-      arrivedAt: this.#options.nowMs(),
+      arrivedAt: this.#options.monotonicMs(),
       confirmation: undefined,
       asked: false,
       locks: undefined,
@@ -437,6 +438,11 @@ export class SubmitQueue {
       case "stale":
       case "changed":
         this.#putBack(entries);
+        // Metadata never goes back: what this room knows was lost in a failover.
+        if (outcome.head.metadataVersion < proposal.batch.metadataVersion) {
+          room.end("history");
+          return;
+        }
         if (outcome.outcome === "stale") room.missed(outcome.missed);
         room.follow(outcome.head);
         return;
@@ -514,8 +520,9 @@ export class SubmitQueue {
   }
 
   #expire(): void {
-    const { nowMs, log, room } = this.#options;
-    const before = nowMs() - maxQueueMs;
+    const { monotonicMs, log, room } = this.#options;
+    const now = monotonicMs();
+    const before = now - maxQueueMs;
     for (const entry of this.#queue) {
       if (entry.arrivedAt >= before || entry.answered) continue;
       const { asked, confirmation } = entry;
@@ -528,7 +535,7 @@ export class SubmitQueue {
     // Its outcome may come later still: then the operations are broadcast, and a repeat is acknowledged.
     for (const entry of this.#flying) {
       const patienceMs = maxAnswerMs + Math.max(0, entry.ops.length - largeSubmit);
-      if (entry.arrivedAt < nowMs() - patienceMs) this.#unavailable(entry);
+      if (entry.arrivedAt < now - patienceMs) this.#unavailable(entry);
     }
     this.#queue = this.#queue.filter((entry) => !entry.answered);
     if (this.#queue.length === 0 && this.#flying.length === 0) this.#stopSweep();

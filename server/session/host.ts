@@ -15,7 +15,7 @@ import { type Connection, Session } from "./session.ts";
 
 export interface SessionHost {
   /** The sessions whose rows an expired lease took. */
-  renewRows(): void;
+  renewRows(): Promise<void>;
   /** Bytes that wait for slow readers. */
   waitingBytes(): number;
   /** Accepts no further connection and sends everybody `bye`; resolves when all are gone or `withinMs` is over. */
@@ -145,12 +145,8 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
   server.on("upgrade", onUpgrade);
 
   return {
-    renewRows() {
-      for (const session of open.keys()) {
-        session
-          .renewRow()
-          .catch((cause: unknown) => services.log.warn({ err: cause }, "session not recorded"));
-      }
+    async renewRows() {
+      await Promise.all([...open.keys()].map((session) => session.renewRow()));
     },
     waitingBytes() {
       let bytes = 0;

@@ -250,6 +250,15 @@ describe("authentication mode", () => {
       expect(load({ host }, { AETHERFLOW_JWT_SECRET: "s" }).auth.mode).toBe("jwt");
     },
   );
+
+  test("[auth] dev beside a secret, where others reach it, is accepted with a warning", () => {
+    const env = { AETHERFLOW_JWT_SECRET: "x".repeat(32) };
+    const warned = (host: string, auth: string) =>
+      configWarnings(load({ host, auth }, env), env).map(({ name, message }) => `${name}: ${message}`);
+    expect(warned("0.0.0.0", "dev")).toEqual([expect.stringMatching(/^auth\.mode: .*AETHERFLOW_AUTH=jwt/)]);
+    expect(warned("127.0.0.1", "dev")).toEqual([]);
+    expect(warned("0.0.0.0", "jwt")).toEqual([]);
+  });
 });
 
 test("[config] durations are read and written alike", () => {

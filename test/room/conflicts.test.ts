@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { RoomConflicts } from "../../server/room/conflicts.ts";
 import type { ConflictRecord } from "../../server/store/store.ts";
@@ -9,7 +10,8 @@ let conflicts: RoomConflicts | undefined;
 afterEach(() => conflicts?.close());
 
 const at = "2026-01-31T12:00:00.000Z";
-const record = (): ConflictRecord => ({
+const later = (ms: number) => new Date(Date.parse(at) + ms).toISOString();
+const record = (more: Partial<ConflictRecord> = {}): ConflictRecord => ({
   id: randomUUID(),
   docId: randomUUID(),
   element: "e",
@@ -22,48 +24,111 @@ const record = (): ConflictRecord => ({
   lastAt: at,
   authors: [],
   operations: [randomUUID(), randomUUID()],
+  ...more,
 });
+
+/** Over a database with these records; `reach` is what the room does before it tells. */
+function over(stored: ConflictRecord[], more: { reach?: () => Promise<unknown>; hasRecent?: boolean } = {}) {
+  const seen = { told: [] as ConflictMessage[], reads: 0, nowMs: 0 };
+  const made = new RoomConflicts(
+    { recentConflicts: [], heldBack: [], now: at },
+    {
+      docId: randomUUID(),
+      store: {
+        conflicts: {
+          getMany: async (_: string, ids: string[]) => {
+            seen.reads += 1;
+            return structuredClone(stored.filter(({ id }) => ids.includes(id)));
+          },
+        },
+        operations: { pending: async () => [] },
+      } as unknown as ConstructorParameters<typeof RoomConflicts>[1]["store"],
+      newId: randomUUID,
+      nowMs: () => seen.nowMs,
+      version: () => 0,
+      hasRecent: () => more.hasRecent === true,
+      reach: more.reach ?? (async () => {}),
+      broadcast: (text) => seen.told.push(JSON.parse(text) as ConflictMessage),
+      onReady: () => {},
+    },
+  );
+  conflicts = made;
+  return { conflicts: made, seen };
+}
 
 it("[order-1] a record is told once, after the operations that it names, also when it is read again meanwhile", async () => {
   const made = record();
-  const told: ConflictMessage[] = [];
-  let reads = 0;
   let reached = () => {};
   const reaching = new Promise<void>((resolve) => {
     reached = resolve;
   });
   let asked = 0;
-  conflicts = new RoomConflicts(
-    { recentConflicts: [], heldBack: [], now: at },
-    {
-      docId: made.docId,
-      store: {
-        conflicts: {
-          getMany: async () => {
-            reads += 1;
-            return [structuredClone(made)];
-          },
-        },
-        operations: {},
-      } as unknown as ConstructorParameters<typeof RoomConflicts>[1]["store"],
-      newId: randomUUID,
-      nowMs: Date.now,
-      version: () => 0,
-      hasRecent: () => false,
-      reach: () => {
-        asked += 1;
-        return reaching;
-      },
-      broadcast: (text) => told.push(JSON.parse(text) as ConflictMessage),
-      onReady: () => {},
+  const room = over([made], {
+    reach: () => {
+      asked += 1;
+      return reaching;
     },
-  );
-  conflicts.heard([made.id]);
+  });
+  room.conflicts.heard([made.id]);
   await waitFor(() => asked === 1);
-  conflicts.heard([made.id]);
-  await waitFor(() => reads === 2);
-  expect(told).toEqual([]);
+  room.conflicts.heard([made.id]);
+  await waitFor(() => room.seen.reads === 2);
+  expect(room.seen.told).toEqual([]);
   reached();
-  await waitFor(() => told.length > 0);
-  expect(told).toMatchObject([{ type: "conflict", conflict: { id: made.id, resolvedAt: null } }]);
+  await waitFor(() => room.seen.told.length > 0);
+  expect(room.seen.told).toMatchObject([{ type: "conflict", conflict: { id: made.id, resolvedAt: null } }]);
+});
+
+it("[order-2] that a record is resolved is told when the room has its operations, however often reaching them fails", async () => {
+  const made = record();
+  let failures = 2;
+  const { conflicts: own, seen } = over([made], {
+    hasRecent: true,
+    reach: async () => {
+      failures -= 1;
+      if (failures >= 0) throw new Error("away");
+    },
+  });
+  const resolve = { conflictId: made.id, resolvedBy: "ann", operations: [], record: made };
+  own.committed([], [resolve], at, true);
+  expect(own.get(made.id)).toMatchObject({ resolvedBy: "ann" });
+  await delay(50);
+  expect(seen.told).toEqual([]);
+  await waitFor(() => seen.told.length === 1);
+  expect(failures).toBe(-1);
+  expect(seen.told).toMatchObject([{ type: "resolved", conflict: { id: made.id, resolvedBy: "ann" } }]);
+  // One whose operations are here is told at once.
+  const next = record();
+  own.committed([], [{ ...resolve, conflictId: next.id, record: next }], at, false);
+  expect(seen.told).toHaveLength(2);
+});
+
+it("[conflicts] a read that is older than what this instance has joined since changes nothing", async () => {
+  const made = record();
+  const stored = [made];
+  const { conflicts: own } = over(stored, { hasRecent: true });
+  own.heard([made.id]);
+  await waitFor(() => own.get(made.id) !== undefined);
+  const mine = randomUUID();
+  const write = { ...made, join: true, resolution: "manual" as const, operations: [mine] };
+  own.committed([write], [], later(5), false);
+  await own.lookAgain();
+  expect(own.get(made.id)?.operations.at(-1)).toBe(mine);
+  const theirs = randomUUID();
+  stored[0] = { ...made, lastAt: later(9), operations: [...made.operations, mine, theirs] };
+  await own.lookAgain();
+  expect(own.get(made.id)?.operations.at(-1)).toBe(theirs);
+});
+
+it("[conflicts] records that nobody joins any more are let go, also by a room that only follows", async () => {
+  const old = record({ resolvedBy: "system", resolvedAt: at });
+  const waiting = record();
+  const { conflicts: own, seen } = over([old, waiting], { hasRecent: true });
+  own.heard([old.id, waiting.id]);
+  await waitFor(() => own.get(old.id) !== undefined);
+  seen.nowMs = 11_000;
+  own.heard([waiting.id]);
+  await waitFor(() => seen.reads === 2 && own.ready);
+  expect(own.get(old.id)).toBeUndefined();
+  expect(own.get(waiting.id)).toBeDefined();
 });

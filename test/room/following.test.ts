@@ -33,10 +33,21 @@ const head = (version: number, operationId = idOf(version)): Head => ({
   revision: 0,
 });
 
+/** Where a room stood that was looked at. */
+const stoodAt = (version: number) => head(version);
+
 /** At a version; `told` is what moved it, `reads` how often the log was read. */
 function standingAt(version: number) {
   const state = { version, operationId: idOf(version) };
-  const seen = { told: [] as string[], reads: 0, proposing: false, published: [] as object[] };
+  const seen = {
+    told: [] as string[],
+    reads: 0,
+    proposing: false,
+    published: [] as object[],
+    ended: 0,
+    read: 0,
+    failing: false,
+  };
   const options = {
     docId,
     services: {
@@ -44,6 +55,7 @@ function standingAt(version: number) {
         operations: {
           after: async () => {
             seen.reads += 1;
+            if (seen.failing) throw new Error("away");
             return { outcome: "range", operations: [], complete: true };
           },
         },
@@ -63,7 +75,12 @@ function standingAt(version: number) {
       }
     },
     publish: (one: object) => seen.published.push(one),
-    onRead() {},
+    end() {
+      seen.ended += 1;
+    },
+    onRead() {
+      seen.read += 1;
+    },
   };
   const document = head(version) as DocumentRecord;
   return { following: new Following(document, 1, options as unknown as FollowingOptions), state, seen };
@@ -166,7 +183,7 @@ it("[follow-10] what the room stored behind a gap follows what fills it, and the
 
 it("[follow-4] a head read while the room moved is no other history", () => {
   const { following, seen } = standingAt(9);
-  const asked = { version: 5, operationId: idOf(5) };
+  const asked = stoodAt(5);
   for (const version of [5, 7, 9]) following.follow(head(version), asked);
   expect(seen.reads).toBe(0);
 });
@@ -178,6 +195,41 @@ it.each([
   ["ahead", head(10)],
 ])("[follow-5] a head %s makes it read the log", (_, seenHead) => {
   const { following, seen } = standingAt(9);
-  following.follow(seenHead, { version: 5, operationId: idOf(5) });
+  following.follow(seenHead, stoodAt(5));
   expect(seen.reads).toBe(1);
+});
+
+it.each(["metadataVersion", "revision"] as const)(
+  "[follow-12] a head whose %s went back is another history",
+  (name) => {
+    const { following, seen } = standingAt(9);
+    following.follow(head(9), stoodAt(9));
+    expect(seen.ended).toBe(0);
+    following.follow(head(9), { ...stoodAt(9), [name]: 2 });
+    expect(seen).toMatchObject({ ended: 1, reads: 0 });
+  },
+);
+
+it("[follow-13] news of another history that overlap are not taken: the log says what is right", async () => {
+  const { following, seen } = standingAt(3);
+  following.hear(news(5, 8));
+  // What was lost in a failover is filled with other operations.
+  const other = news(4, 6);
+  following.hear({ ...other, texts: other.texts?.map((line) => line.replace('"id-', '"other-')) ?? [] });
+  expect(seen.told).toHaveLength(3);
+  await waitFor(() => seen.reads > 0);
+  expect(seen.told).toHaveLength(3);
+  following.close();
+});
+
+it("[follow-14] what waits for a read that failed does not start the next one at once", async () => {
+  const { following, seen } = standingAt(3);
+  seen.failing = true;
+  following.catchUp();
+  await delay(50);
+  expect(seen).toMatchObject({ reads: 1, read: 0 });
+  await waitFor(() => seen.read === 1);
+  seen.failing = false;
+  following.catchUp();
+  await waitFor(() => seen.read === 2);
 });

@@ -315,6 +315,16 @@ export function commitContract(subject: () => Subject): void {
       expect(await locks.cleanExpired([head.docId])).toBe(1); // the one on z, which it did not pass
     });
 
+    test("[store/commit] the head that a repeat names is the document's, also where an expired lock was in the way", async () => {
+      const { locks } = subject().store;
+      const { docId } = await open();
+      const [known] = await extend(docId, origin(), "e");
+      await locks.acquire({ docId, element: "e", ...origin("bob"), ttlMs: 30, maxPerAuthor: 0 });
+      await subject().pass(30);
+      const result = await commit(batchAt(await headOf(docId), [known!]));
+      expect(result).toMatchObject({ outcome: "repeat", head: await headOf(docId) });
+    });
+
     test("[store/commit] conflict records are made and joined with it", async () => {
       const { store } = subject();
       const head = await open();

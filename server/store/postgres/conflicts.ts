@@ -2,7 +2,7 @@
 
 import { readCursor, writeCursor } from "../cursor.ts";
 import type { ConflictRecord, ConflictStore, ConflictWrite, StoredOperation } from "../store.ts";
-import type { Database } from "./database.ts";
+import { type Database, promptMs } from "./database.ts";
 import { operationColumns } from "./operations.ts";
 
 /** Operations that a record shows. */
@@ -31,6 +31,7 @@ const byId = {
 };
 const byIds = {
   name: "conflict_get_many",
+  answerWithinMs: promptMs,
   text: `SELECT ${conflictColumns} FROM conflicts c WHERE c.doc_id = $1 AND c.id = ANY ($2::uuid[]) ORDER BY c.created_at, c.id`,
 };
 const operationsOf = {

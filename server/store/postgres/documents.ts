@@ -14,7 +14,7 @@ import type {
   Paged,
   Reader,
 } from "../store.ts";
-import { type Database, refusing } from "./database.ts";
+import { type Database, promptMs, refusing } from "./database.ts";
 import { unflushed } from "./snapshots.ts";
 
 const columns = getTableColumns(documents);
@@ -48,7 +48,11 @@ export const documentColumns = `d.id AS "docId", d.name, d.type, d.state, d.vers
   d.updated_at AS "updatedAt", d.updated_by AS "updatedBy", d.active_users AS "activeUsers", d.tags, d.description,
   d.properties, d.owner, d.editors, d.viewers, d.public, d.conflict_policy AS "conflictPolicy"`;
 
-const byId = { name: "document_get", text: `SELECT ${documentColumns} FROM documents d WHERE d.id = $1` };
+const byId = {
+  name: "document_get",
+  answerWithinMs: promptMs,
+  text: `SELECT ${documentColumns} FROM documents d WHERE d.id = $1`,
+};
 const byIds = {
   name: "document_get_many",
   text: `SELECT ${documentColumns} FROM documents d WHERE d.id = ANY ($1::uuid[])`,

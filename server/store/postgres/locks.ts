@@ -9,7 +9,7 @@ import type {
   LockSelection,
   LockStore,
 } from "../store.ts";
-import type { Database } from "./database.ts";
+import { type Database, promptMs } from "./database.ts";
 
 /** A lock as the stored functions print it. */
 export type LockJson = Omit<LockRecord, "docId">;
@@ -65,6 +65,7 @@ const getLock = {
 };
 const listLocks = {
   name: "lock_list",
+  answerWithinMs: promptMs,
   text: `SELECT d.revision, d.version, coalesce((SELECT json_agg(x) FROM (${activeLocksOfDocument}) x), '[]') AS rows
     FROM documents d WHERE d.id = $1`,
 };
@@ -76,7 +77,11 @@ const standingLock = {
     AND (l.user_id <> $3 OR l.client_id <> $4)`,
   )}) x ORDER BY x.token LIMIT 1`,
 };
-const cleanExpired = { name: "lock_clean_expired", text: "SELECT clean_expired_locks($1::uuid[]) AS count" };
+const cleanExpired = {
+  name: "lock_clean_expired",
+  answerWithinMs: promptMs,
+  text: "SELECT clean_expired_locks($1::uuid[]) AS count",
+};
 
 /** One statement each, so that what the row lock had to wait for is seen by those after it. */
 const takeDocument = {

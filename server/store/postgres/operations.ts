@@ -26,6 +26,7 @@ const byVersion = {
 };
 const pending = {
   name: "operation_pending",
+  answerWithinMs: promptMs,
   text: `SELECT ${operationColumns} FROM operations o
     WHERE o.doc_id = $1 AND o.status <> 'applied' AND o.status IN ('pending', 'conflict') ORDER BY o.version`,
 };

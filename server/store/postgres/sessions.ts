@@ -27,6 +27,7 @@ const renew = {
 /** Leases that ran out with their sessions, and sessions whose instance is not there at all. */
 const reap = {
   name: "instance_reap",
+  answerWithinMs: promptMs,
   text: `WITH dead AS (
       DELETE FROM instances WHERE heartbeat_at < clock_timestamp() - $1 * interval '1 millisecond' RETURNING id
     )
@@ -40,6 +41,7 @@ const reap = {
 /** Few at a time: their rows are held meanwhile. A range beyond 500 operations is not read, its session kept. */
 const settle = {
   name: "session_settle",
+  answerWithinMs: promptMs,
   text: `WITH due AS (
       SELECT s.id, s.doc_id, s.first_version, d.version FROM sessions s JOIN documents d ON d.id = s.doc_id
       WHERE s.left_at IS NOT NULL AND s.last_version IS NULL AND s.left_at < clock_timestamp() - interval '60 seconds'
