@@ -85,7 +85,7 @@ test("[store/commit] calls that record the same sessions, in whatever order, do 
     const results = await writer.commit(batches, { wait: true });
     return results.every(({ outcome }) => outcome === "busy") ? commit(writer, batches) : results;
   };
-  for (let round = 0; round < 100; round += 1) {
+  for (let round = 0; round < 300; round += 1) {
     const [one, two] = [origin("ann"), origin("ben")];
     const heads = await observer.documents.heads(docs.map(({ id }) => ({ docId: id })));
     const [a, b, c, d] = [one, two, two, one].map((by, i) =>
