@@ -37,8 +37,9 @@ export const databaseOptions = {
 } as const satisfies FlagOptions;
 
 export const databaseUsage = `  --config FILE         configuration file (AETHERFLOW_CONFIG)
-  --database-url URL    the database (DATABASE_URL); default: the embedded one
+  --database-url URL    the database (DATABASE_URL, better where it holds a password); default: the embedded one
   --data-dir FOLDER     where the embedded one lives (AETHERFLOW_DATA_DIR)
+  --log-level LEVEL     fatal, error, warn, debug, trace or silent (LOG_LEVEL); default: warn
 `;
 
 /** Every flag of `serve` that sets a configuration key, as options of parseArgs. */

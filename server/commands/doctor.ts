@@ -24,7 +24,7 @@ Says what to change. Exit code 1 when something would not work.
 
 Examples
   aetherflow doctor
-  aetherflow doctor --database-url postgres://user@host/db --instances 4
+  aetherflow doctor --database-url postgres://user@host/db --instances 3
 `;
 
 export const doctorCommand: Command = { usage, run };

@@ -23,10 +23,17 @@ const says: { readonly [flag: string]: string } = {
 };
 
 function flagLines(): string {
-  const rows = configSources().flatMap(({ flag, argument, env }) =>
+  const rows = configSources().flatMap(({ flag, argument, sets, env }) =>
     flag === undefined
       ? []
-      : [[`--${flag}${argument === undefined ? "" : ` ${argument}`}`, says[flag] ?? "", env] as const],
+      : [
+          [
+            `--${flag}${argument === undefined ? "" : ` ${argument}`}`,
+            says[flag] ?? "",
+            // `--no-demo` says the opposite of its variable.
+            sets === undefined ? env : `${env}=${sets}`,
+          ] as const,
+        ],
   );
   const all = [["--config FILE", "configuration file", "AETHERFLOW_CONFIG"] as const, ...rows];
   const width = Math.max(...all.map(([name]) => name.length));
@@ -39,14 +46,15 @@ Runs the server with the demo client at /. Prints "listening on http://HOST:PORT
 Without a database it starts an embedded PostgreSQL. SIGTERM or SIGINT: finishes what is in flight and ends.
 
 ${flagLines()}
-Every key has a variable, most have no flag: docs/configuration.md. Without a flag, because others see a command line:
+Every key has a variable, most have no flag: docs/configuration.md. Others see a command line; secrets belong in these:
   AETHERFLOW_JWT_SECRET    shared secret of HS256 tokens; with it, or --jwks-url, nobody gets a token by asking
+  DATABASE_URL             the database, with its password
 
 Examples
   aetherflow serve
   aetherflow serve --port 8080 --database-url postgres://user@host/db
   AETHERFLOW_JWT_SECRET=… aetherflow serve --host 0.0.0.0
-  aetherflow serve --host 0.0.0.0 --jwks-url https://login.example.com/.well-known/jwks.json --instances 4
+  aetherflow serve --host 0.0.0.0 --jwks-url https://login.example.com/.well-known/jwks.json --instances 3
 `;
 
 export const serveCommand: Command = { usage, run };

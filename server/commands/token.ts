@@ -21,13 +21,14 @@ import { withDatabase } from "./database.ts";
 
 const usage = `aetherflow token --user ID [flags]
 
-Prints a token signed with the configured secret; in development mode, with the one kept in the database.
+Prints a token signed with the configured secret; without one, in development mode, with that kept in the database.
 
   --user ID             whose token it is
   --name NAME           the name that others see
   --doc DOCID:ROLE      grants a role (owner, editor, viewer) on a document; repeatable
   --ttl TIME            how long it is valid, such as 30m, 1h or 7d; default 1h
   --json                the token and its end as JSON
+  --auth dev|jwt        jwt: only with a configured secret (AETHERFLOW_AUTH); default: dev where none is configured
   --jwt-secret-file FILE  the secret (AETHERFLOW_JWT_SECRET for the value itself)
 ${databaseUsage}
 Examples

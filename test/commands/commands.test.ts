@@ -1,11 +1,16 @@
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { databaseOptions } from "../../server/commands/command.ts";
+import { configSources, loadConfig } from "../../server/config.ts";
 import { migrate } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { buildCommands, command, start } from "./run-command.ts";
 
 beforeAll(buildCommands, 300_000);
+
+/** A flag's line in a command's help. */
+const flagLine = (flag: string) => new RegExp(`^ {2}--${flag}(?: .*|$)`, "m");
 
 describe("usage", () => {
   test("[cli] --help of the whole and of every command: exit 0, examples on standard output", async () => {
@@ -20,7 +25,41 @@ describe("usage", () => {
   });
 
   test("[cli] serve --help names what has no flag and whoever runs it needs to know", async () => {
-    expect((await command(["serve", "--help"])).out).toMatch(/AETHERFLOW_JWT_SECRET .*secret/);
+    const { out } = await command(["serve", "--help"]);
+    expect(out).toMatch(/^ {2}AETHERFLOW_JWT_SECRET .*secret/m);
+    expect(out).toMatch(/^ {2}DATABASE_URL .*password/m);
+  });
+
+  test("[cli] --help of a command that finds a database names every flag of that", async () => {
+    const names = ["migrate", "token", "verify", "archive", "export", "import"];
+    for (const name of names) {
+      const { out } = await command([name, "--help"]);
+      for (const flag of Object.keys(databaseOptions)) expect(out, name).toMatch(flagLine(flag));
+    }
+    const { out } = await command(["token", "--help"]);
+    for (const flag of ["auth", "jwt-secret-file"]) expect(out).toMatch(flagLine(flag));
+  });
+
+  test("[cli] serve --help names every flag with its variable, and what a flag without a value sets it to", async () => {
+    const { out } = await command(["serve", "--help"]);
+    const flags = configSources().filter(({ flag }) => flag !== undefined);
+    expect(flags.filter(({ sets }) => sets === false).map(({ flag }) => flag)).toEqual([
+      "no-demo",
+      "no-migrate",
+    ]);
+    for (const { flag = "", env, sets } of flags) {
+      const [line = ""] = flagLine(flag).exec(out) ?? [];
+      expect(line).toContain(sets === undefined ? `(${env})` : `(${env}=${sets})`);
+    }
+  });
+
+  test("[cli] the examples of help keep the rule for connections", async () => {
+    for (const name of ["serve", "doctor"]) {
+      const { out } = await command([name, "--help"]);
+      const [, instances] = /--instances (\d+)$/m.exec(out.slice(out.indexOf("Examples"))) ?? [];
+      const { maxOpenConns } = loadConfig({ flags: {}, env: {} }).store.postgres;
+      expect(Number(instances) * (maxOpenConns + 2), name).toBeLessThan(100 - 10);
+    }
   });
 
   test.each<[string, string[], Record<string, string>, RegExp]>([

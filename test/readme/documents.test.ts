@@ -7,7 +7,8 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Instance } from "../../server/compose.ts";
-import { startTestInstance } from "../instances/start.ts";
+import { errorCodes } from "../../shared/protocol/codes.ts";
+import { devToken, rest, startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -80,6 +81,10 @@ describe("docs/commands.md", () => {
 });
 
 describe("docs/rest.md", () => {
+  const section = (heading: string) =>
+    read("docs/rest.md")
+      .split(/^## /m)
+      .find((text) => text.startsWith(`${heading}\n`)) ?? "";
   let database: TestDatabase;
   let instance: Instance;
   let folder: string;
@@ -114,6 +119,44 @@ describe("docs/rest.md", () => {
         for (const [method] of methods.matchAll(/[A-Z]+/g)) told.add(`${method} ${nameless(route)}`);
     }
     expect([...told].sort()).toEqual(there.sort());
+  });
+
+  it("[docs-16] its table of errors has every code with its status, and no other", () => {
+    const rows = [...section("Errors").matchAll(/^\| `(\w+)` \| (\d+) \|/gm)];
+    const told = Object.fromEntries(rows.map(([, code = "", status]) => [code, Number(status)]));
+    expect(told).toEqual(
+      Object.fromEntries(Object.entries(errorCodes).map(([code, { http }]) => [code, http])),
+    );
+    expect(rows).toHaveLength(Object.keys(told).length);
+  });
+
+  it("[docs-17] its tables of filters have every parameter of the lists, and no other", async () => {
+    const answer = await fetch(`${instance.url}/v1/openapi.json`);
+    const { paths } = (await answer.json()) as {
+      paths: Record<string, { get: { parameters: { name: string; in: string }[] } }>;
+    };
+    const filtersOf = (route: string) =>
+      paths[route]?.get.parameters
+        .filter((parameter) => parameter.in === "query" && !["limit", "cursor"].includes(parameter.name))
+        .map(({ name }) => name) ?? [];
+    const tables = section("Lists").split("| parameter |").slice(1);
+    const [documents = [], operations = []] = tables.map((table) =>
+      [...table.matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell = ""]) =>
+        [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
+      ),
+    );
+    expect(documents.sort()).toEqual([...filtersOf("/v1/documents"), "property.NAME"].sort());
+    expect(operations.sort()).toEqual(filtersOf("/v1/documents/{docId}/operations").sort());
+  });
+
+  it("[docs-18] the problem document that it shows is what a server answers", async () => {
+    const shown = JSON.parse(/```json\n(.*?)```/s.exec(section("Errors"))?.[1] ?? "") as { status: number };
+    const token = await devToken(instance.url, "eve");
+    const { body } = await rest<{ id: string }>(instance.url, token, "POST", "/documents", { name: "plan" });
+    const answer = await rest(instance.url, token, "PATCH", `/documents/${body.id}`, { nmae: "plan" });
+    expect(answer).toMatchObject({ status: shown.status, body: shown });
+    expect(Object.keys(answer.body)).toEqual(Object.keys(shown));
+    expect(answer.headers.get("content-type")).toContain("application/problem+json");
   });
 
   const missing = ["bash", "curl", "sha256sum"].filter(
