@@ -7,6 +7,7 @@ import { fastify } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import { subprotocol } from "../../shared/protocol/messages.ts";
+import { readShape } from "../../shared/protocol/shape.ts";
 import { createRateLimit } from "../access/rate.ts";
 import { assetRoutes } from "./assets.ts";
 import { identifyCallers } from "./caller.ts";
@@ -53,9 +54,16 @@ export async function createHttp(services: HttpServices): Promise<App> {
   }).withTypeProvider<ZodTypeProvider>();
 
   app.removeContentTypeParser("text/plain");
+  const parseJson = app.getDefaultJsonParser("ignore", "ignore");
+  // An empty body is none: many clients send a `Content-Type` with every request. What is required is missed by name.
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else void parseJson(request, body as string, done);
+  });
   app.setValidatorCompiler(({ schema, httpPart }) => (data: unknown) => {
-    const result = (schema as z.ZodType).safeParse(httpPart === "body" ? (data ?? {}) : data);
-    return result.success ? { value: result.data } : { error: invalid(fieldProblems(result.error)) };
+    const read = readShape(schema as z.ZodType, httpPart === "body" ? (data ?? {}) : data);
+    return read.ok ? { value: read.value } : { error: invalid(read.problems) };
   });
   // The schemas of answers describe; what is sent is made by this server and needs no check.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
@@ -153,14 +161,3 @@ const contentSecurityPolicy = {
   "base-uri": ["'self'"],
   "frame-ancestors": ["'self'"],
 };
-
-function fieldProblems(error: z.ZodError) {
-  return error.issues.flatMap((issue) => {
-    const path = issue.path.join(".");
-    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
-    return issue.keys.map((key) => ({
-      path: path === "" ? key : `${path}.${key}`,
-      message: "unknown, or not to be changed",
-    }));
-  });
-}

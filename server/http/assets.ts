@@ -9,7 +9,7 @@ import { z } from "zod";
 import type { Identity } from "../access/identity.ts";
 import type { DocumentRecord } from "../store/store.ts";
 import { absentFor, callerOf, documentFor, editRefusal } from "./caller.ts";
-import { invalid, notFound, Problem } from "./problem.ts";
+import { invalid, notFound, Problem, unsupportedMediaType } from "./problem.ts";
 import { type App, answers, docIdOf } from "./route.ts";
 import { binarySchema, emptySchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
@@ -23,6 +23,7 @@ const hash = /^[0-9a-f]{64}$/;
 /** `type/subtype`, at most with a charset: everything else of a media type is the uploader's to abuse. */
 const mediaType = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?charset=[\w-]+)?$/;
 const maxMediaType = 255;
+const mediaTypeExpected = "a media type such as image/png";
 const unknownType = "application/octet-stream";
 const shownInPlace = /^(?:image\/(?!svg)|audio\/|video\/|text\/plain|application\/pdf)/;
 
@@ -47,7 +48,7 @@ export function assetRoutes(app: App, services: HttpServices): void {
   app.put(
     "/documents/:docId/assets/:sha256",
     {
-      config: { needsToken: true, bodyLimitKey: "maxAssetBytes" },
+      config: { needsToken: true, bodyLimitKey: "maxAssetBytes", mediaType: mediaTypeExpected },
       bodyLimit: maxAssetBytes || Number.MAX_SAFE_INTEGER,
       // Before a body of megabytes is taken in.
       onRequest: async (request) => {
@@ -140,7 +141,6 @@ export function assetRoutes(app: App, services: HttpServices): void {
 
 function contentTypeOf(request: FastifyRequest): string {
   const header = request.headers["content-type"]?.trim() ?? unknownType;
-  if (header.length > maxMediaType || !mediaType.test(header))
-    throw invalid([{ path: "Content-Type", message: "expected a media type such as image/png" }]);
+  if (header.length > maxMediaType || !mediaType.test(header)) throw unsupportedMediaType(mediaTypeExpected);
   return header.toLowerCase();
 }

@@ -4,7 +4,7 @@ import { resolveChoiceSchema } from "../../shared/protocol/read.ts";
 import { conflictInfo } from "../room/conflicts.ts";
 import { decodeSequenced } from "../room/wire.ts";
 import { callerOf, documentFor, editRefusal, originOf } from "./caller.ts";
-import { notFound, Problem } from "./problem.ts";
+import { notFound, refused } from "./problem.ts";
 import { type App, answers, docIdOf } from "./route.ts";
 import {
   clientIdSchema,
@@ -101,10 +101,7 @@ export function conflictRoutes(app: App, services: HttpServices): void {
         origin: originOf(request, caller, newId(), clientId, true),
         authorise: (document) => editRefusal(document, caller),
       });
-      if (!result.ok) {
-        const { code, message, details } = result.refusal;
-        throw new Problem({ code, detail: message, details });
-      }
+      if (!result.ok) throw refused(result.refusal);
       return reply.send(conflictInfo(result.conflict));
     },
   );

@@ -6,7 +6,7 @@ import { absentFor, callerOf, documentFor, editRefusal, originOf } from "./calle
 import { invalidElements } from "./documents.ts";
 import { editAnswer } from "./edit-answer.ts";
 import { objectTexts } from "./elements-body.ts";
-import { invalid, Problem } from "./problem.ts";
+import { invalid, Problem, refused } from "./problem.ts";
 import { type App, answers, docIdOf, ifMatch } from "./route.ts";
 import {
   contentQuerySchema,
@@ -97,7 +97,5 @@ export function contentRoutes(app: App, services: HttpServices): void {
 /** What was found of the past. Throws the problem of what cannot be: a version beyond, or older than the retained log. */
 function pastOf<T>(past: Past<T>): T {
   if (past.ok) return past;
-  const { code, message, version } = past;
-  if (code === "invalid") throw invalid([{ path: "version", message }]);
-  throw new Problem({ code, detail: message, ...(version === undefined ? {} : { version }) });
+  throw refused(past);
 }

@@ -1,13 +1,22 @@
 /** Turns whatever ends a request into a problem document; logs, once, what is the server's own fault. */
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 import { describeError, type Logger } from "../observability/log.ts";
-import { StoreRefused, StoreUnavailable } from "../store/store.ts";
-import { notFound, Problem, type ProblemParts, problemAnswer } from "./problem.ts";
+import { StoreRefused, StoreUnavailable, UnreadableCursor } from "../store/store.ts";
+import {
+  notFound,
+  Problem,
+  type ProblemParts,
+  problemAnswer,
+  unreadableCursor,
+  unsupportedMediaType,
+} from "./problem.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
     /** The key under `limits` that bounds the body; `maxMessageBytes` when absent. */
     bodyLimitKey?: "maxBodyBytes" | "maxAssetBytes";
+    /** What the body's Content-Type has to be, for people; `application/json` when absent. */
+    mediaType?: string;
   }
 }
 
@@ -20,7 +29,7 @@ export function sendProblem(reply: FastifyReply, parts: ProblemParts): FastifyRe
 /** Installs the handlers for errors and for routes that do not exist. */
 export function handleErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const found = problemOf(error);
+    const found = problemOf(error, request.routeOptions.config.mediaType);
     const limit = request.routeOptions.config.bodyLimitKey ?? "maxMessageBytes";
     const tooLarge = error.code === "FST_ERR_CTP_BODY_TOO_LARGE";
     const parts = tooLarge ? { ...found, details: { limit } } : found;
@@ -37,25 +46,23 @@ export function handleErrors(app: FastifyInstance, log: Logger): void {
 /** What an error means to the client. Messages of unknown errors stay inside. */
 export function problemOf(
   error: Error & { readonly code?: unknown; readonly statusCode?: unknown },
+  mediaType = "application/json",
 ): ProblemParts {
   if (error instanceof Problem) return error.parts;
   if (error instanceof StoreUnavailable)
     return { code: "unavailable", detail: "the database did not answer; try again" };
+  if (error instanceof UnreadableCursor) return unreadableCursor().parts;
   if (error instanceof StoreRefused)
     return { code: "invalid", detail: "the database refused a value of the request" };
   switch (error.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return { code: "too_large", detail: "the body is too large" };
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
-      return {
-        code: "invalid",
-        status: 415,
-        detail: "the body's Content-Type is not one that is taken here",
-      };
-    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+      return unsupportedMediaType(mediaType).parts;
     case "FST_ERR_CTP_INVALID_JSON_BODY":
-    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
       return { code: "invalid", detail: "the body is not valid JSON" };
+    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
+      return { code: "invalid", detail: "the body is not as long as Content-Length says" };
     case "FST_ERR_BAD_URL":
       return { code: "invalid", detail: "the address is not valid" };
     default: {

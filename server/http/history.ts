@@ -1,10 +1,11 @@
 /** A document's past: named versions, bringing back, undoing, and who wrote what. */
 import { Readable } from "node:stream";
 import { z } from "zod";
+import { beyondCurrent } from "../room/beyond.ts";
 import { callerOf, documentFor, editRefusal, originOf, requireRole } from "./caller.ts";
 import { editAnswer } from "./edit-answer.ts";
 import { objectTexts } from "./elements-body.ts";
-import { invalid, notFound, Problem } from "./problem.ts";
+import { invalid, notFound, Problem, refused } from "./problem.ts";
 import { type App, answers, docIdOf } from "./route.ts";
 import {
   blameQuerySchema,
@@ -79,7 +80,7 @@ export function historyRoutes(app: App, services: HttpServices): void {
         case "taken":
           throw new Problem({ code: "taken", detail: "a version with this name exists" });
         case "beyond":
-          throw invalid([{ path: "version", message: `the document is at version ${result.version}` }]);
+          throw refused(beyondCurrent("version", result.version));
         case "archived":
           throw new Problem({ code: "base_too_old", detail: "older than the retained log" });
         case "missing":
@@ -158,7 +159,7 @@ export function historyRoutes(app: App, services: HttpServices): void {
       const docId = docIdOf(request.params, caller);
       const { from, to, user, client, clientId } = request.body;
       await documentFor(services, docId, caller);
-      if (from > to) throw invalid([{ path: "to", message: "is lower than from" }]);
+      if (from > to) throw invalid([{ path: "to", message: `expected at least ${from}, as from` }]);
       const result = await history.revert(docId, {
         origin: originOf(request, caller, newId(), clientId, true),
         authorise: (document) => editRefusal(document, caller),

@@ -5,12 +5,19 @@ import type { Identity } from "../access/identity.ts";
 import { roleOf } from "../access/roles.ts";
 import type { LockCaller } from "../room/lock-requests.ts";
 import { callerOf, documentFor, editRefusal, originOf } from "./caller.ts";
-import { notFound, Problem } from "./problem.ts";
+import { notFound, Problem, unreadableCursor } from "./problem.ts";
 import { type App, answers, docIdOf } from "./route.ts";
 import { lockSchema, pageOf, pageSchema, postLockSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 
 const params = z.object({ docId: z.string().meta({ format: "uuid" }) });
+/** Where a page of locks begins: after this token. */
+function tokenIn(cursor = "0"): number {
+  const token = /^\d{1,16}$/.test(cursor) ? Number(cursor) : Number.NaN;
+  if (!Number.isSafeInteger(token)) throw unreadableCursor();
+  return token;
+}
+
 const noLock = () => notFound("there is no such lock, or it has ended");
 
 export function lockRoutes(app: App, services: HttpServices): void {
@@ -36,9 +43,7 @@ export function lockRoutes(app: App, services: HttpServices): void {
       const docId = docIdOf(request.params, identity);
       await documentFor(services, docId, identity);
       // By token, which grows: what ends shifts nothing from one page to another.
-      const after = query.cursor === undefined ? 0 : Number(query.cursor);
-      if (!Number.isSafeInteger(after))
-        throw new Problem({ code: "invalid", detail: "cursor: not one of ours" });
+      const after = tokenIn(query.cursor);
       const rest = (await edits.locks(docId)).filter(({ token }) => token > after);
       const items = rest.slice(0, query.limit);
       const last = items.at(-1)?.token;

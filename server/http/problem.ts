@@ -1,10 +1,7 @@
 /** Problem documents (RFC 9457): the one shape of every error answer. */
 import { type ErrorCode, errorCodes } from "../../shared/protocol/codes.ts";
-
-export interface FieldProblem {
-  readonly path: string;
-  readonly message: string;
-}
+import { type FieldProblem, problemText } from "../../shared/protocol/shape.ts";
+import type { Refusal } from "../room/submission.ts";
 
 export interface ProblemParts {
   readonly code: ErrorCode;
@@ -86,6 +83,26 @@ export const unauthenticated = (detail = "this needs a token: Authorization: Bea
 export const invalid = (errors: readonly FieldProblem[]) =>
   new Problem({
     code: "invalid",
-    detail: errors.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; "),
+    detail: errors.map(problemText).join("; "),
     errors,
   });
+
+/** A body of a `Content-Type` that the route does not take; `expected` is what it takes. */
+export const unsupportedMediaType = (expected: string) =>
+  new Problem({ ...invalid([{ path: "Content-Type", message: `expected ${expected}` }]).parts, status: 415 });
+
+export const cursorExpected = "expected the nextCursor of the page before";
+export const unreadableCursor = () => invalid([{ path: "cursor", message: cursorExpected }]);
+
+/** What a room refused. Where it says which field of the request is at fault, `errors` does. */
+export function refused({
+  code,
+  message,
+  details,
+  version,
+}: Refusal & { readonly version?: number }): Problem {
+  const path = details?.path;
+  if (code !== "invalid" || typeof path !== "string")
+    return new Problem({ code, detail: message, details, version });
+  return new Problem({ code, detail: problemText({ path, message }), errors: [{ path, message }], version });
+}

@@ -1,6 +1,13 @@
 /** The shapes that REST takes and gives. Limits of text lengths are those of the database's columns. */
 import { z } from "zod";
-import { isElementId, isPropertyName, isUuid } from "../../shared/document/identifier.ts";
+import {
+  elementIdExpected,
+  isElementId,
+  isPropertyName,
+  isUuid,
+  propertyNameExpected,
+  uuidExpected,
+} from "../../shared/document/identifier.ts";
 import {
   checkJson,
   isJsonObject,
@@ -12,11 +19,14 @@ import {
 import { operationStatuses, operationTypes } from "../../shared/document/operation.ts";
 import { conflictPolicies, documentTypes } from "../../shared/protocol/messages.ts";
 import { lockElementSchema, ttlMsSchema } from "../../shared/protocol/read.ts";
+import { issuePath, timeExpected } from "../../shared/protocol/shape.ts";
 import { userIdSchema } from "../access/tokens.ts";
+import { cursorExpected } from "./problem.ts";
 
-const storable = (schema: z.ZodString) => schema.refine(isText, "contains \\u0000 or a lone surrogate");
+const storable = (schema: z.ZodString) =>
+  schema.refine(isText, "expected text without \\u0000 and lone surrogates");
 
-export const docIdSchema = z.string().refine(isUuid, "expected a lower-case UUID").meta({ format: "uuid" });
+export const docIdSchema = z.string().refine(isUuid, uuidExpected).meta({ format: "uuid" });
 export const clientIdSchema = storable(z.string().min(1).max(255)).refine(
   (id) => id !== "server",
   "is reserved",
@@ -37,9 +47,9 @@ const propertiesSchema = z
   .superRefine((properties, context) => {
     const problem = checkJson(properties, maxJsonDepth);
     if (problem !== undefined)
-      context.addIssue({ code: "custom", path: problem.path.split("."), message: problem.message });
+      context.addIssue({ code: "custom", path: issuePath(problem.path), message: problem.message });
     else if (Buffer.byteLength(JSON.stringify(properties)) > maxPropertiesBytes) {
-      context.addIssue({ code: "custom", message: `larger than ${maxPropertiesBytes} bytes` });
+      context.addIssue({ code: "custom", message: `expected at most ${maxPropertiesBytes} bytes of JSON` });
     }
   })
   .meta({ type: "object" });
@@ -101,11 +111,18 @@ export const patchDocumentSchema = z
   .partial()
   .meta({ examples: [{ name: "New name", viewers: ["carol"] }] });
 
-const limit = z.coerce.number().int().min(1).max(200).default(50).meta({ description: "1–200." });
+/** Of a query: digits and nothing else. What `Number` would make of other texts ("" is 0) nobody meant. */
+const queryNumber = (number: z.ZodNumber) =>
+  z.preprocess((text) => (typeof text === "string" && /^\d{1,16}$/.test(text) ? Number(text) : text), number);
+
+const limit = queryNumber(z.int().min(1).max(200))
+  // As if it were sent: a `default` after a step of reading is left out of the description.
+  .prefault(50)
+  .meta({ description: "1–200." });
 const cursor = z
-  .string()
-  .min(1)
-  .max(4_096)
+  .string(cursorExpected)
+  .min(1, cursorExpected)
+  .max(4_096, cursorExpected)
   .optional()
   .meta({ description: "`nextCursor` of the page before." });
 const queryText = storable(z.string().max(255)).optional();
@@ -133,11 +150,16 @@ export const listDocumentsSchema = z.looseObject({
 
 const time = z.iso
   .datetime({ offset: true })
-  .transform((text) => new Date(text).toISOString())
+  .transform((text, context) => {
+    const utc = new Date(text).toISOString();
+    // An offset may lead out of the years that four digits can say, and the database knows no year 0.
+    if (!/^\d{4}-/.test(utc) || utc.startsWith("0000")) context.addIssue(timeExpected);
+    return utc;
+  })
   .optional();
-const queryVersion = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
+const queryVersion = queryNumber(z.int().min(0).max(Number.MAX_SAFE_INTEGER)).optional();
 
-const elementId = z.string().refine(isElementId, "expected an element id");
+const elementId = z.string().refine(isElementId, elementIdExpected);
 
 export const listOperationsSchema = z.object({
   limit,
@@ -227,11 +249,12 @@ export function elementsProblem(elements: {
 }): { readonly path: string; readonly message: string } | undefined {
   for (const id of Object.keys(elements)) {
     const element = elements[id];
-    if (!isElementId(id)) return { path: `elements.${id}`, message: "not an element id" };
-    if (!isJsonObject(element)) return { path: `elements.${id}`, message: "not an object" };
+    if (!isElementId(id)) return { path: `elements.${id}`, message: elementIdExpected };
+    if (!isJsonObject(element))
+      return { path: `elements.${id}`, message: "expected an object of properties" };
     for (const name of Object.keys(element)) {
       const path = `elements.${id}.${name}`;
-      if (!isPropertyName(name)) return { path, message: "not a property name" };
+      if (!isPropertyName(name)) return { path, message: propertyNameExpected };
       const problem = checkJson(element[name], maxJsonDepth);
       if (problem !== undefined) {
         return { path: problem.path === "" ? path : `${path}.${problem.path}`, message: problem.message };

@@ -1,6 +1,8 @@
 /** Who is in a document now. */
 import { z } from "zod";
+import { isUuid } from "../../shared/document/identifier.ts";
 import { documentFor } from "./caller.ts";
+import { unreadableCursor } from "./problem.ts";
 import { type App, answers, docIdOf } from "./route.ts";
 import { pageOf, pageSchema, sessionSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
@@ -22,6 +24,7 @@ export function sessionRoutes(app: App, services: HttpServices): void {
       const docId = docIdOf(request.params, identity);
       await documentFor(services, docId, identity);
       const { cursor, limit } = query;
+      if (cursor !== undefined && !isUuid(cursor)) throw unreadableCursor();
       // By id, which a session keeps: somebody who leaves shifts nobody from one page to another.
       const rest = (await services.edits.sessions(docId))
         .filter(({ sessionId }) => cursor === undefined || sessionId > cursor)

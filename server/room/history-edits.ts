@@ -3,6 +3,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { jsonEqual, type Properties } from "../../shared/document/json.ts";
 import { Reversal, type RevertSelection } from "../../shared/document/revert.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
+import { beyondCurrent } from "./beyond.ts";
 import { blameTexts } from "./blame.ts";
 import type { EditRequest, EditResult, EncodedContent } from "./edits.ts";
 import { encodeState } from "./encoded-state.ts";
@@ -58,13 +59,20 @@ const maxAttempts = 5;
 export function createHistoryEdits(registry: RoomRegistry, services: RoomServices): HistoryEdits {
   const { store, newId, config } = services;
 
-  /** The room, at least where the database stands, when the document was at this version and its log reaches it. */
-  async function roomAt(docId: string, version: number): Promise<Past<{ room: Room }>> {
+  /**
+   * The room, at least where the database stands, when the document has reached the versions that the request names
+   * in these fields and its log reaches back to this one.
+   */
+  async function roomAt(
+    docId: string,
+    version: number,
+    named: { readonly [field: string]: number },
+  ): Promise<Past<{ room: Room }>> {
     const room = await registry.open(docId);
     if (room === undefined || !(await room.current())) return gone;
-    if (version > room.version) {
-      const message = `the document is at version ${room.version}`;
-      return { ok: false, code: "invalid", message, version: room.version };
+    for (const [field, value] of Object.entries(named)) {
+      if (value > room.version)
+        return { ok: false, ...beyondCurrent(field, room.version), version: room.version };
     }
     if (version < room.retainedFrom - 1) return { ...tooOld, version: room.version };
     return { ok: true, room };
@@ -78,7 +86,7 @@ export function createHistoryEdits(registry: RoomRegistry, services: RoomService
 
   return {
     async contentAt(docId, version) {
-      const found = await roomAt(docId, version);
+      const found = await roomAt(docId, version, { version });
       if (!found.ok) return found;
       if (version === found.room.version) {
         const { parts } = found.room.encoded(0);
@@ -91,12 +99,13 @@ export function createHistoryEdits(registry: RoomRegistry, services: RoomService
     },
 
     async restore(docId, request) {
-      const found = await roomAt(docId, request.version);
+      const { version } = request;
+      const found = await roomAt(docId, version, { version });
       if (!found.ok) return found;
       const { room } = found;
       const refusal = request.authorise(room.document);
       if (refusal !== undefined) return { ok: false, ...refusal, version: room.version };
-      const past = await stateOf(room, request.version);
+      const past = await stateOf(room, version);
       if (!past.ok) return past;
       const wanted = past.state.elements;
       const equal = await equalElements(room.state.elements, wanted);
@@ -112,16 +121,13 @@ export function createHistoryEdits(registry: RoomRegistry, services: RoomService
 
     async revert(docId, request) {
       const { selection } = request;
-      const found = await roomAt(docId, selection.from - 1);
+      const { from, to } = selection;
+      const found = await roomAt(docId, from - 1, { from, to });
       if (!found.ok) return found;
       const { room } = found;
-      if (selection.to > room.version) {
-        const message = `the document is at version ${room.version}`;
-        return { ok: false, code: "invalid", message, version: room.version };
-      }
       const refusal = request.authorise(room.document);
       if (refusal !== undefined) return { ok: false, ...refusal, version: room.version };
-      const past = await stateOf(room, selection.from - 1);
+      const past = await stateOf(room, from - 1);
       if (!past.ok) return past;
       const reversal = new Reversal(past.state, selection);
       for (let attempt = 1; ; attempt++) {

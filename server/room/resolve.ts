@@ -12,6 +12,7 @@ import { writesTo } from "../../shared/document/past.ts";
 import type { ErrorCode } from "../../shared/protocol/codes.ts";
 import type { ResolveChoice } from "../../shared/protocol/messages.ts";
 import type { ConflictRecord, ConflictResolve } from "../store/store.ts";
+import { beyondCurrent } from "./beyond.ts";
 
 /** A record to resolve, as it was read, and what somebody chose. */
 export interface ResolveTask {
@@ -65,7 +66,7 @@ export function composeResolve(draft: Draft, task: ResolveTask, context: Resolve
     return { outcome: "refused", code: "already_resolved", message: "the conflict is resolved already" };
   }
   if (base > version) {
-    return { outcome: "refused", code: "invalid", message: `base is beyond the current version ${version}` };
+    return { outcome: "refused", ...beyondCurrent("base", version) };
   }
   const read = task.operations.filter(
     ({ status, conflict }) => status === "conflict" && conflict === record.id,

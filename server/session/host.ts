@@ -114,7 +114,7 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     ws.on("ping", heard);
     ws.on("message", (data: Buffer, isBinary: boolean) => {
       heard();
-      if (isBinary) session.close("protocolViolation");
+      if (isBinary) session.close("protocolViolation", "expected text frames");
       else session.receive(data.toString("utf8"));
     });
     ws.on("close", (code) => {

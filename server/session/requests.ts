@@ -5,6 +5,7 @@
  * something up (a release) after the submits that came before it: two connections to the database keep no order.
  */
 import type { Auth, LockCommand, ResolveCommand, Result } from "../../shared/protocol/messages.ts";
+import { problemText } from "../../shared/protocol/shape.ts";
 import type { Identity } from "../access/identity.ts";
 import type { RateLimit } from "../access/rate.ts";
 import type { Tokens } from "../access/tokens.ts";
@@ -13,6 +14,7 @@ import type { Logger } from "../observability/log.ts";
 import { conflictInfo } from "../room/conflicts.ts";
 import { type LockCaller, type LockRoom, releaseLock, takeLock } from "../room/lock-requests.ts";
 import type { ResolveRequest, ResolveResult } from "../room/resolving.ts";
+import type { Refusal } from "../room/submission.ts";
 
 /** Every message that is answered by a `result`. */
 export type RequestMessage = Auth | LockCommand | ResolveCommand;
@@ -53,6 +55,13 @@ const answerWithinMs = 9_000;
 
 /** More than that do not wait for their turn. */
 const maxWaiting = 4_000;
+
+/** The field that is at fault begins the message, as it does where a message cannot be read. */
+function named(refusal: Refusal): Refusal {
+  const path = refusal.details?.path;
+  if (refusal.code !== "invalid" || typeof path !== "string") return refusal;
+  return { ...refusal, message: problemText({ path, message: refusal.message }) };
+}
 
 const noAnswer: RequestAnswer = { ok: false, code: "unavailable", message: "the database did not answer" };
 
@@ -142,7 +151,7 @@ export class Requests {
     });
     return resolved.ok
       ? { ok: true, conflict: conflictInfo(resolved.conflict) }
-      : { ok: false, ...resolved.refusal };
+      : { ok: false, ...named(resolved.refusal) };
   }
 
   /** After what came before it; not at all when its answer is due by then. */

@@ -29,6 +29,7 @@ import type { Room } from "../room/room.ts";
 import { type DocumentRecord, type Origin, StoreUnavailable } from "../store/store.ts";
 import { authorise } from "./authorise.ts";
 import type { ClientSocket } from "./client-socket.ts";
+import { closeText } from "./close-text.ts";
 import { createEditing, type Editing } from "./editing.ts";
 import { exceeds, PresenceIntake } from "./presence-intake.ts";
 import type { Requester } from "./requests.ts";
@@ -54,6 +55,8 @@ const maxEarlyLength = 8 * 1024 * 1024;
 const maxJoiningEphemeralBytes = 1024 * 1024;
 /** From here on the end of a token has a timer; before, the looks of the host's heartbeat do, about one a second. */
 const expirySoonMs = 3_000;
+
+const presenceTooLarge = (maxBytes: number) => `presence: expected at most ${maxBytes} bytes of JSON`;
 
 export class Session implements Member, Requester {
   readonly id: string;
@@ -153,7 +156,7 @@ export class Session implements Member, Requester {
       value = undefined;
     }
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      this.close("protocolViolation");
+      this.close("protocolViolation", "expected a JSON object");
       return;
     }
     const message = value as Readonly<Record<string, unknown>>;
@@ -168,7 +171,7 @@ export class Session implements Member, Requester {
 
   #dispatch(value: Readonly<Record<string, unknown>>): void {
     if (value.type === "hello") {
-      this.close("protocolViolation");
+      this.close("protocolViolation", "type: hello comes once");
       return;
     }
     const read = readClientMessage(value);
@@ -213,15 +216,19 @@ export class Session implements Member, Requester {
   // ---- hello -----------------------------------------------------------------------------------------------
 
   #greet(value: Readonly<Record<string, unknown>>): void {
+    if (value.type !== "hello") {
+      this.close("protocolViolation", 'type: expected "hello" first');
+      return;
+    }
     const read = readClientMessage(value);
     if (!read.ok || read.message.type !== "hello") {
-      this.close("protocolViolation");
+      this.close("protocolViolation", read.ok ? undefined : read.message);
       return;
     }
     const hello = read.message;
     const { maxPresenceBytes } = this.#services.config.limits;
     if (hello.presence !== undefined && exceeds(hello.presence, maxPresenceBytes)) {
-      this.close("protocolViolation");
+      this.close("protocolViolation", presenceTooLarge(maxPresenceBytes));
       return;
     }
     this.#state = "joining";
@@ -245,7 +252,9 @@ export class Session implements Member, Requester {
       const verified = await tokens.verify(token);
       if (this.#state !== "joining") return;
       if (!verified.ok)
-        return verified.reason === "unavailable" ? this.#overloaded() : this.close("unauthenticated");
+        return verified.reason === "unavailable"
+          ? this.#overloaded()
+          : this.close("unauthenticated", verified.message);
       this.#identity = verified.identity;
       const entered = places.user.enter(verified.identity.userId);
       if (entered === undefined) return this.close("tooMany");
@@ -321,7 +330,8 @@ export class Session implements Member, Requester {
 
   /** Without a token private and absent documents are alike, and so they are with one. */
   #refuseEntry(): void {
-    this.close(this.#identity === undefined ? "unauthenticated" : "notFound");
+    if (this.#identity === undefined) this.close("unauthenticated", "a token is needed");
+    else this.close("notFound");
   }
 
   /** The row of this session: others see it by it, and the log is looked up by user through it. */
@@ -407,8 +417,7 @@ export class Session implements Member, Requester {
 
   #receivePresence(state: PresenceState): void {
     const { maxPresenceBytes } = this.#services.config.limits;
-    if (exceeds(state, maxPresenceBytes))
-      this.#error("too_large", `presence: larger than ${maxPresenceBytes} bytes of JSON`);
+    if (exceeds(state, maxPresenceBytes)) this.#error("too_large", presenceTooLarge(maxPresenceBytes));
     else {
       const { presencePerSecond } = this.#services.config.limits;
       this.#presence ??= new PresenceIntake(presencePerSecond, (used) => this.#room?.setPresence(this, used));
@@ -432,7 +441,7 @@ export class Session implements Member, Requester {
     const leftMs = this.#identity.expiresAt - this.#services.nowMs();
     if (leftMs > expirySoonMs) return;
     clearTimeout(this.#expiry);
-    if (leftMs <= 0) this.close("unauthenticated");
+    if (leftMs <= 0) this.close("unauthenticated", "the token has expired");
     else this.#expiry = setTimeout(() => this.watchExpiry(), leftMs).unref();
   }
 
@@ -488,9 +497,15 @@ export class Session implements Member, Requester {
     this.close(reason === "shutdown" ? "goingAway" : "overloaded");
   }
 
-  close(reason: CloseReason): void {
+  /** `detail`: what the client did wrong, for people; never anything of a token. */
+  close(reason: CloseReason, detail?: string): void {
     if (this.#closed) return;
-    this.#socket.close(closeCodes[reason].code, reason);
+    const { code } = closeCodes[reason];
+    if (detail !== undefined) {
+      const { docId } = this.#connection;
+      this.#services.log.debug({ sessionId: this.id, docId, code, reason, detail }, "session refused");
+    }
+    this.#socket.close(code, closeText(reason, detail));
     this.closed();
   }
 

@@ -25,7 +25,12 @@ export class StoreUnavailable extends Error {
 
 /** The database refused a value as such (SQLSTATE class 22 or 23): asking again cannot help. */
 export class StoreRefused extends Error {
-  override readonly name = "StoreRefused";
+  override readonly name: string = "StoreRefused";
+}
+
+/** A page's cursor is none that this list gave. */
+export class UnreadableCursor extends StoreRefused {
+  override readonly name = "UnreadableCursor";
 }
 
 // ---- documents -------------------------------------------------------------------------------------------
@@ -130,7 +135,7 @@ export interface DocumentFilter {
 export interface Page {
   /** 1–200. */
   readonly limit: number;
-  /** Opaque, from `nextCursor`. An unreadable one is a `StoreRefused`. */
+  /** Opaque, from `nextCursor`. Another is an `UnreadableCursor`. */
   readonly cursor?: string;
 }
 export interface Paged<T> {

@@ -1,4 +1,11 @@
-import { isElementId, isPropertyName, isUuid } from "./identifier.ts";
+import {
+  elementIdExpected,
+  isElementId,
+  isPropertyName,
+  isUuid,
+  propertyNameExpected,
+  uuidExpected,
+} from "./identifier.ts";
 import {
   checkJson,
   isJsonObject,
@@ -79,20 +86,20 @@ type Invalid = Extract<OperationReading, { ok: false }>;
  * Values are taken over, not copied. Whether it fits the document is decided later.
  */
 export function readOperation(value: unknown): OperationReading {
-  if (!isJsonObject(value)) return invalid("", "an operation is an object");
+  if (!isJsonObject(value)) return invalid("", "expected an operation, an object");
   const { id, type, element, extra } = value;
-  if (!isUuid(id)) return invalid("id", "a UUID in lower case");
-  if (!isOperationType(type)) return invalid("type", `one of ${operationTypes.join(", ")}`);
-  if (!isElementId(element)) return invalid("element", "an element id");
+  if (!isUuid(id)) return invalid("id", uuidExpected);
+  if (!isOperationType(type)) return invalid("type", `expected one of ${operationTypes.join(", ")}`);
+  if (!isElementId(element)) return invalid("element", elementIdExpected);
   const operation: Writable<Operation> = { id, type, element };
   const problem = readEffect(operation, value);
   if (problem !== undefined) return problem;
   if (extra !== undefined) {
-    if (!isJsonObject(extra)) return invalid("extra", "an object");
+    if (!isJsonObject(extra)) return invalid("extra", "expected an object");
     const found = checkJson(extra, maxJsonDepth);
     if (found !== undefined) return invalidBelow("extra", found);
     if (utf8Bytes(JSON.stringify(extra)) > maxExtraBytes) {
-      const message = `at most ${maxExtraBytes} bytes of JSON`;
+      const message = `expected at most ${maxExtraBytes} bytes of JSON`;
       return { ok: false, code: "too_large", path: "extra", message, limit: "maxExtraBytes" };
     }
     operation.extra = extra as { [key: string]: Json };
@@ -140,9 +147,9 @@ function readEffect(operation: Writable<Operation>, value: RawFields): Invalid |
 }
 
 function checkProperties(field: string, value: unknown): Invalid | undefined {
-  if (!isJsonObject(value)) return invalid(field, "an object of properties");
+  if (!isJsonObject(value)) return invalid(field, "expected an object of properties");
   for (const name of Object.keys(value)) {
-    if (!isPropertyName(name)) return invalid(field, "a property's name is 1–128 of A-Za-z0-9_.:-");
+    if (!isPropertyName(name)) return invalid(field, propertyNameExpected);
     const found = checkJson(value[name], maxJsonDepth);
     if (found !== undefined) return invalidBelow(`${field}.${name}`, found);
   }
@@ -150,10 +157,10 @@ function checkProperties(field: string, value: unknown): Invalid | undefined {
 }
 
 function checkNames(unset: unknown, before: OperationEffect): Invalid | undefined {
-  if (!Array.isArray(unset)) return invalid("unset", "an array of names");
+  if (!Array.isArray(unset)) return invalid("unset", "expected an array of names");
   for (let index = 0; index < unset.length; index++) {
     const name: unknown = unset[index];
-    if (!isPropertyName(name)) return invalid(`unset.${index}`, "a property's name");
+    if (!isPropertyName(name)) return invalid(`unset.${index}`, propertyNameExpected);
     if (isIn(name, before)) return invalid(`unset.${index}`, onlyOne);
   }
   return undefined;
@@ -161,25 +168,26 @@ function checkNames(unset: unknown, before: OperationEffect): Invalid | undefine
 
 function checkAppends(append: RawFields, before: OperationEffect): Invalid | undefined {
   for (const name of Object.keys(append)) {
-    if (!Array.isArray(append[name])) return invalid(`append.${name}`, "an array of items");
+    if (!Array.isArray(append[name])) return invalid(`append.${name}`, "expected an array of items");
     if (isIn(name, before)) return invalid(`append.${name}`, onlyOne);
   }
   return undefined;
 }
 
 function checkSplices(splice: unknown, before: OperationEffect): Invalid | undefined {
-  if (!isJsonObject(splice)) return invalid("splice", "an object of edits by property");
+  if (!isJsonObject(splice)) return invalid("splice", "expected an object of edits by property");
   for (const name of Object.keys(splice)) {
-    if (!isPropertyName(name)) return invalid("splice", "a property's name is 1–128 of A-Za-z0-9_.:-");
+    if (!isPropertyName(name)) return invalid("splice", propertyNameExpected);
     if (isIn(name, before)) return invalid(`splice.${name}`, onlyOne);
     const edits = splice[name];
-    if (!Array.isArray(edits)) return invalid(`splice.${name}`, "an array of edits");
+    if (!Array.isArray(edits)) return invalid(`splice.${name}`, "expected an array of edits");
     let end = 0;
     for (let index = 0; index < edits.length; index++) {
       const edit: unknown = edits[index];
       const path = `splice.${name}.${index}`;
-      if (!isEdit(edit)) return invalid(path, "an edit is [position, deleteCount, insert]");
-      if (edit[0] < end) return invalid(path, "an edit begins at or after the end of the one before");
+      if (!isEdit(edit)) return invalid(path, "expected an edit: [position, deleteCount, insert]");
+      if (edit[0] < end)
+        return invalid(path, "expected an edit that begins at or after the end of the one before");
       end = edit[0] + edit[1];
     }
   }

@@ -3,25 +3,34 @@
  * oracle is a zod schema: validation is done once an operation, and is on the hot path.
  */
 import { z } from "zod";
-import { isElementId, isUuid, namePattern, uuidPattern } from "../document/identifier.ts";
+import {
+  elementIdExpected,
+  isElementId,
+  isUuid,
+  namePattern,
+  uuidExpected,
+  uuidPattern,
+} from "../document/identifier.ts";
 import { checkJson, isText, maxJsonDepth, type Properties } from "../document/json.ts";
 import type { Operation } from "../document/operation.ts";
 import { readOperation } from "../document/operation.ts";
 import type { Auth, Hello, LockCommand, Ping, PresenceUpdate, ResolveCommand, Submit } from "./messages.ts";
+import { issuePath, problemText, readShape } from "./shape.ts";
 
 /** Operation ids of `hello.pending`. */
 export const maxPending = 1_000;
 
 const text = (max: number) =>
-  z.string().min(1).max(max).refine(isText, "contains characters that cannot be stored");
+  z.string().min(1).max(max).refine(isText, "expected text without \\u0000 and lone surrogates");
 const version = z.int().nonnegative();
-const uuid = z.string().refine(isUuid, "expected a lower-case UUID").meta({ pattern: uuidPattern });
+const uuid = z.string().refine(isUuid, uuidExpected).meta({ pattern: uuidPattern });
 
 const presenceState = z
-  .record(z.string(), z.unknown())
+  .record(z.string(), z.unknown(), "expected an object or null")
   .nullable()
   .superRefine((state, context) => {
     const problem = checkJson(state, maxJsonDepth);
+    // Without the path inside: what is wrong with a hello is logged, and keys are the user's.
     if (problem !== undefined) context.addIssue({ code: "custom", message: problem.message });
   });
 
@@ -29,10 +38,11 @@ export const clientIdSchema = text(255)
   .refine((id) => id !== "server", "is reserved")
   .meta({ not: { const: "server" } });
 export const requestIdSchema = text(64);
+const lockElementExpected = `${elementIdExpected}; or null, the document`;
 /** What may be locked: an element, or (null) the document. */
 export const lockElementSchema = z
-  .string()
-  .refine(isElementId, "expected an element id")
+  .string(lockElementExpected)
+  .refine(isElementId, lockElementExpected)
   .meta({ pattern: namePattern })
   .nullable();
 /** How long a lease may be asked for. */
@@ -52,8 +62,12 @@ const presence = z.object({ type: z.literal("presence"), state: presenceState })
 const ping = z.object({
   type: z.literal("ping"),
   t: z.unknown().superRefine((value, context) => {
-    const problem = value === undefined ? { message: "is missing" } : checkJson(value, maxJsonDepth);
-    if (problem !== undefined) context.addIssue({ code: "custom", message: problem.message });
+    const problem =
+      value === undefined
+        ? { path: "", message: "is missing, expected any JSON" }
+        : checkJson(value, maxJsonDepth);
+    if (problem !== undefined)
+      context.addIssue({ code: "custom", path: issuePath(problem.path), message: problem.message });
   }),
 });
 const auth = z.object({ type: z.literal("auth"), requestId: requestIdSchema, token: z.string() });
@@ -67,28 +81,31 @@ const lock = z.object({
 
 const nothing = "00000000-0000-7000-8000-000000000000";
 /** What a conflict is resolved to: names and values as an operation's. */
-export const resolveChoiceSchema = z.union([
-  z.enum(["current", "incoming"]),
-  z
-    .looseObject({
-      set: z
-        .unknown()
-        .optional()
-        .meta({ type: "object", propertyNames: { pattern: namePattern } }),
-      unset: z
-        .unknown()
-        .optional()
-        .meta({ type: "array", items: { type: "string", pattern: namePattern } }),
-    })
-    .superRefine(({ set, unset }, context) => {
-      const read = readOperation({ id: nothing, type: "update", element: "x", set, unset });
-      if (!read.ok) context.addIssue({ code: "custom", path: read.path.split("."), message: read.message });
-    })
-    .transform(({ set, unset }) => ({
-      ...(set === undefined ? {} : { set: set as Properties }),
-      ...(unset === undefined ? {} : { unset: unset as string[] }),
-    })),
-]);
+export const resolveChoiceSchema = z.union(
+  [
+    z.enum(["current", "incoming"]),
+    z
+      .looseObject({
+        set: z
+          .unknown()
+          .optional()
+          .meta({ type: "object", propertyNames: { pattern: namePattern } }),
+        unset: z
+          .unknown()
+          .optional()
+          .meta({ type: "array", items: { type: "string", pattern: namePattern } }),
+      })
+      .superRefine(({ set, unset }, context) => {
+        const read = readOperation({ id: nothing, type: "update", element: "x", set, unset });
+        if (!read.ok) context.addIssue({ code: "custom", path: issuePath(read.path), message: read.message });
+      })
+      .transform(({ set, unset }) => ({
+        ...(set === undefined ? {} : { set: set as Properties }),
+        ...(unset === undefined ? {} : { unset: unset as string[] }),
+      })),
+  ],
+  'expected "current", "incoming" or {set?, unset?}',
+);
 const resolve = z.object({
   type: z.literal("resolve"),
   requestId: requestIdSchema,
@@ -121,21 +138,20 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
     if (typeof seq === "number" && Number.isSafeInteger(seq)) {
       return { ok: true, message: { type, seq, value } };
     }
-    return { ok: false, message: "seq: expected an integer" };
+    return { ok: false, message: "seq: expected a whole number" };
   }
   if (typeof type !== "string" || !Object.hasOwn(smallMessages, type)) {
-    return { ok: false, message: "type: unknown message type" };
+    return {
+      ok: false,
+      message: `type: expected one of ${[...Object.keys(smallMessages), "submit"].join(", ")}`,
+    };
   }
-  const parsed = smallMessages[type as keyof typeof smallMessages].safeParse(value);
-  if (parsed.success) return { ok: true, message: parsed.data as Small };
-  const issue = parsed.error.issues[0];
+  const read = readShape<unknown>(smallMessages[type as keyof typeof smallMessages], value);
+  if (read.ok) return { ok: true, message: read.value as Small };
   const named = requestIdSchema.safeParse(value.requestId);
   const answered = named.success ? { requestId: named.data } : {};
-  return {
-    ok: false,
-    message: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
-    ...answered,
-  };
+  const [problem = { path: "", message: "not a message of its type" }] = read.problems;
+  return { ok: false, message: problemText(problem), ...answered };
 }
 
 /** The inside of a submit; a field that is always there, since this is made for each. */
@@ -156,7 +172,7 @@ export type ReadSubmit =
 export function readSubmit(value: Readonly<Record<string, unknown>>, maxOps: number): ReadSubmit {
   const { base, onConflict } = value;
   if (typeof base !== "number" || !Number.isSafeInteger(base) || base < 0) {
-    return invalid("base", "expected an integer of at least 0");
+    return invalid("base", "expected a whole number of at least 0");
   }
   if (onConflict !== undefined && onConflict !== "reject")
     return invalid("onConflict", 'expected "reject" or nothing');

@@ -35,7 +35,7 @@ export function createConflicts(state: MemoryState): ConflictStore {
       return { conflict: conflictRecord(document, conflict), operations };
     },
     async list(docId, wanted, page) {
-      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "string", "string");
+      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "time", "uuid");
       const found = records(docId)
         .filter(
           (conflict) => wanted === undefined || (conflict.resolvedAt === null) === (wanted === "unresolved"),

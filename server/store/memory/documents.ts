@@ -105,7 +105,8 @@ export function createDocuments(state: MemoryState): DocumentStore {
       return documents.delete(docId);
     },
     async list(filter, sort, page) {
-      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "string", "string");
+      const kind = sort.by === "name" ? "text" : "time";
+      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, kind, "uuid");
       const direction = sort.order === "asc" ? 1 : -1;
       const found = [...documents.values()]
         .map(({ record }) => record)

@@ -23,10 +23,10 @@ export function createOperations(state: MemoryState): OperationStore {
       const source = docId === undefined ? [...state.documents.keys()].flatMap(all) : all(docId);
       let start: Place | undefined;
       if (page.cursor !== undefined && docId !== undefined) {
-        const [version] = readCursor(page.cursor, "number");
+        const [version] = readCursor(page.cursor, "version");
         start = { at: "", docId, version };
       } else if (page.cursor !== undefined) {
-        const [at, doc, version] = readCursor(page.cursor, "string", "string", "number");
+        const [at, doc, version] = readCursor(page.cursor, "time", "uuid", "version");
         start = { at, docId: doc, version };
       }
       const found = source

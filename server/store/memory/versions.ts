@@ -21,7 +21,7 @@ export function createVersions(state: MemoryState): VersionStore {
       return { outcome: "created", named };
     },
     async list(docId, page) {
-      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "number", "string");
+      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "version", "text");
       const rest = sorted(docId).filter(
         (named) => cursor === undefined || byVersion(named, { version: cursor[0], name: cursor[1] }) > 0,
       );

@@ -94,7 +94,7 @@ export function createConflicts(database: Database): ConflictStore {
     },
     get,
     async list(docId, state, page) {
-      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "string", "string");
+      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "time", "uuid");
       const rows = await database.rows<ConflictRecord>(
         {
           text: `SELECT ${conflictColumns} FROM (

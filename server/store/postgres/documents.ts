@@ -299,7 +299,8 @@ async function list(
   sort: DocumentSort,
   page: Page,
 ): Promise<Paged<DocumentRecord>> {
-  const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "string", "string");
+  const kind = sort.by === "name" ? "text" : "time";
+  const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, kind, "uuid");
   const key = sortColumns[sort.by];
   const type = sort.by === "name" ? sql`text` : sql`timestamptz`;
   const place = sort.by === "name" ? sql<string>`lower(${documents.name})` : sql<string>`${key}::text`;

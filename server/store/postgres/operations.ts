@@ -183,10 +183,10 @@ async function list(
   const sign = order === "asc" ? ">" : "<";
   const key = docId === undefined ? `o."timestamp", o.doc_id, o.version` : "o.version";
   if (page.cursor !== undefined && docId !== undefined) {
-    const [version] = readCursor(page.cursor, "number");
+    const [version] = readCursor(page.cursor, "version");
     conditions.push(`o.version ${sign} ${value(version)}`);
   } else if (page.cursor !== undefined) {
-    const [at, doc, version] = readCursor(page.cursor, "string", "string", "number");
+    const [at, doc, version] = readCursor(page.cursor, "time", "uuid", "version");
     // Said twice: the BRIN index understands only the first.
     conditions.push(`o."timestamp" ${sign}= ${value(at)}::timestamptz`);
     conditions.push(

@@ -42,7 +42,7 @@ export function createVersions(database: Database): VersionStore {
       return version < retainedFrom - 1 ? { outcome: "archived" } : { outcome: "taken" };
     },
     async list(docId, page) {
-      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "number", "string");
+      const cursor = page.cursor === undefined ? undefined : readCursor(page.cursor, "version", "text");
       const after =
         cursor === undefined ? "" : `AND (n.version, n.name COLLATE "C") > ($3::bigint, $4::text)`;
       const rows = await database.rows<NamedVersion>(

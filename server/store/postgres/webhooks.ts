@@ -126,7 +126,7 @@ export function createWebhooks(database: Database): WebhookStore {
       return (await database.rows<WebhookRecord>(byId, [id]))[0];
     },
     async list(owner, { limit, cursor }) {
-      const after = cursor === undefined ? [null, null] : readCursor(cursor, "string", "string");
+      const after = cursor === undefined ? [null, null] : readCursor(cursor, "time", "uuid");
       const rows = await database.rows<WebhookRecord & { place: string }>(byOwner, [
         owner,
         ...after,
