@@ -68,8 +68,8 @@ export function createHistoryEdits(registry: RoomRegistry, services: RoomService
     version: number,
     named: { readonly [field: string]: number },
   ): Promise<Past<{ room: Room }>> {
-    const room = await registry.open(docId);
-    if (room === undefined || !(await room.current())) return gone;
+    const room = await registry.current(docId);
+    if (room === undefined) return gone;
     for (const [field, value] of Object.entries(named)) {
       if (value > room.version)
         return { ok: false, ...beyondCurrent(field, room.version), version: room.version };
@@ -103,19 +103,21 @@ export function createHistoryEdits(registry: RoomRegistry, services: RoomService
       const found = await roomAt(docId, version, { version });
       if (!found.ok) return found;
       const { room } = found;
-      const refusal = request.authorise(room.document);
-      if (refusal !== undefined) return { ok: false, ...refusal, version: room.version };
-      const past = await stateOf(room, version);
-      if (!past.ok) return past;
-      const wanted = past.state.elements;
-      const equal = await equalElements(room.state.elements, wanted);
-      return submitEdit(room, store, request, {
-        ops: [],
-        base: undefined,
-        compose: {
-          exact: true,
-          operations: ({ elements }) => replacement(elements, wanted, newId, (now) => equal.has(now)),
-        },
+      return room.using(async () => {
+        const refusal = request.authorise(room.document);
+        if (refusal !== undefined) return { ok: false, ...refusal, version: room.version };
+        const past = await stateOf(room, version);
+        if (!past.ok) return past;
+        const wanted = past.state.elements;
+        const equal = await equalElements(room.state.elements, wanted);
+        return submitEdit(room, store, request, {
+          ops: [],
+          base: undefined,
+          compose: {
+            exact: true,
+            operations: ({ elements }) => replacement(elements, wanted, newId, (now) => equal.has(now)),
+          },
+        });
       });
     },
 
@@ -125,33 +127,35 @@ export function createHistoryEdits(registry: RoomRegistry, services: RoomService
       const found = await roomAt(docId, from - 1, { from, to });
       if (!found.ok) return found;
       const { room } = found;
-      const refusal = request.authorise(room.document);
-      if (refusal !== undefined) return { ok: false, ...refusal, version: room.version };
-      const past = await stateOf(room, from - 1);
-      if (!past.ok) return past;
-      const reversal = new Reversal(past.state, selection);
-      for (let attempt = 1; ; attempt++) {
-        if (!(await readOn(reversal, room))) return { ...tooOld, version: room.version };
-        const result = await submitEdit(room, store, request, {
-          ops: [],
-          base: undefined,
-          compose: {
-            exact: false,
-            operations(state) {
-              const since = room.operationsAfter(reversal.version);
-              if (since === undefined) return hurried(state.version);
-              for (const operation of since) reversal.add(operation);
-              return reversal.operations(newId);
+      return room.using(async () => {
+        const refusal = request.authorise(room.document);
+        if (refusal !== undefined) return { ok: false, ...refusal, version: room.version };
+        const past = await stateOf(room, from - 1);
+        if (!past.ok) return past;
+        const reversal = new Reversal(past.state, selection);
+        for (let attempt = 1; ; attempt++) {
+          if (!(await readOn(reversal, room))) return { ...tooOld, version: room.version };
+          const result = await submitEdit(room, store, request, {
+            ops: [],
+            base: undefined,
+            compose: {
+              exact: false,
+              operations(state) {
+                const since = room.operationsAfter(reversal.version);
+                if (since === undefined) return hurried(state.version);
+                for (const operation of since) reversal.add(operation);
+                return reversal.operations(newId);
+              },
             },
-          },
-        });
-        if (result.ok || result.code !== "version_mismatch" || attempt === maxAttempts) return result;
-      }
+          });
+          if (result.ok || result.code !== "version_mismatch" || attempt === maxAttempts) return result;
+        }
+      });
     },
 
     async blame(docId, element) {
-      const room = await registry.open(docId);
-      if (room === undefined || !(await room.current())) return undefined;
+      const room = await registry.current(docId);
+      if (room === undefined) return undefined;
       return { version: room.version, encoded: blameTexts(room.state, element) };
     },
   };
