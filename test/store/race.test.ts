@@ -91,10 +91,7 @@ test("[store/commit] calls that record the same sessions, in whatever order, do 
     const [a, b, c, d] = [one, two, two, one].map((by, i) =>
       batchAt(heads.find(({ head }) => head.docId === docs[i]!.id)!.head, [operation(by, "e")]),
     ) as [DocumentBatch, DocumentBatch, DocumentBatch, DocumentBatch];
-    const results = await Promise.all([
-      commit(writers[0]!, [a, b]),
-      commit(writers[1]!, [c, d]),
-    ]);
+    const results = await Promise.all([commit(writers[0]!, [a, b]), commit(writers[1]!, [c, d])]);
     expect(results.flat().map(({ outcome }) => outcome)).toEqual(Array(4).fill("committed"));
   }
 });
