@@ -92,8 +92,14 @@ function explain(command: string, error: unknown): number {
   else if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
     say(`--host: not an address of this machine (${message})`);
   else if (code === "EACCES") say(`--port: not allowed to listen there (${message})`);
+  else if (isRefusedByDatabase(code)) say(`the database: ${message}`);
   else say(stack ?? message);
   return 1;
+}
+
+/** Wrong password or role, no such database, no privilege, a certificate that is not believed: no bug of ours. */
+function isRefusedByDatabase(code: string | undefined): boolean {
+  return code !== undefined && /^28\w{3}$|^3D000$|^42501$|CERT|SIGNATURE/.test(code);
 }
 
 process.exitCode = await main(process.argv.slice(2));

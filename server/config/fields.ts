@@ -1,6 +1,6 @@
 /**
  * The leaves that the configuration schema is made of. Every leaf also takes text, so that one value reads alike
- * in YAML, in an environment variable and in a flag.
+ * in YAML, in an environment variable and in a flag. `allows` tells people, in docs/configuration.md, what the check takes.
  */
 import { z } from "zod";
 
@@ -42,7 +42,7 @@ export function integer(initial: number, min: number, max: number, says: string)
   return z
     .preprocess(numberFromText, z.int(expected).min(min, expected).max(max, expected))
     .default(initial)
-    .meta({ description: says });
+    .meta({ description: says, allows: `${min} – ${max}` });
 }
 
 /** A bound that 0 switches off. */
@@ -51,7 +51,7 @@ export function limit(initial: number, says: string) {
   return z
     .preprocess(numberFromText, z.int(expected).min(0, expected))
     .default(initial)
-    .meta({ description: says });
+    .meta({ description: says, allows: "0 –" });
 }
 
 /** A time, `30s` or a number of milliseconds; milliseconds inside. */
@@ -67,7 +67,7 @@ export function duration(initial: string, min: string, max: string, says: string
       z.number(expected).min(bounds[0], expected).max(bounds[1], expected),
     )
     .default(parseDuration(initial) ?? 0)
-    .meta({ description: says, kind: "duration" });
+    .meta({ description: says, kind: "duration", allows: `${min} – ${max}` });
 }
 
 /** A switch. */
@@ -75,14 +75,14 @@ export function flag(initial: boolean, says: string) {
   return z
     .preprocess(booleanFromText, z.boolean("expected true or false"))
     .default(initial)
-    .meta({ description: says });
+    .meta({ description: says, allows: "`true`, `false`" });
 }
 
 /** One of a few words. */
 export function choice<const T extends readonly [string, ...string[]]>(options: T, says: string) {
   return z
     .preprocess(trimmed, z.enum(options, `expected one of ${options.join(", ")}`))
-    .meta({ description: says });
+    .meta({ description: says, allows: options.map((option) => `\`${option}\``).join(", ") });
 }
 
 /** Text that is not empty. */

@@ -57,7 +57,9 @@ const postgres = z.strictObject({
   user: text("Database user.").default("postgres"),
   password: z.string("expected text").optional().meta({ description: "Password of the database user." }),
   dbName: text("Database name.").default("aetherflow"),
-  sslMode: choice(["disable", "require", "verify-full"], "TLS to the database server.").default("disable"),
+  sslMode: choice(["disable", "require", "verify-full"], "TLS to the database server; see above.").default(
+    "disable",
+  ),
   maxOpenConns: integer(25, 2, 1_000, "Most pooled connections of one instance."),
   maxIdleConns: integer(5, 0, 1_000, "Connections that stay open when idle."),
 });
@@ -121,8 +123,14 @@ const limits = z.strictObject({
   maxDocumentBytes: limit(64 * MiB, "Size of one document."),
   socketsPerUser: limit(50, "Open sockets of one user on one instance."),
   socketsPerAddress: limit(500, "Open sockets of one address on one instance."),
-  unauthenticatedSockets: limit(200, "Open sockets that have not said hello, or did so without a token."),
-  requestsPerSecond: limit(100, "REST requests a second of one user (without a token: of one address)."),
+  unauthenticatedSockets: limit(
+    200,
+    "Open sockets of one instance that have not said hello, or did so without a token.",
+  ),
+  requestsPerSecond: limit(
+    100,
+    "REST requests a second of one user (without a token: of one address) on one instance.",
+  ),
   maxSendBufferBytes: limit(8 * MiB, "Bytes that wait for one slow reader before it is closed with 4413."),
   locksPerAuthor: limit(1_000, "Active locks of one author in one document."),
   maxAssetBytes: limit(10 * MiB, "Largest asset."),
@@ -242,6 +250,8 @@ export interface ConfigKey {
   /** The default, undefined when there is none. Durations in milliseconds. */
   readonly initial: unknown;
   readonly isDuration: boolean;
+  /** The values that it takes, as people read it; empty for text. */
+  readonly allows: string;
 }
 
 /** Removes what wraps an object schema (defaults, transforms); undefined for a leaf. */
@@ -277,6 +287,7 @@ export function configKeys(schema: z.ZodType = configSchema, path: readonly stri
       says: meta?.description ?? "",
       initial: initial.success ? initial.data : undefined,
       isDuration: meta?.kind === "duration",
+      allows: typeof meta?.allows === "string" ? meta.allows : "",
     },
   ];
 }

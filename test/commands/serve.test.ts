@@ -50,6 +50,19 @@ test("[cli] a port that is taken: exit 1, the message names --port", async () =>
   expect(await second.ended).toMatchObject({ code: 1, err: expect.stringContaining("--port") });
 });
 
+test("[cli] a database that refuses: exit 1 and one line that says why, without a stack", async () => {
+  const database = await createTestDatabase();
+  try {
+    const none = new URL(database.url);
+    none.pathname = "/none_such";
+    const { code, err } = await start(["serve", "--port", "0", "--database-url", none.href]).ended;
+    expect(code).toBe(1);
+    expect(err).toBe('aetherflow serve: the database: database "none_such" does not exist\n');
+  } finally {
+    await database.drop();
+  }
+});
+
 test("[cli] a short secret and a variable that nothing reads: one line of warning each, and it serves", async () => {
   const env = { AETHERFLOW_JWT_SECRET: "short", AETHERFLOW_SERVER_PROT: "1", AETHERFLOW_SERVER_PORT: "0" };
   const server = start(["serve", "--store", "memory"], env);

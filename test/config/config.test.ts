@@ -276,17 +276,39 @@ test("[config] durations are read and written alike", () => {
   for (const text of ["", "5", "s", "-1s", "1 week", "1s2"]) expect(parseDuration(text)).toBeUndefined();
 });
 
-test("[docs] docs/configuration.md lists every key with its default, variable and flag, and no other", () => {
+test("[config] the bounds that the documentation tells are those that hold, and its words are taken", () => {
+  let bounded = 0;
+  for (const { key, schema, isDuration, allows } of configKeys()) {
+    const takes = (value: unknown) => schema.safeParse(value).success;
+    const number = (text: string) => (isDuration ? (parseDuration(text) ?? Number.NaN) : Number(text));
+    const [low, high] = allows.split(" –").map((text) => text.trim());
+    if (high !== undefined) {
+      bounded += 1;
+      expect(takes(number(low ?? "")), `${key} takes ${low}`).toBe(true);
+      expect(takes(number(low ?? "") - 1), `${key} takes less than ${low}`).toBe(false);
+      const most = high === "" ? Number.MAX_SAFE_INTEGER : number(high);
+      expect(takes(most), `${key} takes ${most}`).toBe(true);
+      expect(takes(most + 1), `${key} takes more than ${most}`).toBe(false);
+    } else if (allows !== "") {
+      for (const [, word] of allows.matchAll(/`(\w[\w-]*)`/g))
+        expect(takes(word), `${key}: ${word}`).toBe(true);
+      expect(takes("something else"), key).toBe(false);
+    }
+  }
+  expect(bounded).toBeGreaterThan(40);
+});
+
+test("[docs] docs/configuration.md lists every key with its default, values, variable and flag, and no other", () => {
   const text = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
   const rows = text.split("\n").filter((line) => /^\| `[a-z]+\./.test(line));
   const sources = new Map(configSources().map((source) => [source.key, source]));
   expect(rows).toEqual(
-    configKeys().map(({ key, initial, isDuration, says }) => {
+    configKeys().map(({ key, initial, isDuration, allows, says }) => {
       const source = sources.get(key);
       const shown = isDuration ? formatDuration(Number(initial)) : initial;
       const value = initial === undefined ? "" : Array.isArray(initial) ? "none" : `\`${shown}\``;
       const flag = source?.flag === undefined ? "" : `\`--${source.flag}\``;
-      return `| \`${key}\` | ${value} | \`${source?.env}\` | ${flag} | ${says.replaceAll("|", "\\|")} |`;
+      return `| \`${key}\` | ${value} | ${allows} | \`${source?.env}\` | ${flag} | ${says.replaceAll("|", "\\|")} |`;
     }),
   );
 });

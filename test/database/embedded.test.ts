@@ -1,10 +1,16 @@
+import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { acquireEmbedded } from "../../server/database/embedded/acquire.ts";
 import { processCommand } from "../../server/database/embedded/process-identity.ts";
+import { migrate, schemaProblem } from "../../server/database/migrate.ts";
+import { createPool } from "../../server/database/pool.ts";
+import { verifyAll } from "../../server/store/verify.ts";
+import { devToken, rest, startTestInstance } from "../instances/start.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { query, startUser, type UserOptions, type UserProcess } from "./user-process.ts";
 
@@ -268,6 +274,45 @@ test("[embedded/secure] loopback only, SCRAM, password in a 0600 file, no socket
   const command = await processCommand(serverPid);
   expect(command).not.toContain(new URL(url).password);
   await user.close();
+});
+
+test("[embedded/cold-copy] a copy of the folder, made when every process had stopped, is a database of its own that verifies", async () => {
+  const original = path.join(root, "original");
+  const copy = path.join(root, "copy");
+  const settings = { fsync: "off" };
+  const database = await acquireEmbedded({ dataDir: original, settings });
+  await migrate(database.url, "up");
+  const instance = await startTestInstance(database.url);
+  const token = await devToken(instance.url, "ada");
+  const { body } = await rest<{ id: string }>(instance.url, token, "POST", "/documents", {
+    name: "kept",
+    elements: { note: { text: "hello" } },
+  });
+  await instance.close();
+  await database.close();
+  // As docs/embedded-database.md says: with owners and modes, the whole folder.
+  await promisify(execFile)("cp", ["-a", original, copy]);
+
+  const copied = await acquireEmbedded({ dataDir: copy, settings });
+  const beside = await acquireEmbedded({ dataDir: original, settings });
+  try {
+    expect(await copied.serverPid()).not.toBe(await beside.serverPid());
+    await query(beside.url, "DELETE FROM documents");
+    const pool = createPool({ url: copied.url, max: 2 });
+    try {
+      expect(await schemaProblem(pool)).toBeUndefined();
+      const documents = await pool.run({ text: "SELECT id, version FROM documents" });
+      expect(documents.rows).toEqual([{ id: body.id, version: 1 }]);
+      const findings = [];
+      for await (const finding of verifyAll(pool)) findings.push(finding);
+      expect(findings).toEqual([]);
+    } finally {
+      await pool.close();
+    }
+  } finally {
+    await beside.close();
+    await copied.close();
+  }
 });
 
 test.runIf(isRoot)(

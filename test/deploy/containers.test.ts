@@ -5,6 +5,8 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { configSources, loadConfig } from "../../server/config.ts";
+import { initialSettings } from "../../server/database/embedded/cluster.ts";
+import { postgresSettings } from "./postgres-settings.ts";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const read = (file: string) => readFileSync(path.join(root, file), "utf8");
@@ -72,6 +74,51 @@ describe("containers", () => {
     expect(upstreams).toEqual(["aetherflow-1", "aetherflow-2"]);
     expect(nginx).not.toMatch(/ip_hash|sticky|hash \$/);
     expect(nginx).toContain("proxy_set_header Upgrade $http_upgrade;");
+  });
+
+  it("[compose-4] the proxy keeps /metrics from the outside, however its path is written, and passes the rest", () => {
+    const nginx = read("deploy/nginx.conf");
+    // An exact location is compared with the path as nginx understands it: decoded, without `//`, `/./`, `/../` and the query.
+    const locations = [...nginx.matchAll(/^\s*location (.+?) \{([^}]*)\}/gms)].map(([, name, body = ""]) => ({
+      name,
+      passes: body.includes("proxy_pass"),
+    }));
+    expect(locations).toEqual([
+      { name: "= /metrics", passes: false },
+      { name: "/", passes: true },
+    ]);
+    expect(nginx).toContain("location = /metrics { return 404; }");
+    expect(nginx).not.toContain("merge_slashes");
+  });
+
+  it("[compose-5] PostgreSQL logs no parameters and no rows: the settings are those of the embedded database", () => {
+    const settings = postgresSettings();
+    for (const name of [
+      "log_parameter_max_length",
+      "log_parameter_max_length_on_error",
+      "log_error_verbosity",
+      "log_min_duration_statement",
+    ]) {
+      expect(settings.get(name), name).toBe(initialSettings[name]);
+    }
+    expect(settings.get("log_statement")).toBeUndefined();
+    expect(settings.get("log_parameter_max_length")).toBe("0");
+  });
+
+  it("[compose-6] pg_stat_statements is loaded, and its extension is made with the database", () => {
+    expect(postgresSettings().get("shared_preload_libraries")).toBe("pg_stat_statements");
+    const script = "./deploy/postgresql-init.sql:/docker-entrypoint-initdb.d/postgresql-init.sql:ro";
+    expect(compose.services.postgres?.volumes).toContain(script);
+    const [, statements = ""] = read("deploy/postgresql-init.sql").split("\\connect postgres\n");
+    expect(statements.trim()).toBe("CREATE EXTENSION IF NOT EXISTS pg_stat_statements;");
+  });
+
+  it("[compose-7] both instances together stay below PostgreSQL's connections", () => {
+    const servers = Object.keys(compose.services).filter((name) => name.startsWith("aetherflow-"));
+    const { maxOpenConns } = loadConfig({ flags: {}, env: {} }).store.postgres;
+    expect(servers.length * (maxOpenConns + 2)).toBeLessThan(
+      Number(postgresSettings().get("max_connections")) - 10,
+    );
   });
 
   it("[docker-1] the image copies what exists, runs as an ordinary user and says whether it is healthy", () => {

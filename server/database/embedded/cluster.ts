@@ -16,9 +16,9 @@ export const embeddedDatabase = "aetherflow";
 
 /**
  * Written into postgresql.conf when the cluster is made; a person may change them there afterwards. The memory
- * settings are below those for a server of its own (docs/), since this one shares a laptop or a small container.
+ * settings are below those for a server of its own (deploy/postgresql.conf), since this one shares a laptop or a small container.
  */
-const initialSettings: Readonly<Record<string, string>> = {
+export const initialSettings: Readonly<Record<string, string>> = {
   max_connections: "100",
   shared_buffers: "128MB",
   effective_cache_size: "512MB",
