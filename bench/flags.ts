@@ -28,7 +28,7 @@ without it, an embedded one is started in a temporary folder. Twenty minutes.
 
   --only NAMES     some experiments, separated by commas (below)
   --all            the long ones too; some minutes more and 10 GB of disk
-  --quick          a few of them, shorter: two to three minutes
+  --quick          a few of them, shorter: three minutes
   --compare FILE   tell what became slower than the run that --json wrote to FILE, by more than the noise of both;
                    exit code 1 when something did. Compare quick runs with quick ones
   --json FILE      also write everything measured to FILE
