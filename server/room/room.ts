@@ -78,8 +78,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   /** What the state has moved by and is not told yet: it is at the end of the turn, up to the state's version. */
   #untold: Untold[] = [];
   #ended = false;
-  /** It has ended because its document is not there any more. */
-  isMissing = false;
+  #isMissing = false;
   /** Joins, edits and reads under way: see `using`. */
   #uses = 0;
   #unusedSinceMs: number;
@@ -198,6 +197,10 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
   get ready(): boolean {
     return !this.#ended && this.#conflicts.ready && !this.#following.catchingUp;
+  }
+  /** It has ended because its document is not there any more. */
+  get isMissing(): boolean {
+    return this.#isMissing;
   }
   get members(): number {
     return this.#presence.size;
@@ -467,7 +470,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   end(reason: "missing" | "history"): void {
     if (this.#ended) return;
     this.#log.warn({ reason, version: this.#state.version }, "room ended");
-    this.isMissing = reason === "missing";
+    this.#isMissing = reason === "missing";
     this.#stop();
     const close: CloseReason = reason === "missing" ? "deleted" : "internal";
     for (const member of [...this.#presence.members]) member.close(close);

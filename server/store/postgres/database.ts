@@ -36,8 +36,9 @@ export interface Statement {
 }
 
 /**
- * What rooms and sessions go on by (commit, catch-up, comparison, leases, what is read before anything is decided): half of the 10 s in which everything is to recover
- * after a fault, since a connection that fell silent is noticed by nothing else.
+ * What rooms and sessions go on by (commit, catch-up, comparison, leases, what is read before anything is decided): half
+ * of the 10 s in which everything is to recover after a fault, since a connection that fell silent is noticed by
+ * nothing else.
  */
 export const promptMs = 5_000;
 

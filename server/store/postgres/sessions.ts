@@ -67,6 +67,7 @@ const stop = {
  */
 const join = {
   name: "session_join",
+  answerWithinMs: promptMs,
   text: `INSERT INTO sessions AS s (id, doc_id, instance_id, user_id, user_name, user_color, client_id, role, first_version,
       ip, user_agent, platform, left_at)
     SELECT u.id, u.doc_id, u.instance_id, u.user_id, u.user_name, u.user_color, u.client_id, u.role, u.version,
