@@ -29,6 +29,7 @@ const sweepEvery = 1_000;
 export function createRateLimit({ perSecond, burst = perSecond, now }: RateOptions): RateLimit {
   const size = Math.max(burst, 1);
   const buckets = new Map<string, { level: number; at: number }>();
+  const taken: Taken = { ok: true };
   let calls = 0;
 
   const level = (bucket: { level: number; at: number }, at: number) =>
@@ -36,18 +37,23 @@ export function createRateLimit({ perSecond, burst = perSecond, now }: RateOptio
 
   return {
     take(key, amount = 1) {
-      if (perSecond === 0) return { ok: true };
+      if (perSecond === 0) return taken;
       const at = now();
       calls += 1;
       if (calls % sweepEvery === 0) {
         for (const [other, bucket] of buckets) if (level(bucket, at) >= size) buckets.delete(other);
       }
-      const bucket = buckets.get(key) ?? { level: size, at };
+      let bucket = buckets.get(key);
+      if (bucket === undefined) {
+        bucket = { level: size, at };
+        buckets.set(key, bucket);
+      }
       const available = level(bucket, at);
       const missing = Math.min(amount, size) - available;
       if (missing > 0) return { ok: false, retryAfterMs: Math.ceil((missing * 1_000) / perSecond) };
-      buckets.set(key, { level: available - amount, at });
-      return { ok: true };
+      bucket.level = available - amount;
+      bucket.at = at;
+      return taken;
     },
     get size() {
       return buckets.size;

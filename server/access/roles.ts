@@ -22,15 +22,11 @@ export function includesRole(role: Role, needed: Role): boolean {
  * caller. Says nothing about the document's state.
  */
 export function roleOf(document: AccessLists, identity: Identity | undefined): Role | undefined {
-  let best: Role | undefined = document.public ? "viewer" : undefined;
-  if (identity === undefined) return best;
-  const raise = (role: Role | undefined) => {
-    if (role !== undefined && (best === undefined || rank[role] > rank[best])) best = role;
-  };
-  const { userId } = identity;
-  if (document.owner === userId) raise("owner");
-  if (document.editors.includes(userId)) raise("editor");
-  if (document.viewers.includes(userId)) raise("viewer");
-  raise(identity.docs?.get(document.docId));
-  return best;
+  if (identity === undefined) return document.public ? "viewer" : undefined;
+  const { userId, docs } = identity;
+  const granted = docs?.get(document.docId);
+  if (granted === "owner" || document.owner === userId) return "owner";
+  if (granted === "editor" || document.editors.includes(userId)) return "editor";
+  const isViewer = granted === "viewer" || document.public || document.viewers.includes(userId);
+  return isViewer ? "viewer" : undefined;
 }

@@ -79,9 +79,13 @@ export class DatabasePool extends pg.Pool {
    * then unknown; other errors are the driver's `DatabaseError`. `query_timeout`: instead of the pool's, for this one.
    */
   run<R extends pg.QueryResultRow>(
-    query: pg.QueryConfig<unknown[]> & { readonly query_timeout?: number },
+    query: Omit<pg.QueryConfig<unknown[]>, "name"> & {
+      readonly name?: string | undefined;
+      readonly query_timeout?: number | undefined;
+    },
   ): Promise<pg.QueryResult<R>> {
-    return this.withClient((client) => client.query<R, unknown[]>(query));
+    // The driver takes what is undefined as absent; its types do not say so.
+    return this.withClient((client) => client.query<R, unknown[]>(query as pg.QueryConfig<unknown[]>));
   }
 
   /** Lends a connection to `use`. It is closed afterwards when the error is the connection's, else used again. */

@@ -3,13 +3,14 @@ import { encodeEffect } from "../../shared/document/operation.ts";
 import type { CommitOperation } from "../store/store.ts";
 import type { DecidedEntry } from "./submit.ts";
 
-/** `records`: the conflict record of each operation that has one. */
+/** Adds a submit's operations. `records`: the conflict record of each operation that has one. */
 export function encodeForCommit(
   { entry, decision }: DecidedEntry,
   records: ReadonlyMap<string, string>,
-): CommitOperation[] {
+  into: CommitOperation[],
+): void {
   const { origin } = entry.submission;
-  return decision.operations.map(({ operation, base, outcome }) => {
+  for (const { operation, base, outcome } of decision.operations) {
     const { id, type, element, extra } = operation;
     const encoded: { -readonly [K in keyof CommitOperation]: CommitOperation[K] } = {
       id,
@@ -23,6 +24,6 @@ export function encodeForCommit(
     const conflict = decision.resolution?.resolve.conflictId ?? records.get(id);
     if (conflict !== undefined) encoded.conflict = conflict;
     if (extra !== undefined) encoded.extra = JSON.stringify(extra);
-    return encoded;
-  });
+    into.push(encoded);
+  }
 }

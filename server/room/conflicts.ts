@@ -26,6 +26,7 @@ import { decodeSequenced } from "./wire.ts";
 const frameEveryMs = 1_000;
 /** How long after its last collision a record is joined (protocol section 3). */
 export const joinWithinMs = 10_000;
+const nothingToRecord = { writes: [], byOperation: new Map<string, string>() };
 /** Operation ids of a record on the wire. */
 const maxShownOperations = 100;
 
@@ -53,7 +54,7 @@ export class RoomConflicts {
   readonly #unread = new Set<string>();
   readonly #changed = new Set<string>();
   /** The database's clock as this instance knows it: the newest commit seen, and when. */
-  #databaseMs = 0;
+  #databaseAt = "";
   #seenAtMs = 0;
   readonly #reading: Repeatable;
   #timer: NodeJS.Timeout | undefined;
@@ -81,22 +82,22 @@ export class RoomConflicts {
 
   /** Remembers the database's clock. */
   clock(at: string): void {
-    this.#databaseMs = Date.parse(at);
+    this.#databaseAt = at;
     this.#seenAtMs = this.#options.nowMs();
   }
 
   /** The records that a proposal makes or joins, and the record of each operation. */
   record(decided: readonly DecidedEntry[]): {
-    writes: ConflictWrite[];
+    writes: readonly ConflictWrite[];
     byOperation: ReadonlyMap<string, string>;
   } {
-    const [moved] = decided.flatMap(({ decision }) => decision.resolution?.moved ?? []);
-    if (moved !== undefined) return { writes: [moved], byOperation: new Map() };
-    if (
-      !decided.some(({ decision }) => decision.operations.some(({ collisions }) => collisions.length > 0))
-    ) {
-      return { writes: [], byOperation: new Map() };
+    let collides = false;
+    for (const { decision } of decided) {
+      const moved = decision.resolution?.moved;
+      if (moved !== undefined) return { writes: [moved], byOperation: new Map() };
+      for (const { collisions } of decision.operations) if (collisions.length > 0) collides = true;
     }
+    if (!collides) return nothingToRecord;
     this.#forgetOld();
     const recent: RecentConflict[] = [...this.#recent.values()];
     return recordConflicts({
@@ -217,7 +218,7 @@ export class RoomConflicts {
   }
 
   #now(): number {
-    return this.#databaseMs + (this.#options.nowMs() - this.#seenAtMs);
+    return Date.parse(this.#databaseAt) + (this.#options.nowMs() - this.#seenAtMs);
   }
 
   #tell(id: string): void {

@@ -46,6 +46,8 @@ import {
 import { maxTailOperations, Tail } from "./tail.ts";
 import { decodeSequenced, encodeCommitted, encodeSequenced, opsFrames } from "./wire.ts";
 
+const nothing: readonly never[] = [];
+
 interface Untold {
   /** Its operations on the wire; made when they are told, after the next call has left. */
   readonly texts: () => readonly string[];
@@ -268,7 +270,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: Told): void {
     const { firstVersion, at } = outcome;
-    const { operations, metadataVersion, conflicts: writes = [] } = proposal.batch;
+    const { operations, metadataVersion, conflicts: writes = nothing } = proposal.batch;
     const texts = () =>
       operations.map((operation, index) => encodeCommitted(operation, firstVersion + index, at));
     const last = operations.at(-1);
@@ -283,13 +285,15 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     if (this.#state.version === firstVersion - 1) {
       const previousId = this.#state.operationId;
       commitDraft(proposal.draft, { firstVersion, at });
-      operations.forEach((operation, index) => {
+      let version = firstVersion;
+      for (const operation of operations) {
         this.#recent.add(operation.id);
         if (operation.status === "conflict") {
-          const text = encodeCommitted(operation, firstVersion + index, at);
+          const text = encodeCommitted(operation, version, at);
           this.#conflicts.heldBack.add(JSON.parse(text) as SequencedOperation);
         }
-      });
+        version += 1;
+      }
       this.#tellLater({
         texts,
         told: (toldTexts) => {
@@ -302,7 +306,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       told(undefined);
       this.#following.stored(operationsNews(this.docId, firstVersion, texts(), null));
     }
-    const resolves = proposal.decided.flatMap(({ decision }) => decision.resolution?.resolve ?? []);
+    const resolves = proposal.resolution === undefined ? nothing : [proposal.resolution.resolve];
     this.#conflicts.clock(at);
     this.#conflicts.committed(writes, resolves, at, this.#state.version < firstVersion - 1);
     // A choice may have sequenced nothing: the others look at its record when they hear that something changed.
@@ -320,6 +324,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   missed({ operations }: Missed): void {
+    if (operations.length === 0) return;
     // Most have been heard of meanwhile.
     const rows = operations.filter(({ version }) => version > this.#state.version);
     this.#following.advance(
@@ -545,7 +550,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     if (untold.length === 0) return;
     this.#untold = [];
     const parts = untold.map((each) => each.texts());
-    const texts = parts.flat();
+    const texts = parts.length === 1 ? (parts[0] ?? []) : parts.flat();
     for (const frame of this.#frames(this.#state.version + 1 - texts.length, texts)) this.#deliver(frame);
     untold.forEach(({ told }, index) => {
       told?.(parts[index] ?? []);

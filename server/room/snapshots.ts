@@ -121,7 +121,8 @@ export class SnapshotWriter {
     // All of this moment.
     const frozen = freezeMemory(state.memory);
     const { version, operationId, parts } = source.encoded(0);
-    state.memory.touched.clear();
+    // Not cleared: a set's old table keeps its new one alive, and so on, long after all of them are garbage.
+    state.memory.touched = new Set();
     this.#base = undefined;
     this.#wholeCost = this.#cost();
     const isWritten = await this.#attempt(version, async () => {

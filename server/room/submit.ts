@@ -91,6 +91,7 @@ export interface Proposal {
   readonly draft: Draft;
   readonly decided: readonly DecidedEntry[];
   readonly batch: DocumentBatch;
+  readonly resolution: Resolution | undefined;
 }
 
 export interface SubmitQueueOptions {
@@ -100,7 +101,12 @@ export interface SubmitQueueOptions {
   readonly heads: HeadReader;
   readonly log: Logger;
   readonly maxBatchOperations: number;
-  readonly encode: (entry: DecidedEntry, records: ReadonlyMap<string, string>) => CommitOperation[];
+  /** Adds an entry's operations to those of the batch. */
+  readonly encode: (
+    entry: DecidedEntry,
+    records: ReadonlyMap<string, string>,
+    into: CommitOperation[],
+  ) => void;
   /** A clock that never goes back. */
   readonly monotonicMs: () => number;
   readonly onRefuse: (code: Refusal["code"]) => void;
@@ -383,9 +389,14 @@ export class SubmitQueue {
     const { room, groupCommit, encode } = this.#options;
     this.#inFlight = true;
     const records = room.records(decided);
-    const resolution = decided.find(({ decision }) => decision.resolution !== undefined)?.decision.resolution;
-    const operations = decided.flatMap((each) => encode(each, records.byOperation));
-    for (const { entry, decision } of decided) {
+    const operations: CommitOperation[] = [];
+    let resolution: Resolution | undefined;
+    let exact = false;
+    for (const each of decided) {
+      const { entry, decision } = each;
+      encode(each, records.byOperation, operations);
+      resolution ??= decision.resolution;
+      exact ||= isExact(entry.submission);
       if (entry.submission.resolve === undefined) continue;
       compose(
         entry,
@@ -393,9 +404,7 @@ export class SubmitQueue {
       );
     }
     // Nothing tells the database which element a choice without operations is about: then nobody may come between.
-    const exact =
-      decided.some(({ entry }) => isExact(entry.submission)) ||
-      (resolution !== undefined && operations.length === 0);
+    exact ||= resolution !== undefined && operations.length === 0;
     const batch: DocumentBatch = {
       docId: room.docId,
       expectedVersion: room.version,
@@ -406,7 +415,7 @@ export class SubmitQueue {
       ...(resolution === undefined ? {} : { resolves: [resolution.resolve] }),
       ...(records.writes.length === 0 ? {} : { conflicts: records.writes }),
     };
-    const proposal: Proposal = { draft, decided, batch };
+    const proposal: Proposal = { draft, decided, batch, resolution };
     this.#flying = decided.map(({ entry }) => entry);
     const outcome = await groupCommit.commit(batch);
     this.#inFlight = false;

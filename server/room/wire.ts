@@ -45,9 +45,19 @@ function textOf(operation: Written, version: number, signed: string, at: string)
   const record = conflict === null ? "" : `,"conflict":"${conflict}"`;
   const effect = data.length > 2 ? `",${data.slice(1)}` : '"}';
   return (
-    `{"version":${version},"id":"${id}","type":"${type}","element":"${element}","base":${base}` +
+    `{"version":${digits(version)},"id":"${id}","type":"${type}","element":"${element}","base":${digits(base)}` +
     `${further}${record},"status":"${status}${signed}${at}${effect}`
   );
+}
+
+/** From "000" on. */
+const lastDigits = Array.from({ length: 1_000 }, (_, number) => String(number).padStart(3, "0"));
+
+/** A version as text. V8 keeps that of every number it has written last, and versions come once: here most are not its to keep. */
+function digits(version: number): string {
+  if (version < 1_000) return String(version);
+  const rest = version % 1_000;
+  return `${(version - rest) / 1_000}${lastDigits[rest]}`;
 }
 
 /** The sequenced operation itself, for applying. */

@@ -36,6 +36,8 @@ interface Open {
   readonly session: Session;
   readonly ws: WebSocket;
   readonly socket: ClientSocket;
+  /** Something came since the heartbeat looked last: a clock read for each message would be a look too many. */
+  heard: boolean;
   heardAtMs: number;
 }
 
@@ -106,9 +108,9 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       },
     });
     const session: Session = new Session(newId(), connection, socket, services, () => forget(session));
-    const entry: Open = { session, ws, socket, heardAtMs: performance.now() };
+    const entry: Open = { session, ws, socket, heard: true, heardAtMs: 0 };
     const heard = () => {
-      entry.heardAtMs = performance.now();
+      entry.heard = true;
     };
     ws.on("pong", heard);
     ws.on("ping", heard);
@@ -133,8 +135,11 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
       const at = performance.now();
       const isTime = at - pingedAtMs >= times.pingMs;
       if (isTime) pingedAtMs = at;
-      for (const { session, ws, socket, heardAtMs } of open.values()) {
-        if (at - heardAtMs >= times.silenceMs) socket.terminate();
+      for (const entry of open.values()) {
+        const { session, ws, socket } = entry;
+        if (entry.heard) entry.heardAtMs = at;
+        entry.heard = false;
+        if (at - entry.heardAtMs >= times.silenceMs) socket.terminate();
         else if (isTime) ws.ping();
         session.watchExpiry();
       }

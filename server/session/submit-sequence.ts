@@ -22,13 +22,14 @@ export class SubmitSequence {
   #held: ErrorCode | undefined;
   /** Over a limit, and not answered yet. */
   #limited: number | undefined;
-  readonly #open = new Set<number>();
+  /** A few numbers in no order. Not a set: each of its tables keeps the next one alive, long after both are garbage. */
+  readonly #open: number[] = [];
   /** Final answers that overtook an earlier open submit: their numbers are not expected again. */
   readonly #finished = new Set<number>();
 
   /** Submits without an answer yet. */
   get unanswered(): number {
-    return this.#open.size;
+    return this.#open.length;
   }
 
   /** Their numbers, as they are now. */
@@ -40,7 +41,7 @@ export class SubmitSequence {
   receive(seq: number): SeqJudgement {
     if (seq === this.#next && this.#limited !== undefined) this.#held = "rate_limited";
     else if (seq === this.#next) {
-      this.#open.add(seq);
+      if (!this.#open.includes(seq)) this.#open.push(seq);
       this.#held = undefined;
       do this.#next += 1;
       while (this.#finished.has(this.#next));
@@ -74,7 +75,9 @@ export class SubmitSequence {
   }
 
   #close(seq: number): void {
-    this.#open.delete(seq);
+    const at = this.#open.indexOf(seq);
+    const last = at < 0 ? undefined : this.#open.pop();
+    if (last !== undefined && last !== seq) this.#open[at] = last;
     if (seq === this.#limited) this.#limited = undefined;
   }
 }

@@ -26,7 +26,7 @@ export function applyEffect(before: Properties | undefined, op: OperationEffect)
   if (op.set !== undefined) {
     // Half the time of a spread and an assignment for each name.
     if (after !== undefined) Object.assign(after, op.set);
-    else if (Object.keys(op.set).length > 0) after = Object.assign({}, before, op.set);
+    else if (hasNames(op.set)) after = Object.assign({}, before, op.set);
   }
   if (op.append !== undefined) {
     for (const name of Object.keys(op.append)) {
@@ -47,6 +47,11 @@ export function applyEffect(before: Properties | undefined, op: OperationEffect)
     }
   }
   return after ?? before;
+}
+
+function hasNames(object: object): boolean {
+  for (const _ in object) return true;
+  return false;
 }
 
 /** A copy without these properties, made by leaving out: `delete` would turn it into a slow dictionary. */

@@ -20,7 +20,7 @@ export interface DocumentMemory {
   /** Grows when a copy is taken: what is older is copied before it is changed. */
   epoch: number;
   /** Elements whose memory was written to since whoever keeps count (the snapshot writer) emptied this. */
-  readonly touched: Set<string>;
+  touched: Set<string>;
 }
 
 /** A memory that knows everything after `since`. */

@@ -139,7 +139,7 @@ export function remember(
   if (op.set !== undefined) {
     // One entry for all of the operation's properties that nobody but its author wrote, which are most.
     const alone = firstOverwrite(record);
-    for (const name of Object.keys(op.set)) {
+    for (const name in op.set) {
       const entry = propertyMemory(memory, name);
       const only = entry === undefined || (entry.other === undefined && entry.last.author === record.author);
       memory.properties.set(name, only ? alone : written(entry, before, name, record, true));

@@ -148,7 +148,7 @@ function readEffect(operation: Writable<Operation>, value: RawFields): Invalid |
 
 function checkProperties(field: string, value: unknown): Invalid | undefined {
   if (!isJsonObject(value)) return invalid(field, "expected an object of properties");
-  for (const name of Object.keys(value)) {
+  for (const name in value) {
     if (!isPropertyName(name)) return invalid(field, propertyNameExpected);
     const found = checkJson(value[name], maxJsonDepth);
     if (found !== undefined) return invalidBelow(`${field}.${name}`, found);

@@ -54,7 +54,7 @@ export function effectBytes(before: Properties | undefined, op: OperationEffect)
   if (op.type === "delete") return -elementBytes(op.element, before);
   let bytes = 0;
   if (op.set !== undefined) {
-    for (const name of Object.keys(op.set)) {
+    for (const name in op.set) {
       const value = op.set[name];
       const present = own(before, name);
       if (value === undefined || present === undefined) bytes += propertyBytes(name, value);

@@ -85,9 +85,11 @@ export class Stage {
     options: BrowserContextOptions = {},
   ): Promise<{ ada: Person; grace: Person; id: string }> {
     const id = await this.makeBoard(fields);
+    // One after the other: of two who join at once, one is told 412 and tries again, which a browser's console notes.
     const ada = await this.come("Ada Lovelace", `${this.first.url}/?doc=${id}`);
+    await waitForLive(ada.page);
     const grace = await this.come("Grace <b>Hopper</b>", `${this.second.url}/?doc=${id}`, options);
-    await Promise.all([waitForLive(ada.page), waitForLive(grace.page)]);
+    await waitForLive(grace.page);
     return { ada, grace, id };
   }
 

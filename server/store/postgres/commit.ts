@@ -26,7 +26,7 @@ import type {
 } from "../store.ts";
 import { StoreUnavailable } from "../store.ts";
 import { int4Array, int8Array, textArray, utf8Array, uuidArray } from "./arrays.ts";
-import { type Database, promptMs } from "./database.ts";
+import { type Database, promptMs, type Statement } from "./database.ts";
 import { type LockJson, lockFromJson } from "./locks.ts";
 
 /** Missed operations that ride in one answer: a reader that stopped would hold the row locks beyond socket buffers. */
@@ -147,13 +147,13 @@ export async function commit(
   );
   try {
     if (isOne(columns) && options.wait) {
-      const [one] = await database.rows<OneRow>({ ...oneStatement, answerWithinMs }, oneValues(columns));
+      const [one] = await database.rows<OneRow>(within(answerWithinMs, oneStatement), oneValues(columns));
       if (one === undefined) throw new Error("commit_one_v1 returned nothing");
-      const { o_first, o_revision, ...rest } = one;
-      return decode({ ...rest, o_firsts: [o_first], o_revisions: [o_revision] }, order);
+      const { o_first, o_revision, o_at, o_problems } = one;
+      return decode({ o_firsts: [o_first], o_revisions: [o_revision], o_at, o_problems }, order);
     }
     const [row] = await database.rows<Row>(
-      { ...statement, answerWithinMs },
+      within(answerWithinMs, statement),
       manyValues(columns, options.wait),
     );
     if (row === undefined) throw new Error("commit_batch_v1 returned nothing");
@@ -162,6 +162,11 @@ export async function commit(
     if (!(error instanceof StoreUnavailable) || sqlstateOf(error.cause) !== rowHeld) throw error;
     return batches.map(() => ({ outcome: "busy" }));
   }
+}
+
+/** Field by field: what is spread lives on, with the call's buffers, until all of the heap is collected. */
+function within(answerWithinMs: number, { name, text }: typeof oneStatement): Statement {
+  return { name, text, answerWithinMs };
 }
 
 type Columns = ReturnType<typeof gather>;

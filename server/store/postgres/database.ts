@@ -90,11 +90,12 @@ export class Database {
 
   async #result<R extends pg.QueryResultRow>(statement: Statement, values: readonly unknown[]) {
     try {
-      const { answerWithinMs, ...query } = statement;
+      const { name, text, answerWithinMs } = statement;
       return await this.pool.run<R>({
-        ...query,
+        name,
+        text,
         values: values as unknown[],
-        ...(answerWithinMs === undefined ? {} : { query_timeout: answerWithinMs }),
+        query_timeout: answerWithinMs,
       });
     } catch (error) {
       throw asRefusal(error);
