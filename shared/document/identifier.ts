@@ -23,6 +23,30 @@ export function isPropertyName(text: unknown): text is string {
   return isElementId(text);
 }
 
+/** The value of each hexadecimal digit by its code. */
+const digits = new Int32Array(128);
+for (const [value, digit] of [..."0123456789abcdef"].entries()) {
+  digits[digit.charCodeAt(0)] = value;
+  digits[digit.toUpperCase().charCodeAt(0)] = value;
+}
+const hyphen = 45;
+
+/** Writes a UUID as four words of 32 bits from `at` on; returns where they were written to. Its shape is not checked. */
+export function uuidWords(uuid: string, into: Int32Array, at: number): Int32Array {
+  let from = 0;
+  for (let word = 0; word < 4; word++) {
+    let value = 0;
+    for (let count = 0; count < 8; from++) {
+      const code = uuid.charCodeAt(from);
+      if (code === hyphen) continue;
+      value = (value << 4) | (digits[code & 127] ?? 0);
+      count++;
+    }
+    into[at + word] = value;
+  }
+  return into;
+}
+
 /** Whether a text is a UUID of any version, in lower case. */
 export function isUuid(text: unknown): text is string {
   return typeof text === "string" && uuid.test(text);

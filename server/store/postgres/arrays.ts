@@ -4,6 +4,7 @@
  * way and 0.26 s as text arrays, same statement.
  */
 import { Buffer } from "node:buffer";
+import { uuidWords } from "../../../shared/document/identifier.ts";
 
 const oids = { bytea: 17, int8: 20, int4: 23, text: 25, uuid: 2950 } as const;
 
@@ -70,22 +71,12 @@ export function uuidArray(values: readonly (string | null)[]): Buffer {
   return target.subarray(0, at);
 }
 
-const hyphen = 45;
-/** The value of each hexadecimal digit by its code. */
-const nibbles = new Uint8Array(128);
-for (const [value, digit] of [..."0123456789abcdef"].entries()) {
-  nibbles[digit.charCodeAt(0)] = value;
-  nibbles[digit.toUpperCase().charCodeAt(0)] = value;
-}
+const words = new Int32Array(4);
 
 /** Digit by digit: a third of the time of a text without hyphens and `write(…, "hex")`. Returns the place behind it. */
 function writeUuid(target: Buffer, uuid: string, start: number): number {
   let at = start;
-  for (let from = 0; from < uuid.length; from += 2) {
-    if (uuid.charCodeAt(from) === hyphen) from += 1;
-    const high = nibbles[uuid.charCodeAt(from)] ?? 0;
-    target[at++] = (high << 4) | (nibbles[uuid.charCodeAt(from + 1)] ?? 0);
-  }
+  for (const word of uuidWords(uuid, words, 0)) at = target.writeInt32BE(word, at);
   return at;
 }
 
