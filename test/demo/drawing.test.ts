@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { chromiumPath, drag, photograph, tool } from "./browser.ts";
+import { chromiumPath, drag, photograph, tool, waitForLive } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
 import "./window.ts";
 
@@ -69,6 +69,29 @@ describe.skipIf(chromiumPath === undefined)("drawing together, on two instances"
     await ada.page.keyboard.press("Delete");
     await waitForScene(grace.page, "no box", (all) => all.every(({ type }) => type !== "rectangle"));
     await stage.agreement(id, [ada, grace]);
+  });
+
+  it("[demo/arrivals] of people who come at the same moment all may edit", async () => {
+    const id = await stage.makeBoard();
+    const people = await Promise.all(
+      [stage.first, stage.second, stage.first].map(({ url }, index) =>
+        stage.come(`Guest ${index}`, `${url}/?doc=${id}`),
+      ),
+    );
+    for (const [index, { page }] of people.entries()) {
+      await waitForLive(page);
+      await tool(page, "r");
+      await drag(page, [
+        [300 + 200 * index, 250],
+        [400 + 200 * index, 350],
+      ]);
+    }
+    expect(Object.keys(await stage.agreement(id, people))).toHaveLength(3);
+    // Who was slower at joining was told so, and came again: the browser notes that, and nothing else.
+    for (const { problems } of people) {
+      expect(problems.filter((problem) => !problem.includes("412 (Precondition Failed)"))).toEqual([]);
+      problems.length = 0;
+    }
   });
 
   it("[demo/drags] two people drag two shapes at once, then the same: everybody ends with the same places", async () => {
