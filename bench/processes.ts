@@ -36,7 +36,7 @@ export function startNode(
   const pin = options.core === undefined ? [] : ["taskset", "-c", String(options.core)];
   const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`];
   // As `npm start` runs the server; baselines get the same, so that the ratio is not one of heap settings.
-  const heap = ["--max-semi-space-size=64"];
+  const heap = ["--max-semi-space-size=64", "--no-allocation-site-pretenuring", "--heap-growing-percent=100"];
   const collector = fileURLToPath(new URL("./collect-garbage.js", import.meta.url));
   const garbage = options.collectible === true ? ["--expose-gc", "--import", collector] : [];
   const [command, ...rest] = [...pin, process.execPath, ...heap, ...garbage, ...profiling, path, ...args];

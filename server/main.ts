@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=64
+#!/usr/bin/env -S node --max-semi-space-size=64 --no-allocation-site-pretenuring --heap-growing-percent=100
 /** The command line. Exit codes: 0 done, 1 failed, 2 bad usage or configuration. */
 import type { Command } from "./commands/command.ts";
 import { packageVersion } from "./commands/package-root.ts";

@@ -29,6 +29,8 @@ export class Tail {
   readonly #pieces: Piece[] = [];
   #operations = 0;
   #bytes = 0;
+  /** Of the last piece that was given up: new memory at this rate would be collected by stopping everything, too. */
+  #spare: Buffer | undefined;
 
   /** The operations from `first` on, which follow on those before. */
   push(first: number, { frame, begin, ends }: OpsFrame): void {
@@ -49,10 +51,13 @@ export class Tail {
     if (newest !== undefined && beginOf(newest, newest.ends.length) + length <= newest.bytes.length)
       return newest;
     const size = newest === undefined ? firstPieceBytes : Math.min(pieceBytes, 2 * newest.bytes.length);
+    let bytes = this.#spare;
+    this.#spare = undefined;
     // Of its own: what shares the pool would keep others' frames alive.
-    const piece = { first, bytes: Buffer.allocUnsafeSlow(Math.max(size, length)), ends: [] };
+    if (bytes === undefined || bytes.length < length) bytes = Buffer.allocUnsafeSlow(Math.max(size, length));
+    const piece = { first, bytes, ends: [] };
     this.#pieces.push(piece);
-    this.#bytes += piece.bytes.length;
+    this.#bytes += bytes.length;
     return piece;
   }
 
@@ -64,6 +69,7 @@ export class Tail {
       const isNeeded = this.#operations - oldest.ends.length < maxTailOperations;
       if (isNeeded && this.#bytes <= maxTailBytes) return;
       this.#pieces.shift();
+      if (oldest.bytes.length === pieceBytes) this.#spare = oldest.bytes;
       this.#operations -= oldest.ends.length;
       this.#bytes -= oldest.bytes.length;
     }

@@ -121,6 +121,19 @@ describe("containers", () => {
     );
   });
 
+  it("[docker-2] image, command, `npm start` and benchmark run with the same settings of the heap", () => {
+    const flags = [
+      "--max-semi-space-size=64",
+      "--no-allocation-site-pretenuring",
+      "--heap-growing-percent=100",
+    ];
+    const quoted = flags.map((flag) => `"${flag}"`).join(", ");
+    expect(read("package.json")).toContain(`node ${flags.join(" ")} dist/server/main.js serve`);
+    expect(read("server/main.ts").split("\n")[0]).toBe(`#!/usr/bin/env -S node ${flags.join(" ")}`);
+    expect(read("Dockerfile")).toContain(`ENTRYPOINT ["node", ${quoted}, "dist/server/main.js"]`);
+    expect(read("bench/processes.ts")).toContain(`[${quoted}]`);
+  });
+
   it("[docker-1] the image copies what exists, runs as an ordinary user and says whether it is healthy", () => {
     const dockerfile = read("Dockerfile");
     for (const [, sources = ""] of dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
