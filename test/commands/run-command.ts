@@ -27,9 +27,15 @@ export interface Running {
   readonly listening: Promise<string>;
 }
 
-/** Starts a command with an environment that holds nothing of this machine's configuration. */
-export function start(args: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [main, ...args], {
+/**
+ * Starts a command with an environment that holds nothing of this machine's configuration. `options`: Node.js' own.
+ */
+export function start(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  options: readonly string[] = [],
+): Running {
+  const child = spawn(process.execPath, [...options, main, ...args], {
     env: { PATH: process.env.PATH ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
