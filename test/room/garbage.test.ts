@@ -22,49 +22,58 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => database?.drop());
 
-it("[room/garbage] what is made for an operation does not outlive it", async () => {
-  const server = start(
-    ["serve", "--port", "0", "--database-url", database.url],
-    { AETHERFLOW_LIMITS_OPS_PER_SECOND: "0" },
-    // In a smaller one the operations in flight survive two collections, as they have to.
-    [
-      "--min-semi-space-size=64",
-      "--max-semi-space-size=64",
-      "--no-allocation-site-pretenuring",
-      "--import",
-      sampler,
-    ],
-  );
-  try {
-    const url = await server.listening;
-    const documents = [randomUUID(), randomUUID()];
-    const token = await devToken(url, "ada");
-    for (const id of documents) await rest(url, token, "POST", "/documents", { id, name: "A board" });
-    const result = await runLoad(
-      {
-        kind: "load",
-        target: "aetherflow",
-        urls: [url.replace("http", "ws")],
-        documents,
-        tokens: [token, token, token, token],
-        clientsPerDocument: 4,
-        writersPerDocument: 4,
-        inFlight: 4,
-        elementsPerWriter: 5,
-        warmupMs: 5_000,
-        measureMs: 4_000,
-        seed: 1,
-      },
-      ({ type }) => {
-        if (type === "measuring" || type === "measured") server.child.kill("SIGUSR2");
-      },
+/** V8 of Node.js 24 moves at once what is in use at a collection, operations in flight included: nothing is left to see. */
+const movesAtOnce = Number.parseInt(process.versions.node, 10) > 22;
+
+it.skipIf(movesAtOnce)(
+  "[room/garbage] what is made for an operation does not outlive it",
+  async () => {
+    const server = start(
+      ["serve", "--port", "0", "--database-url", database.url],
+      { AETHERFLOW_LIMITS_OPS_PER_SECOND: "0" },
+      // In a smaller one the operations in flight survive two collections, as they have to.
+      [
+        "--min-semi-space-size=64",
+        "--max-semi-space-size=64",
+        "--no-allocation-site-pretenuring",
+        "--import",
+        sampler,
+      ],
     );
-    expect(result.violations).toEqual([]);
-    const told = await waitFor(() => /^survivors (.*)$/m.exec(server.out())?.[1], { what: "the survivors" });
-    const { bytes, places } = JSON.parse(told) as { bytes: number; places: string[] };
-    expect(bytes / result.operations, places.join("\n")).toBeLessThan(maxBytesAnOperation);
-  } finally {
-    server.child.kill();
-    await server.ended;
-  }
-}, 60_000);
+    try {
+      const url = await server.listening;
+      const documents = [randomUUID(), randomUUID()];
+      const token = await devToken(url, "ada");
+      for (const id of documents) await rest(url, token, "POST", "/documents", { id, name: "A board" });
+      const result = await runLoad(
+        {
+          kind: "load",
+          target: "aetherflow",
+          urls: [url.replace("http", "ws")],
+          documents,
+          tokens: [token, token, token, token],
+          clientsPerDocument: 4,
+          writersPerDocument: 4,
+          inFlight: 4,
+          elementsPerWriter: 5,
+          warmupMs: 5_000,
+          measureMs: 4_000,
+          seed: 1,
+        },
+        ({ type }) => {
+          if (type === "measuring" || type === "measured") server.child.kill("SIGUSR2");
+        },
+      );
+      expect(result.violations).toEqual([]);
+      const told = await waitFor(() => /^survivors (.*)$/m.exec(server.out())?.[1], {
+        what: "the survivors",
+      });
+      const { bytes, places } = JSON.parse(told) as { bytes: number; places: string[] };
+      expect(bytes / result.operations, places.join("\n")).toBeLessThan(maxBytesAnOperation);
+    } finally {
+      server.child.kill();
+      await server.ended;
+    }
+  },
+  60_000,
+);
