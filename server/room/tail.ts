@@ -4,7 +4,7 @@
  * Kept are their bytes, copied into a few pieces of memory, not the frames and where each ends, and not an object and
  * a text for each operation. What lives for a thousand operations in each of a hundred documents is copied twice by the
  * garbage collector before it stays, and then collected by stopping everything: as objects these were an eighth of the
- * server's CPU, as frames a third of each pause.
+ * server's CPU, of frames 60 bytes an operation were left.
  */
 import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { OpsFrame } from "./wire.ts";

@@ -148,7 +148,8 @@ function readEffect(operation: Writable<Operation>, value: RawFields): Invalid |
 
 function checkProperties(field: string, value: unknown): Invalid | undefined {
   if (!isJsonObject(value)) return invalid(field, "expected an object of properties");
-  for (const name in value) {
+  // Its own ones: a page that the SDK runs in may have given every object more.
+  for (const name of Object.keys(value)) {
     if (!isPropertyName(name)) return invalid(field, propertyNameExpected);
     const found = checkJson(value[name], maxJsonDepth);
     if (found !== undefined) return invalidBelow(`${field}.${name}`, found);
