@@ -1,7 +1,7 @@
 /** Decided operations as the commit takes them. */
 import { encodeEffect } from "../../shared/document/operation.ts";
 import type { CommitOperation } from "../store/store.ts";
-import type { DecidedEntry } from "./submit.ts";
+import type { DecidedEntry } from "./submit-room.ts";
 
 /** Adds a submit's operations. `records`: the conflict record of each operation that has one. */
 export function encodeForCommit(

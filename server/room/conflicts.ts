@@ -19,7 +19,7 @@ import type { ConflictInfo } from "../../shared/protocol/messages.ts";
 import type { ConflictRecord, ConflictResolve, LoadedDocument, Store } from "../store/store.ts";
 import { HeldBack } from "./held-back.ts";
 import { Repeatable, readAgainMs } from "./repeatable.ts";
-import type { DecidedEntry } from "./submit.ts";
+import type { DecidedEntry } from "./submit-room.ts";
 import { decodeSequenced } from "./wire.ts";
 
 /** At most one frame a record and second. */

@@ -35,14 +35,8 @@ import { type ResolveRequest, type ResolveResult, resolveConflict } from "./reso
 import type { RoomServices } from "./services.ts";
 import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
-import {
-  type DecidedEntry,
-  type Proposal,
-  type RoomDecision,
-  SubmitQueue,
-  type SubmitRoom,
-  type Told,
-} from "./submit.ts";
+import { SubmitQueue } from "./submit.ts";
+import type { DecidedEntry, Proposal, RoomDecision, SubmitRoom, Told } from "./submit-room.ts";
 import { maxTailOperations, Tail } from "./tail.ts";
 import { decodeSequenced, encodeCommitted, encodeSequenced, opsFrames } from "./wire.ts";
 

@@ -79,3 +79,39 @@ export interface Entry {
   /** Of its operations, where the log brings them before the answer to their proposal. */
   appearance: Appearance | undefined;
 }
+
+export const idsOf = (operations: readonly Operation[]): string[] => operations.map(({ id }) => id);
+
+/** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
+export function recompose(entry: Entry, ops: readonly Operation[]): void {
+  entry.ops = ops;
+  entry.appearance = undefined;
+}
+
+/** What a submission writes to; a choice of what stands writes nothing. */
+export function writtenBy({ ops, submission }: Entry): readonly { readonly element: string }[] {
+  const { resolve } = submission;
+  if (resolve === undefined) return ops;
+  return resolve.choose === "current" ? [] : [resolve.record];
+}
+
+/** Whether it was made of the whole state, so that nothing of its batch may come before it. */
+export function isOfWholeState(entry: Entry | undefined): boolean {
+  if (entry === undefined) return false;
+  const { compose, exactly, resolve } = entry.submission;
+  return compose !== undefined || exactly !== undefined || resolve !== undefined;
+}
+
+/** Whether the database must find the document at exactly the version that it was decided at. */
+export function isExact({ exactly, compose }: Submission): boolean {
+  return exactly !== undefined || compose?.exact === true;
+}
+
+/** Why it cannot be accepted at this version, where it names another one. */
+export function mismatch(submission: Submission, version: number): Refusal | undefined {
+  if (submission.exactly === undefined || submission.exactly === version) return undefined;
+  return {
+    code: "version_mismatch",
+    message: `expected version ${submission.exactly}, the document is at version ${version}`,
+  };
+}

@@ -13,86 +13,30 @@
  * Exactly once. An answer is given by the appearance of a submit's operations in the log, on whichever way they come:
  * by this room's own commit (`#told`), or read back from the log after an outcome that nobody knows (`sequenced`).
  */
-import type { ConflictWrite as RecordWrite } from "../../shared/document/conflict-record.ts";
-import type { DecidedOperation, Decision, Draft } from "../../shared/document/decide.ts";
-import type {
-  Author,
-  Operation,
-  OperationStatus,
-  SequencedOperation,
-} from "../../shared/document/operation.ts";
-import type { DocumentState } from "../../shared/document/state.ts";
+import type { DecidedOperation, Draft } from "../../shared/document/decide.ts";
+import type { OperationStatus, SequencedOperation } from "../../shared/document/operation.ts";
 import type { CommitOutcome, GroupCommit } from "../commit/group-commit.ts";
 import type { Logger } from "../observability/log.ts";
-import type { CommitOperation, DocumentBatch, DocumentRecord, HeadAnswer, Missed } from "../store/store.ts";
+import type { CommitOperation, DocumentBatch, HeadAnswer } from "../store/store.ts";
 import { completedBy } from "./appearance.ts";
+import { Confirmations } from "./confirmations.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { lockedRefusal } from "./lock-info.ts";
-import type { RoomLocks } from "./locks.ts";
-import type { Composed, Resolution } from "./resolve.ts";
-import type { Entry, Refusal, Submission, SubmitAnswer } from "./submission.ts";
+import type { Resolution } from "./resolve.ts";
+import {
+  type Entry,
+  idsOf,
+  isExact,
+  isOfWholeState,
+  mismatch,
+  type Refusal,
+  recompose,
+  type Submission,
+  type SubmitAnswer,
+  writtenBy,
+} from "./submission.ts";
+import type { Accepted, DecidedEntry, Proposal, SubmitRoom } from "./submit-room.ts";
 import type { Turn } from "./turn.ts";
-
-/** What the queue needs of its room. */
-export interface SubmitRoom {
-  readonly docId: string;
-  readonly document: DocumentRecord;
-  readonly version: number;
-  readonly operationId: string | null;
-  readonly state: DocumentState;
-  readonly locks: Pick<RoomLocks, "revision" | "version" | "inTheWay" | "learned" | "shown" | "reading">;
-  /** False while something must be read before anything may be decided. */
-  readonly ready: boolean;
-  draft(): Draft;
-  decide(draft: Draft, submission: Submission): RoomDecision;
-  /** Conflict records for what a draft decided, and the record of each operation by id. */
-  records(decided: readonly DecidedEntry[]): {
-    writes: readonly RecordWrite[];
-    byOperation: ReadonlyMap<string, string>;
-  };
-  /** Whether one of these operations is among the latest of the log. */
-  hasRecent(operationIds: readonly string[]): boolean;
-  /**
-   * The proposal is stored from `firstVersion` on, and `missed` lies before it: apply, and broadcast at the end of the
-   * turn. `told` is called when it is.
-   */
-  committed(proposal: Proposal, outcome: CommitOutcome & { outcome: "committed" }, told: Told): void;
-  /** Tells now what is committed: an answer that speaks of a version comes after the operations up to it. */
-  tellNow(): void;
-  /** Operations that others committed. */
-  missed(missed: Missed): void;
-  /** The proposal that was in flight is answered, whatever the answer. */
-  settled(): void;
-  /** The database is ahead (or in another history): read what is missing, then call `pump`. */
-  follow(answer: HeadAnswer["head"]): void;
-  /** The memory does not reach back to a base, which is too old from now on; then calls `pump`. */
-  reachBack(from: number): void;
-  /** The state at a version is not at hand, nor what the author did since: read them, then call `pump`. */
-  readPast(version: number, author: Author): void;
-  /** A record that a proposal was to join is resolved: read it, then call `pump`. */
-  resolvedElsewhere(conflictId: string): void;
-  /** The document is gone, or this room's history is: the room ends. */
-  end(reason: "missing" | "history"): void;
-}
-
-/** From which version on the operations were broadcast; undefined: the log brings them, or has brought them already. */
-export type Told = (firstVersion: number | undefined) => void;
-
-export type RoomDecision = Decision | Composed;
-type Accepted = Extract<RoomDecision, { outcome: "accepted" }>;
-
-export interface DecidedEntry {
-  readonly entry: Entry;
-  readonly decision: { readonly operations: readonly DecidedOperation[]; readonly resolution?: Resolution };
-}
-
-/** What was proposed to the database, to be applied when it is stored. */
-export interface Proposal {
-  readonly draft: Draft;
-  readonly decided: readonly DecidedEntry[];
-  readonly batch: DocumentBatch;
-  readonly resolution: Resolution | undefined;
-}
 
 export interface SubmitQueueOptions {
   readonly room: SubmitRoom;
@@ -121,6 +65,7 @@ const largeSubmit = 1_000;
 
 export class SubmitQueue {
   readonly #options: SubmitQueueOptions;
+  readonly #confirmations: Confirmations;
   #queue: Entry[] = [];
   #inFlight = false;
   /** What is proposed and not answered yet. */
@@ -133,6 +78,20 @@ export class SubmitQueue {
 
   constructor(options: SubmitQueueOptions) {
     this.#options = options;
+    const { room, heads, log } = options;
+    this.#confirmations = new Confirmations({
+      room,
+      heads,
+      onAnswer: (entry) => {
+        this.#refuseLimited(entry);
+        this.pump();
+      },
+      onFailure: (entry, cause) => {
+        log.warn({ err: cause }, "could not confirm a refusal");
+        this.#unavailable(entry);
+        this.pump();
+      },
+    });
   }
 
   /** Whether a proposal waits for its answer. */
@@ -163,7 +122,7 @@ export class SubmitQueue {
     }
     this.#sweep ??= setInterval(() => this.#expire(), 500);
     // Told as soon as the database says that it is no repeat, whatever is in flight.
-    if (submission.limited !== undefined) this.#confirmed(entry);
+    if (submission.limited !== undefined) this.#confirmations.isCurrent(entry);
     this.pump();
   }
 
@@ -240,22 +199,21 @@ export class SubmitQueue {
       const { known } = confirmation;
       if (known.length === 0 && room.hasRecent(idsOf(submission.ops))) {
         // Stored after the database was asked (a copy sent on another connection): ask again, now it knows.
-        entry.confirmation = undefined;
-        entry.asked = false;
+        this.#confirmations.forget(entry);
       }
-      if (!this.#confirmed(entry)) return "wait";
+      if (!this.#confirmations.isCurrent(entry)) return "wait";
       if (known.length > 0) {
         this.#answerRepeat(entry, known);
         return "answered";
       }
     }
-    if (submission.base === undefined && !this.#confirmed(entry)) return "wait";
+    if (submission.base === undefined && !this.#confirmations.isCurrent(entry)) return "wait";
     const refusal = submission.limited ?? submission.authorise(room.document);
     if (refusal !== undefined) return this.#refuse(entry, refusal);
     if (submission.compose !== undefined) {
       const composed = submission.compose.operations(room.state);
       if ("code" in composed) return this.#refuse(entry, composed);
-      compose(entry, composed);
+      recompose(entry, composed);
       if (composed.length === 0) {
         this.#answer(entry, { outcome: "sequenced", versions: [], statuses: [] });
         return "answered";
@@ -264,7 +222,7 @@ export class SubmitQueue {
     const lock = room.locks.inTheWay(submission.origin, writtenBy(entry));
     if (lock !== undefined) {
       // It may have run out: only a list that was read after the submit came says so for sure.
-      if (!this.#lockConfirmed(entry)) return "wait";
+      if (!this.#confirmations.hasLocks(entry)) return "wait";
       return this.#refuse(entry, lockedRefusal(room.locks.shown(lock)));
     }
     const mismatched = mismatch(submission, room.version);
@@ -287,7 +245,7 @@ export class SubmitQueue {
   }
 
   #refuse(entry: Entry, refusal: Refusal): "answered" | "wait" {
-    if (!this.#confirmed(entry)) return "wait";
+    if (!this.#confirmations.isCurrent(entry)) return "wait";
     const { code, message, details } = refusal;
     this.#refused(entry, { code, message, ...(details === undefined ? {} : { details }) });
     return "answered";
@@ -300,69 +258,14 @@ export class SubmitQueue {
     if (refusal.code === "rate_limited") this.#stall(entry, answer);
   }
 
-  /** Whether the state that decides now is at least as new as the database's was after the submit came. */
-  #confirmed(entry: Entry): boolean {
-    const { room, heads } = this.#options;
-    const { confirmation } = entry;
-    if (confirmation !== undefined) {
-      const { head } = confirmation;
-      if (
-        room.version >= head.version &&
-        room.document.metadataVersion >= head.metadataVersion &&
-        room.locks.revision >= head.revision &&
-        room.version >= room.locks.version
-      ) {
-        return true;
-      }
-      room.follow(head);
-      return false;
-    }
-    if (entry.asked) return false;
-    entry.asked = true;
-    heads.read(room.docId, idsOf(entry.submission.ops)).then(
-      (answer) => {
-        if (answer === undefined) {
-          room.end("missing");
-          return;
-        }
-        entry.confirmation = answer;
-        this.#refuseLimited(entry, answer);
-        this.pump();
-      },
-      (cause: unknown) => this.#notConfirmed(entry, cause),
-    );
-    return false;
-  }
-
   /** No state of the document matters for a limit, only that the submit is no repeat. */
-  #refuseLimited(entry: Entry, { known }: HeadAnswer): void {
+  #refuseLimited(entry: Entry): void {
     const { limited, ops } = entry.submission;
-    if (limited === undefined || entry.answered || known.length > 0) return;
+    if (limited === undefined || entry.answered || entry.confirmation?.known.length !== 0) return;
     if (this.#options.room.hasRecent(idsOf(ops))) return;
     this.#refused(entry, limited);
     // Not kept until the proposal in flight is settled: its author may come again and again meanwhile.
     this.#queue = this.#queue.filter((other) => !other.answered);
-  }
-
-  /** Whether the locks were read after the submit came. */
-  #lockConfirmed(entry: Entry): boolean {
-    if (entry.locks === undefined) {
-      entry.locks = "asked";
-      this.#options.room.locks.reading.start().then(
-        () => {
-          entry.locks = "read";
-          this.pump();
-        },
-        (cause: unknown) => this.#notConfirmed(entry, cause),
-      );
-    }
-    return entry.locks === "read";
-  }
-
-  #notConfirmed(entry: Entry, cause: unknown): void {
-    this.#options.log.warn({ err: cause }, "could not confirm a refusal");
-    this.#unavailable(entry);
-    this.pump();
   }
 
   #answerRepeat(entry: Entry, known: HeadAnswer["known"]): void {
@@ -398,7 +301,7 @@ export class SubmitQueue {
       resolution ??= decision.resolution;
       exact ||= isExact(entry.submission);
       if (entry.submission.resolve === undefined) continue;
-      compose(
+      recompose(
         entry,
         decision.operations.map(({ operation }) => operation),
       );
@@ -580,36 +483,3 @@ export class SubmitQueue {
 
 const statusOf = ({ outcome }: DecidedOperation): OperationStatus =>
   outcome === "held" ? "conflict" : "applied";
-
-const idsOf = (operations: readonly Operation[]): string[] => operations.map(({ id }) => id);
-
-/** From now on its answer waits for these operations; those of an earlier proposal are in no log. */
-function compose(entry: Entry, ops: readonly Operation[]): void {
-  entry.ops = ops;
-  entry.appearance = undefined;
-}
-
-/** What a submission writes to; a choice of what stands writes nothing. */
-function writtenBy({ ops, submission }: Entry): readonly { readonly element: string }[] {
-  const { resolve } = submission;
-  if (resolve === undefined) return ops;
-  return resolve.choose === "current" ? [] : [resolve.record];
-}
-
-function isOfWholeState(entry: Entry | undefined): boolean {
-  if (entry === undefined) return false;
-  const { compose, exactly, resolve } = entry.submission;
-  return compose !== undefined || exactly !== undefined || resolve !== undefined;
-}
-
-function isExact({ exactly, compose }: Submission): boolean {
-  return exactly !== undefined || compose?.exact === true;
-}
-
-function mismatch(submission: Submission, version: number): Refusal | undefined {
-  if (submission.exactly === undefined || submission.exactly === version) return undefined;
-  return {
-    code: "version_mismatch",
-    message: `expected version ${submission.exactly}, the document is at version ${version}`,
-  };
-}
