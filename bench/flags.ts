@@ -34,7 +34,7 @@ without it, an embedded one is started in a temporary folder. Twenty minutes.
   --json FILE      also write everything measured to FILE
   --rounds N       repetitions, of which the median counts (default 3)
   --seconds N      length of one measurement (default 3; quick: 1)
-  --warmup N       seconds of load before a target's first measurement, while V8 compiles (default 10; quick: 1.5);
+  --warmup N       seconds of load before a target's first measurement, while V8 compiles (default 20; quick: 1.5);
                    a third of it before the further ones
   --target NAMES   of workloads only some targets (${targetNames.join("; ").replaceAll(", ", " ")}), separated by commas
   --no-pin         leave the cores to the kernel (default: servers on one, the load generator on another)
@@ -112,7 +112,7 @@ export function readFlags(): Flags {
     targets,
     rounds: Math.round(number("rounds", 3, 1)),
     measureMs: number("seconds", quick ? 1 : 3, 0.2) * 1000,
-    warmupMs: number("warmup", quick ? 1.5 : 10, 0) * 1000,
+    warmupMs: number("warmup", quick ? 1.5 : 20, 0) * 1000,
     quick,
     pin: !values["no-pin"],
     json: values.json,

@@ -31,7 +31,7 @@ const snapshotColumn: Column = { key: "snapshots", title: "snapshots", format: "
  * Of the warm-up before a target's first measurement, before its further ones. V8 compiles for 4 s of CPU in the first
  * 10 s of a load, on the server's core: a large server looked slower beside a small relay than it is a moment later.
  */
-const laterWarmup = 1 / 3;
+const laterWarmup = 1 / 5;
 
 export const runLabel = ({ target, instances, label }: Run): string =>
   [instances === 1 ? target : `${target} × ${instances}`, ...(label === undefined ? [] : [label])].join(", ");

@@ -28,6 +28,7 @@ export class RoomRegistry {
   /** Undefined: no such document. Rejects with `StoreUnavailable`. */
   open(docId: string): Promise<Room | undefined> {
     const room = this.#rooms.get(docId);
+    room?.used();
     if (room !== undefined || !isUuid(docId)) return Promise.resolve(room);
     let opening = this.#opening.get(docId);
     if (opening === undefined) {

@@ -220,9 +220,13 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   /** How long nobody has used the room, in milliseconds; 0 while somebody does. */
   unusedMs(): number {
-    const used = this.#uses > 0 || this.#presence.size > 0 || !this.#queue.idle;
-    if (used) this.#unusedSinceMs = this.#services.nowMs();
+    if (this.#uses > 0 || this.#presence.size > 0 || !this.#queue.idle) this.used();
     return this.#services.nowMs() - this.#unusedSinceMs;
+  }
+
+  /** Somebody has asked for it, who may never be in it: requests over REST are short. */
+  used(): void {
+    this.#unusedSinceMs = this.#services.nowMs();
   }
 
   // ---- submits -----------------------------------------------------------------------------------------------
@@ -422,7 +426,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
 
   leave(member: Member): void {
-    if (this.#presence.leave(member)) this.#unusedSinceMs = this.#services.nowMs();
+    if (this.#presence.leave(member)) this.used();
   }
 
   setPresence(member: Member, state: PresenceState): void {

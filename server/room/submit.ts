@@ -139,7 +139,12 @@ export class SubmitQueue {
   /** These were broadcast, and by another way than a proposal that is told: answers whose they are. */
   sequenced(operations: readonly SequencedOperation[]): void {
     if (this.#flying.length + this.#queue.length === 0) return;
-    for (const entry of completedBy([...this.#flying, ...this.#queue], operations)) this.#appeared(entry);
+    for (const entry of completedBy(this.#inOrder(), operations)) this.#appeared(entry);
+  }
+
+  /** As they came: what is proposed was in front of what waits. */
+  #inOrder(): Entry[] {
+    return [...this.#flying, ...this.#queue];
   }
 
   #appeared(entry: Entry): void {
@@ -468,7 +473,8 @@ export class SubmitQueue {
   /** A submit that stays unhandled takes those behind it in its channel along, so that the author's order is kept. */
   #stall(first: Entry, answer: SubmitAnswer): void {
     // Not those before it: what was accepted in this turn is still in the queue, and will be stored.
-    for (const entry of this.#queue.slice(this.#queue.indexOf(first) + 1)) {
+    const entries = this.#inOrder();
+    for (const entry of entries.slice(entries.indexOf(first) + 1)) {
       if (entry.submission.channel === first.submission.channel) this.#answer(entry, answer);
     }
   }

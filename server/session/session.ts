@@ -294,9 +294,9 @@ export class Session implements Member, Requester {
         this.#room = undefined;
         continue;
       }
-      // It may have changed while the row was being written, and what was read to join may be newer still.
+      // It may have changed while the row was being written.
       if (this.#role !== role) this.#tellRole(room);
-      this.documentChanged(joined.document);
+      this.documentChanged(room.document);
       await this.#welcome(joined);
       return;
     }

@@ -8,7 +8,7 @@ import type { Instance } from "../../server/compose.ts";
 import { createPostgresStore } from "../../server/store/postgres/store.ts";
 import type { DocumentChange, Store } from "../../server/store/store.ts";
 import { jwtAuth, token } from "../http/setup.ts";
-import { join, type RawClient } from "../instances/raw-client.ts";
+import { connect, join, type RawClient } from "../instances/raw-client.ts";
 import { rest, startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -284,5 +284,34 @@ describe("the token of a session", () => {
     expect(await lock(bob, "acquire", "g")).toMatchObject({ ok: true });
     expect(await lock(bob, "renew", "b")).toMatchObject({ ok: true });
     await Promise.all([guest.close(), bob.close()]);
+  });
+
+  test("[rights-12] a right that is taken while the row of a session is written is gone in its welcome", async () => {
+    const docId = await create({ editors: ["bob"] });
+    const holder = await database.pool.connect();
+    await holder.query("BEGIN");
+    await holder.query("LOCK TABLE sessions IN EXCLUSIVE MODE");
+    const bob = connect({ url: one.url, docId });
+    bob.send({ type: "hello", token: await token("bob"), clientId: randomUUID() });
+    await waitFor(async () => {
+      const { rows } = await database.pool.query(
+        "SELECT FROM pg_locks WHERE NOT granted AND relation = 'sessions'::regclass",
+      );
+      return rows.length > 0;
+    });
+    const change = { editors: [], viewers: ["bob"] };
+    expect((await rest(one.url, await token("ada"), "PATCH", `/documents/${docId}`, change)).status).toBe(
+      200,
+    );
+    await holder.query("COMMIT");
+    holder.release();
+    const welcome = await bob.next("welcome");
+    expect(welcome.role).toBe("viewer");
+    expect(welcome.document).not.toHaveProperty("editors");
+    await waitFor(async () => {
+      const { rows } = await database.pool.query("SELECT role FROM sessions WHERE doc_id = $1", [docId]);
+      return rows.every(({ role }) => role === "viewer");
+    });
+    await bob.close();
   });
 });

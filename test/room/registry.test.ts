@@ -1,0 +1,38 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { Instance } from "../../server/compose.ts";
+import { Room } from "../../server/room/room.ts";
+import { devToken, rest, startTestInstance } from "../instances/start.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+let database: TestDatabase;
+let instance: Instance;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  instance = await startTestInstance(database.url, {
+    snapshots: { idleMs: 2_000 },
+    fanout: { antiEntropyMs: 50 },
+  });
+});
+afterAll(async () => {
+  await instance?.close();
+  await database?.drop();
+});
+
+test("[room/unused] a document that is only asked for over REST stays open while it is, and is closed afterwards", async () => {
+  const ada = await devToken(instance.url, "ada", "Ada");
+  const { body } = await rest(instance.url, ada, "POST", "/documents", { name: "x" });
+  const closed = vi.spyOn(Room.prototype, "close");
+  try {
+    // Each request is over within some milliseconds: hardly any is seen by a look at what is in use.
+    for (let request = 0; request < 90; request += 1) {
+      await rest(instance.url, ada, "GET", `/documents/${body.id}/content`);
+      await delay(50);
+    }
+    expect(closed).not.toHaveBeenCalled();
+    await waitFor(async () => closed.mock.calls.length === 1);
+  } finally {
+    closed.mockRestore();
+  }
+});
