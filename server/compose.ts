@@ -76,6 +76,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     store,
     flights: config.commit.flights,
     maxBatchOperations: config.commit.maxBatchOperations,
+    maxBatchBytes: config.commit.maxBatchBytes,
     retryForMs: commitRetryMs,
     random,
     onCommit({ seconds, operations }) {

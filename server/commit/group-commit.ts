@@ -32,8 +32,9 @@ export interface GroupCommitOptions {
   readonly store: Pick<Store, "commit">;
   /** Calls in flight at most; a connection each. */
   readonly flights: number;
-  /** Operations of one call at most; a larger single batch goes alone. */
+  /** Of one call at most; a larger single batch goes alone. */
   readonly maxBatchOperations: number;
+  readonly maxBatchBytes: number;
   /** How long a failing call is repeated, in milliseconds. */
   readonly retryForMs: number;
   readonly random: () => number;
@@ -69,7 +70,7 @@ interface Lane {
 }
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { store, retryForMs, random, onCommit } = options;
+  const { store, maxBatchBytes, retryForMs, random, onCommit } = options;
   const shared: Lane = lane(options.flights, options.maxBatchOperations);
   // Apart from the shared calls: who waits for a stranger must not take a place from documents that are free.
   const alone: Lane = lane(aloneFlights, 0);
@@ -92,10 +93,12 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   /** As many batches as fit one call, at least one. */
   function take(from: Lane): Entry[] {
     let operations = 0;
+    let bytes = 0;
     let count = 0;
-    for (const entry of from.queue) {
-      operations += entry.batch.operations.length;
-      if (count > 0 && operations > from.maxOperations) break;
+    for (const { batch } of from.queue) {
+      operations += batch.operations.length;
+      for (const { data } of batch.operations) bytes += data.length;
+      if (count > 0 && (operations > from.maxOperations || bytes > maxBatchBytes)) break;
       count += 1;
     }
     return from.queue.splice(0, count);

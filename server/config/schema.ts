@@ -116,6 +116,10 @@ const limits = z.strictObject({
   maxServerMessageBytes: limit(MiB, "Bytes of elements and operations in one frame of the server."),
   maxOpsPerSubmit: limit(1_000, "Operations of one submit."),
   maxInFlight: limit(64, "Unanswered submits of one session."),
+  maxInFlightBytes: limit(
+    8 * MiB,
+    "Size of the unanswered submits of one session together; a single one may be larger.",
+  ),
   opsPerSecond: limit(2_000, "Operations a second of one session."),
   maxPresenceBytes: limit(4 * KiB, "Largest presence state, as JSON."),
   presencePerSecond: limit(60, "Presence updates a second of one session; more are coalesced."),
@@ -181,6 +185,12 @@ const commit = z.strictObject({
     1,
     100_000,
     "Operations of one call to the database, over all documents.",
+  ),
+  maxBatchBytes: integer(
+    4 * MiB,
+    1_024,
+    1_024 * MiB,
+    "Size of the operations of one call to the database; a single submit may be larger.",
   ),
   flights: integer(3, 1, 32, "Calls to the database that may be under way at once."),
 });

@@ -72,7 +72,7 @@ function submit(
   resolve: ResolveTask,
 ): Promise<SubmitAnswer> {
   return new Promise((answer) =>
-    room.submit({ ops: [], base: undefined, origin, authorise, channel: {}, resolve, answer }),
+    room.submit({ ops: [], length: 0, base: undefined, origin, authorise, channel: {}, resolve, answer }),
   );
 }
 

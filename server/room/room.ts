@@ -161,6 +161,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       heads: services.heads,
       log: this.#log,
       maxBatchOperations: services.config.commit.maxBatchOperations,
+      maxBatchBytes: services.config.commit.maxBatchBytes,
       encode: encodeForCommit,
       monotonicMs: () => performance.now(),
       onRefuse: (code) => services.metrics.rejects.inc({ code }),

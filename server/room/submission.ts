@@ -35,6 +35,8 @@ export interface Compose {
 export interface Submission {
   /** None with `compose` or `resolve`, which make them. */
   readonly ops: readonly Operation[];
+  /** How long the text was that it came in: about what it takes to keep it and to commit it. */
+  readonly length: number;
   /** Undefined: the current version. */
   readonly base: number | undefined;
   readonly onConflict?: "reject" | undefined;

@@ -28,6 +28,8 @@ export function submitEdit(
     };
     room.submit({
       ...edit,
+      // Composed ones go alone.
+      length: edit.ops.length === 0 ? 0 : JSON.stringify(edit.ops).length,
       origin,
       authorise,
       channel: {},

@@ -44,7 +44,9 @@ export interface SubmitQueueOptions {
   readonly turn: Turn;
   readonly heads: HeadReader;
   readonly log: Logger;
+  /** Of one proposal; a single submit may have more. */
   readonly maxBatchOperations: number;
+  readonly maxBatchBytes: number;
   /** Adds an entry's operations to those of the batch. */
   readonly encode: (
     entry: DecidedEntry,
@@ -161,7 +163,7 @@ export class SubmitQueue {
   }
 
   #propose(): void {
-    const { room, maxBatchOperations } = this.#options;
+    const { room, maxBatchOperations, maxBatchBytes } = this.#options;
     if (this.#inFlight || this.#queue.length === 0 || !room.ready) return;
     const draft = room.draft();
     /** Channels whose next submits wait behind one. */
@@ -170,10 +172,12 @@ export class SubmitQueue {
     const decided: DecidedEntry[] = [];
     const kept: Entry[] = [];
     let operations = 0;
+    let bytes = 0;
     for (const entry of this.#queue) {
       if (entry.answered) continue;
-      const { ops, channel } = entry.submission;
-      const full = operations > 0 && (operations + ops.length > maxBatchOperations || this.#oneByOne > 0);
+      const { ops, channel, length } = entry.submission;
+      const isMore = operations + ops.length > maxBatchOperations || bytes + length > maxBatchBytes;
+      const full = operations > 0 && (isMore || this.#oneByOne > 0);
       // What is made of the whole state goes alone: others of its batch would come between them.
       const apart = decided.length > 0 && (isOfWholeState(entry) || isOfWholeState(decided[0]?.entry));
       const waits = full || apart || entry.stored || held.has(channel);
@@ -189,6 +193,7 @@ export class SubmitQueue {
       } else if (decision !== "answered") {
         decided.push({ entry, decision });
         operations += entry.ops.length;
+        bytes += length;
         for (const operation of entry.ops) ids.add(operation.id);
       }
     }

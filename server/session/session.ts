@@ -70,7 +70,7 @@ export class Session implements Member, Requester {
   #state: "greeting" | "joining" | "live" | "closed" = "greeting";
   #backlog: Buffer[] = [];
   #backlogBytes = 0;
-  #early: Readonly<Record<string, unknown>>[] = [];
+  #early: { readonly message: Readonly<Record<string, unknown>>; readonly length: number }[] = [];
   #earlyLength = 0;
   #draining = false;
   /** A row of this session may be there. */
@@ -161,15 +161,15 @@ export class Session implements Member, Requester {
     }
     const message = value as Readonly<Record<string, unknown>>;
     if (this.#state === "greeting") this.#greet(message);
-    else if (this.#state === "live") this.#dispatch(message);
+    else if (this.#state === "live") this.#dispatch(message, text.length);
     else {
       this.#earlyLength += text.length;
-      const count = this.#early.push(message);
+      const count = this.#early.push({ message, length: text.length });
       if (count > maxEarlyMessages || this.#earlyLength > maxEarlyLength) this.close("tooMany");
     }
   }
 
-  #dispatch(value: Readonly<Record<string, unknown>>): void {
+  #dispatch(value: Readonly<Record<string, unknown>>, length: number): void {
     if (value.type === "hello") {
       this.close("protocolViolation", "type: hello comes once");
       return;
@@ -186,7 +186,7 @@ export class Session implements Member, Requester {
     switch (message.type) {
       case "submit":
         if (this.#room !== undefined)
-          this.#edit().submits.receive(this.#room, this.#origin, message.seq, message.value);
+          this.#edit().submits.receive(this.#room, this.#origin, message.seq, message.value, length);
         return;
       case "presence":
         this.#receivePresence(message.state);
@@ -408,7 +408,7 @@ export class Session implements Member, Requester {
     }
     const early = this.#early;
     this.#early = [];
-    for (const message of early) if (!this.#closed) this.#dispatch(message);
+    for (const { message, length } of early) if (!this.#closed) this.#dispatch(message, length);
     this.watchExpiry();
     this.#services.log.debug({ sessionId: this.id, docId: document.docId, version }, "session joined");
   }

@@ -10,7 +10,7 @@ import type { Refusal, Submission, SubmitAnswer } from "../room/submission.ts";
 import { SubmitSequence } from "./submit-sequence.ts";
 
 export interface SubmitIntakeOptions {
-  readonly limits: Pick<Config["limits"], "maxOpsPerSubmit" | "maxInFlight">;
+  readonly limits: Pick<Config["limits"], "maxOpsPerSubmit" | "maxInFlight" | "maxInFlightBytes">;
   readonly rate: RateLimit;
   readonly metrics: Metrics;
   /** Whose submits these are: the room handles those of one channel in their order. */
@@ -22,6 +22,8 @@ export interface SubmitIntakeOptions {
 export class SubmitIntake {
   readonly #options: SubmitIntakeOptions;
   readonly #sequence = new SubmitSequence();
+  /** Of the submits without an answer. */
+  #length = 0;
   /** Who waits for the submits that were open when they came. */
   readonly #waiting = new Set<{ readonly open: Set<number>; readonly resolve: () => void }>();
 
@@ -46,6 +48,7 @@ export class SubmitIntake {
     origin: Submission["origin"],
     seq: number,
     value: Readonly<Record<string, unknown>>,
+    length: number,
   ): void {
     const { limits, channel, authorise } = this.#options;
     const judged = this.#sequence.receive(seq);
@@ -68,28 +71,40 @@ export class SubmitIntake {
       return;
     }
     const { base, ops, onConflict } = read.submit;
-    const limited = this.#limit(ops.length);
+    const limited = this.#limit(ops.length, length);
     if (limited !== undefined) this.#sequence.limited(seq);
+    this.#length += length;
     room.submit({
       ops,
+      length,
       base,
       onConflict,
       origin,
       channel,
       authorise,
       limited,
-      answer: (answer) => this.#answer(seq, answer),
+      answer: (answer) => {
+        this.#length -= length;
+        this.#answer(seq, answer);
+      },
     });
   }
 
-  #limit(operations: number): Refusal | undefined {
+  #limit(operations: number, length: number): Refusal | undefined {
     const { limits, rate } = this.#options;
-    const { maxInFlight } = limits;
+    const { maxInFlight, maxInFlightBytes } = limits;
     if (maxInFlight > 0 && this.#sequence.unanswered > maxInFlight) {
       return {
         code: "rate_limited",
         message: `more than ${maxInFlight} submits are unanswered`,
         details: { retryAfterMs: 50, limit: "maxInFlight" },
+      };
+    }
+    if (maxInFlightBytes > 0 && this.#length > 0 && this.#length + length > maxInFlightBytes) {
+      return {
+        code: "rate_limited",
+        message: `more than ${maxInFlightBytes} bytes of submits are unanswered`,
+        details: { retryAfterMs: 50, limit: "maxInFlightBytes" },
       };
     }
     const taken = rate.take("", operations);

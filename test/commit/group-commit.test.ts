@@ -1,3 +1,4 @@
+import { uuidv7 } from "uuidv7";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createGroupCommit, type GroupCommitOptions } from "../../server/commit/group-commit.ts";
 import { createPostgresStore } from "../../server/store/postgres/store.ts";
@@ -20,6 +21,7 @@ const groupCommit = (more: Partial<GroupCommitOptions> = {}) =>
     store,
     flights: 3,
     maxBatchOperations: 1_000,
+    maxBatchBytes: 1_000_000,
     retryForMs: 4_000,
     random: Math.random,
     ...more,
@@ -102,4 +104,29 @@ test("[group-commit-3] two instances that write to the same documents wait for e
   );
   expect(stored).toEqual(stored.map(() => rounds));
   await Promise.all(instances.map((commits) => commits.close()));
+});
+
+test("[group-commit-4] a call carries maxBatchOperations and maxBatchBytes at most; a larger batch goes alone", async () => {
+  const large = operation(origin(), "e", { data: JSON.stringify({ set: { x: "x".repeat(1_000) } }) });
+  const bytes = large.data.length;
+  for (const [limits, sizes] of [
+    [{ maxBatchBytes: 2 * bytes }, [2, 2, 1]],
+    [{ maxBatchBytes: 2 * bytes - 1 }, [1, 1, 1, 1, 1]],
+    [{ maxBatchBytes: 1 }, [1, 1, 1, 1, 1]],
+    [{ maxBatchOperations: 3 }, [3, 2]],
+  ] as const) {
+    const calls: number[] = [];
+    const counting: GroupCommitOptions["store"] = {
+      commit: (batches, options) => {
+        calls.push(batches.length);
+        return store.commit(batches, options);
+      },
+    };
+    const commits = groupCommit({ store: counting, flights: 1, ...limits });
+    const batches = (await documents(5)).map((head) => batchAt(head, [{ ...large, id: uuidv7() }]));
+    const outcomes = await Promise.all(batches.map((batch) => commits.commit(batch)));
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(batches.map(() => "committed"));
+    expect(calls).toEqual(sizes);
+    await commits.close();
+  }
 });

@@ -9,6 +9,7 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const maxInFlight = 3;
+const maxInFlightBytes = 1_200;
 const maxDocumentBytes = 1_000;
 const presencePerSecond = 10;
 
@@ -19,7 +20,7 @@ let ada: string;
 beforeAll(async () => {
   database = await createTestDatabase();
   instance = await startTestInstance(database.url, {
-    limits: { maxInFlight, maxDocumentBytes, presencePerSecond },
+    limits: { maxInFlight, maxInFlightBytes, maxDocumentBytes, presencePerSecond },
     // Faster than the limit, so that what is seen was not coalesced on its way out.
     presence: { frameMs: 10 },
   });
@@ -123,6 +124,40 @@ it("[limit-6] maxInFlight: a repeat over the limit is acknowledged, since repeat
   expect(await a.sequenced(ops[5]?.id ?? "")).toMatchObject({ version: 5 });
   expect(rejects(a)).toHaveLength(1);
   await a.close();
+});
+
+it("[limit-8] maxInFlightBytes: so much may be unanswered, one byte more is refused until something is answered; a single one may be larger", async () => {
+  const docId = await newDocument();
+  const a = await enter(docId);
+  const other = await enter(docId);
+  const release = await holdRow(docId);
+  const ops = Array.from({ length: 4 }, () => create());
+  /** A message of exactly so many bytes. */
+  const send = (seq: number, bytes: number) => {
+    const message = { type: "submit", seq, base: 0, ops: [ops[seq - 1]], ignored: "" };
+    a.send({ ...message, ignored: "x".repeat(bytes - JSON.stringify(message).length) });
+  };
+  try {
+    submit(other, 1, create());
+    other.send({ type: "ping", t: 1 });
+    await other.next("pong");
+    send(1, 700);
+    send(2, maxInFlightBytes - 700);
+    send(3, 300);
+    expect(await rejectOf(a, 3)).toMatchObject({
+      code: "rate_limited",
+      details: { limit: "maxInFlightBytes", retryAfterMs: expect.any(Number) },
+    });
+  } finally {
+    await release();
+  }
+  await a.sequenced(ops[1]?.id ?? "");
+  send(3, 300);
+  await a.sequenced(ops[2]?.id ?? "");
+  send(4, maxInFlightBytes * 10);
+  await a.sequenced(ops[3]?.id ?? "");
+  expect(rejects(a)).toHaveLength(1);
+  await Promise.all([a.close(), other.close()]);
 });
 
 it("[limit-7] presencePerSecond: more are coalesced, not refused, and the newest always arrives", async () => {

@@ -77,6 +77,7 @@ function createQueue() {
     turn: new Turn(),
     log: createLog({ level: "silent" }),
     maxBatchOperations: 1_000,
+    maxBatchBytes: 1_000_000,
     encode: encodeForCommit,
     monotonicMs: () => nowMs,
     onRefuse() {},
@@ -110,10 +111,11 @@ function createQueue() {
       missed: { operations: [], complete: true },
     }),
     /** `name`: of the user, and what tells the submit from their others. */
-    submit(name: string, channel: object, operation: WithoutId) {
+    submit(name: string, channel: object, operation: WithoutId, length = 100) {
       operations += 1;
       queue.add({
         ops: [{ id: idOf(operations), ...operation }],
+        length,
         base: 0,
         origin: { user: name.replace(/ .*/, ""), client: "c", session: idOf(0) },
         channel,
@@ -145,5 +147,31 @@ test("[submit/order] a submit that is given up in flight takes those behind it i
   queue.flights[1]?.answer(queue.stale());
   await queue.at(9_700);
   expect(queue.flights.length).toBe(2);
+  queue.close();
+});
+
+test("[submit/bytes] a proposal has maxBatchBytes at most, and at least one submit", async () => {
+  const queue = createQueue();
+  const create = (element: string) => ({ type: "create" as const, element, props: {} });
+  for (const [user, length] of [
+    ["ann", 600_000],
+    ["bob", 400_000],
+    ["cyd", 1],
+    ["dan", 2_000_000],
+    ["eve", 1],
+  ] as const)
+    queue.submit(user, {}, create(user), length);
+  const proposed: string[][] = [];
+  for (let flight = 0, version = 1; flight < 3; flight += 1) {
+    await queue.at(flight + 1);
+    const { batch, answer } = queue.flights[flight] ?? {};
+    const users = batch?.operations.map(({ origin }) => origin.user) ?? [];
+    proposed.push(users);
+    answer?.(queue.committed(version));
+    version += users.length;
+  }
+  await queue.at(10);
+  expect(proposed).toEqual([["ann", "bob"], ["cyd", "eve"], ["dan"]]);
+  expect(queue.answers).toHaveLength(5);
   queue.close();
 });
