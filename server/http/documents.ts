@@ -268,11 +268,11 @@ function filterOf(
   identity: Identity | undefined,
 ): DocumentFilter {
   const { type, state, createdBy, owner, user, activeUser, tag, q } = query;
-  const properties: Record<string, Json> = {};
+  const properties: [string, Json][] = [];
   for (const [name, value] of Object.entries(query)) {
     if (!name.startsWith("property.")) continue;
     if (typeof value !== "string") throw invalid([{ path: name, message: "give it once" }]);
-    properties[name.slice("property.".length)] = readProperty(value);
+    properties.push([name.slice("property.".length), readProperty(value)]);
   }
   // A deleted document is nobody's to read; its owner finds it here in order to bring it back.
   if (state === "deleted" && (identity === undefined || (owner !== undefined && owner !== identity.userId))) {
@@ -289,7 +289,8 @@ function filterOf(
       tag,
       text: q,
     }),
-    ...(Object.keys(properties).length === 0 ? {} : { properties }),
+    // Not one by one: a property named `__proto__` would be none.
+    ...(properties.length === 0 ? {} : { properties: Object.fromEntries(properties) }),
     ...(query.public === undefined ? {} : { public: query.public === "true" }),
     readableBy: readerOf(identity),
   };

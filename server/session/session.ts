@@ -177,9 +177,9 @@ export class Session implements Member, Requester {
     const read = readClientMessage(value);
     if (!read.ok) {
       const { message, requestId } = read;
-      if (requestId !== undefined)
+      if (requestId !== undefined && read.isKnown)
         this.#send<Result>({ type: "result", requestId, ok: false, code: "invalid", message });
-      else this.#error("bad_message", message);
+      else this.#error("bad_message", message, requestId);
       return;
     }
     const { message } = read;
@@ -295,7 +295,7 @@ export class Session implements Member, Requester {
         continue;
       }
       // It may have changed while the row was being written.
-      if (this.#role !== role) this.#tellRole(room);
+      if (this.#role !== role) this.#tellOthers(room);
       this.documentChanged(room.document);
       await this.#welcome(joined);
       return;
@@ -311,9 +311,12 @@ export class Session implements Member, Requester {
   #userOf(hello: Hello): UserProfile {
     const identity = this.#identity;
     const id = identity?.userId ?? `anonymous:${this.#services.newShortId()}`;
-    const name = identity?.name ?? hello.profile?.name;
-    const color = identity?.color ?? hello.profile?.color;
-    return { id, ...(name === undefined ? {} : { name }), ...(color === undefined ? {} : { color }) };
+    return { id, ...profileOf(hello.profile), ...profileOf(identity) };
+  }
+
+  /** With this one. */
+  #activeUsers(others: readonly SessionInfo[]): string[] {
+    return [...new Set([...others, this.info].map(({ user }) => user.id))].sort();
   }
 
   #originOf({ id }: UserProfile, client: string): Origin {
@@ -353,11 +356,11 @@ export class Session implements Member, Requester {
     });
   }
 
-  /** The others see this session's new role: by its notification, and by its row where that is lost. */
-  #tellRole(room: Room): void {
+  /** The others see this session's new role or name: by its notification, and by its row where that is lost. */
+  #tellOthers(room: Room): void {
     room.renew(this);
     this.#record(room).catch((cause: unknown) =>
-      this.#services.log.warn({ err: cause }, "a session's role not recorded"),
+      this.#services.log.warn({ err: cause }, "a session's role or name not recorded"),
     );
   }
 
@@ -381,7 +384,12 @@ export class Session implements Member, Requester {
           instanceId,
           user: this.info.user,
           role,
-          document: documentMetadata(document, role),
+          // The record is as old as the room's last look at it.
+          document: {
+            ...documentMetadata(document, role),
+            version,
+            activeUsers: this.#activeUsers(sessions),
+          },
           version,
           ...(rebase ? { rebase: true as const } : {}),
           committed,
@@ -429,7 +437,15 @@ export class Session implements Member, Requester {
     if (this.#closed) return;
     this.#identity = identity;
     this.watchExpiry();
-    if (this.#room !== undefined) this.documentChanged(this.#room.document);
+    const room = this.#room;
+    if (room === undefined) return;
+    const before = this.info;
+    const user = { ...before.user, ...profileOf(identity) };
+    const isOther = user.name !== before.user.name || user.color !== before.user.color;
+    if (isOther) this.#info = { ...before, user };
+    this.documentChanged(room.document);
+    // With another role they have been told of both.
+    if (isOther && this.#role === before.role && !this.#closed) this.#tellOthers(room);
   }
 
   /**
@@ -481,7 +497,7 @@ export class Session implements Member, Requester {
     this.#role = role;
     if (changed && this.#info !== undefined) {
       this.#info = { ...this.#info, role };
-      if (this.#room !== undefined) this.#tellRole(this.#room);
+      if (this.#room !== undefined) this.#tellOthers(this.#room);
     }
     if (this.#state !== "live") return;
     if (changed) this.#send({ type: "role", role });
@@ -551,8 +567,12 @@ export class Session implements Member, Requester {
     this.bye("overloaded", 500 + Math.floor(this.#services.random() * 2_000));
   }
 
-  #error(code: "bad_message" | "too_large" | "rate_limited" | "internal", message: string): void {
-    this.#send({ type: "error", code, message });
+  #error(
+    code: "bad_message" | "too_large" | "rate_limited" | "internal",
+    message: string,
+    requestId?: string,
+  ): void {
+    this.#send({ type: "error", code, message, ...(requestId === undefined ? {} : { requestId }) });
   }
 
   #send<T extends { readonly type: string }>(message: T): void {
@@ -562,4 +582,10 @@ export class Session implements Member, Requester {
   #time(): string {
     return new Date(this.#services.nowMs()).toISOString();
   }
+}
+
+/** What there is of a name and a colour. */
+function profileOf(from: Pick<UserProfile, "name" | "color"> | undefined): Omit<UserProfile, "id"> {
+  const { name, color } = from ?? {};
+  return { ...(name === undefined ? {} : { name }), ...(color === undefined ? {} : { color }) };
 }

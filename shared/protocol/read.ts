@@ -128,8 +128,8 @@ export type ReadMessage =
         readonly value: Readonly<Record<string, unknown>>;
       };
     }
-  /** `seq` or `requestId` where the message carried a usable one: the answer names it. */
-  | { readonly ok: false; readonly message: string; readonly requestId?: string };
+  /** `requestId` where the message carried a usable one: the answer names it. `isKnown`: its type is one of these. */
+  | { readonly ok: false; readonly message: string; readonly isKnown: boolean; readonly requestId?: string };
 
 /** Reads one message of a client from what JSON.parse made of a frame: an object. */
 export function readClientMessage(value: Readonly<Record<string, unknown>>): ReadMessage {
@@ -138,20 +138,25 @@ export function readClientMessage(value: Readonly<Record<string, unknown>>): Rea
     if (typeof seq === "number" && Number.isSafeInteger(seq)) {
       return { ok: true, message: { type, seq, value } };
     }
-    return { ok: false, message: "seq: expected a whole number" };
+    return malformed(value, "seq: expected a whole number", true);
   }
   if (typeof type !== "string" || !Object.hasOwn(smallMessages, type)) {
-    return {
-      ok: false,
-      message: `type: expected one of ${[...Object.keys(smallMessages), "submit"].join(", ")}`,
-    };
+    const types = [...Object.keys(smallMessages), "submit"].join(", ");
+    return malformed(value, `type: expected one of ${types}`, false);
   }
   const read = readShape<unknown>(smallMessages[type as keyof typeof smallMessages], value);
   if (read.ok) return { ok: true, message: read.value as Small };
-  const named = requestIdSchema.safeParse(value.requestId);
-  const answered = named.success ? { requestId: named.data } : {};
   const [problem = { path: "", message: "not a message of its type" }] = read.problems;
-  return { ok: false, message: problemText(problem), ...answered };
+  return malformed(value, problemText(problem), true);
+}
+
+function malformed(
+  { requestId }: Readonly<Record<string, unknown>>,
+  message: string,
+  isKnown: boolean,
+): ReadMessage & { readonly ok: false } {
+  const named = requestIdSchema.safeParse(requestId);
+  return { ok: false, message, isKnown, ...(named.success ? { requestId: named.data } : {}) };
 }
 
 /** The inside of a submit; a field that is always there, since this is made for each. */

@@ -39,6 +39,7 @@ describe.each(stores)("lists of documents over the %s store", (store) => {
     expect(await names(ada, "property.year=2024")).toEqual(["alpha"]);
     expect(await names(ada, "property.year=%222024%22")).toEqual(["gamma"]);
     expect(await names(ada, "property.kind=x&property.year=2024")).toEqual(["alpha"]);
+    expect(await names(ada, "property.__proto__=x")).toEqual([]);
     expect(await names(bob, "sort=name")).toEqual(["beta", "delta"]);
     expect(await names(bob, "public=true")).toEqual(["gamma"]);
     expect(await names(nobody, "public=true")).toEqual(["gamma"]);

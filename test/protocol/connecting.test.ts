@@ -89,6 +89,19 @@ describe("hello", () => {
 });
 
 describe("welcome", () => {
+  it("[welcome-0] shows the document as it is now: its version, and who is there", async () => {
+    const { one, two, ada, bob, createDocument } = running();
+    const docId = await createDocument();
+    const a = await enter(one, docId, ada);
+    await accepted(a, 0, op("e", { type: "create", props: {} }));
+    const b = await enter(one, docId, bob);
+    const c = await enter(two, docId, bob);
+    for (const { welcome } of [b, c]) {
+      expect(welcome).toMatchObject({ version: 1, document: { version: 1, activeUsers: ["ada", "bob"] } });
+    }
+    await Promise.all([a.close(), b.close(), c.close()]);
+  });
+
   it("[welcome-1] is the first frame and has all that an empty document needs", async () => {
     const { one, ada, createDocument } = running();
     const docId = await createDocument();

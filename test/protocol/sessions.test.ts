@@ -157,8 +157,30 @@ describe("messages", () => {
     client.send({ type: "resolve", requestId: "none", conflictId: randomUUID(), choose: "current" });
     expect(await client.next("result")).toMatchObject({ ok: false, code: "not_found" });
     client.send({ type: "toString", requestId: "known" });
-    expect(await client.next("error")).toMatchObject({ code: "bad_message" });
+    expect(await client.next("error")).toMatchObject({ code: "bad_message", requestId: "known" });
+    client.send({ type: "submit", requestId: "known", ops: [] });
+    expect(await client.next("result")).toMatchObject({ requestId: "known", ok: false, code: "invalid" });
     await client.close();
+  });
+
+  it("[session-7] a fresh token with another name: everybody on every instance gets it, and who joins later", async () => {
+    const { one, two, ada, bob, createDocument } = running();
+    const docId = await createDocument();
+    const [a, b] = [await enter(one, docId, ada), await enter(two, docId, bob)];
+    const { sessionId } = a.welcome;
+    a.send({ type: "auth", requestId: "same", token: ada });
+    a.send({ type: "auth", requestId: "new", token: await devToken(one.url, "ada", "Ada Two") });
+    await a.next("result", (result) => result.requestId === "new");
+    const told = await b.next("presence", ({ joined = [] }) =>
+      joined.some((session) => session.sessionId === sessionId && session.user.name === "Ada Two"),
+    );
+    // The first one changed nothing.
+    expect(told.joined).toHaveLength(1);
+    expect(told.joined?.[0]).toMatchObject({ sessionId, role: "owner", user: { id: "ada" } });
+    const c = await enter(two, docId, bob);
+    const known = c.welcome.sessions.find((session) => session.sessionId === sessionId);
+    expect(known?.user).toMatchObject({ id: "ada", name: "Ada Two" });
+    await Promise.all([a.close(), b.close(), c.close()]);
   });
 
   it("[session-5] document goes to everybody when metadata changes, role only to whose it is", async () => {
