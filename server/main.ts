@@ -5,6 +5,7 @@ import { packageVersion } from "./commands/package-root.ts";
 import { ConfigError } from "./config.ts";
 import { EmbeddedProblem } from "./database/embedded/problem.ts";
 import { MigrationProblem } from "./database/migration-files.ts";
+import { isConnectionLoss } from "./database/sqlstate.ts";
 import { describeError } from "./observability/log.ts";
 import { StoreUnavailable } from "./store/store.ts";
 
@@ -88,15 +89,21 @@ function explain(command: string, error: unknown): number {
     (kind) => error instanceof kind,
   );
   if (expected) say(cause === undefined ? message : `${message} (${cause.message})`);
-  else if (code === "EADDRINUSE") say(`--port: the port is in use by another program (${message})`);
-  else if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
-    say(`--host: not an address of this machine (${message})`);
-  else if (code === "EACCES") say(`--port: not allowed to listen there (${message})`);
+  else if (command === "serve" && code !== undefined && code in listening)
+    say(`${listening[code]} (${message})`);
+  else if (isConnectionLoss(error)) say(`the database cannot be reached (${message})`);
   else if (isRefusedByDatabase(code)) say(`the database: ${message}`);
   else say(stack ?? message);
   return 1;
 }
 
+/** Why an address cannot be listened on; the database was reached before. */
+const listening: { readonly [code: string]: string } = {
+  EADDRINUSE: "--port: the port is in use by another program; choose another one",
+  EADDRNOTAVAIL: "--host: not an address of this machine",
+  ENOTFOUND: "--host: not an address of this machine",
+  EACCES: "--port: not allowed to listen there",
+};
 /** Wrong password or role, no such database, no privilege, a certificate that is not believed: no bug of ours. */
 function isRefusedByDatabase(code: string | undefined): boolean {
   return code !== undefined && /^28\w{3}$|^3D000$|^42501$|CERT|SIGNATURE/.test(code);

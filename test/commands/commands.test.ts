@@ -111,12 +111,21 @@ describe("usage", () => {
 
   test("[cli] a database that does not answer: exit 1 with its address, never its password", async () => {
     const url = "postgres://u:hunter2@127.0.0.1:1/db";
-    for (const name of ["serve", "verify", "doctor"]) {
-      const { code, out, err } = await command([name, "--database-url", url]);
-      expect(code, name).toBe(1);
-      expect(out + err).toMatch(/ECONNREFUSED/);
+    for (const args of [
+      ["serve"],
+      ["verify"],
+      ["doctor"],
+      ["archive", "--older-than", "90d"],
+      ["token", "--user", "a"],
+    ]) {
+      const { code, out, err } = await command([...args, "--database-url", url]);
+      expect(code, args[0]).toBe(1);
+      expect(out + err).toMatch(/database.*ECONNREFUSED/);
       expect(out + err).not.toContain("hunter2");
+      expect(err).not.toContain("    at ");
     }
+    const { err } = await command(["verify", "--database-url", "postgres://u@nowhere.invalid/db"]);
+    expect(err).toMatch(/^aetherflow verify: the database cannot be reached \(.*nowhere.invalid\)$/m);
   });
 });
 
