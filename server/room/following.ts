@@ -12,7 +12,7 @@ import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { DocumentState } from "../../shared/document/state.ts";
 import { type ChangeNews, type OperationsNews, readNotified } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
-import type { DocumentRecord, Head, HeadAnswer } from "../store/store.ts";
+import { type DocumentRecord, type Head, type HeadAnswer, StoreUnavailable } from "../store/store.ts";
 import type { RoomLocks } from "./locks.ts";
 import { Repeatable } from "./repeatable.ts";
 import { forgetInTurns } from "./retention.ts";
@@ -114,10 +114,13 @@ export class Following {
       return;
     }
     const work = new Set(this.#lacking(head));
-    const own = [asked, asked && this.#options.state];
-    // The state may be newer than the head, which was read before news came, but not older ones.
-    if (asked !== undefined && head.version < asked.version) work.add(this.#catchingUp);
-    if (own.some((at) => at?.version === head.version && differ(at.operationId, head.operationId)))
+    // The state may be newer than the head, which was read before news came; where the room stood before may not.
+    const isOther = (at: Pick<Position, "version" | "operationId">) =>
+      at.version === head.version && differ(at.operationId, head.operationId);
+    if (
+      asked !== undefined &&
+      (head.version < asked.version || isOther(asked) || isOther(this.#options.state))
+    )
       work.add(this.#catchingUp);
     if (head.state !== this.#document.state) work.add(this.#refreshing);
     for (const one of work) this.#lookUp(one);
@@ -256,7 +259,8 @@ export class Following {
           this.advance(
             range.operations.map((row) => ({ operation: decodeSequenced(row), text: encodeSequenced(row) })),
           );
-          if (range.complete || range.operations.length === 0) return;
+          if (range.complete) return;
+          if (range.operations.length === 0) throw new StoreUnavailable(endsEarly(range.head, after.version));
           break;
         case "missing":
           end("missing");
@@ -282,6 +286,11 @@ export class Following {
     if (document.metadataVersion >= before.metadataVersion) this.#document = document;
     if (changed) documentChanged(before, document);
   }
+}
+
+/** Somebody changed the tables by hand: asking again and again would not help. */
+function endsEarly({ docId, version }: Head, last: number): string {
+  return `the log of document ${docId} ends at version ${last}, its row says ${version}: see aetherflow verify`;
 }
 
 /** The id of the operation at a version, as the news know it; null: they do not say. */

@@ -36,3 +36,11 @@ test("[room/unused] a document that is only asked for over REST stays open while
     closed.mockRestore();
   }
 });
+
+test("[room/damaged] a document whose row is ahead of its log is answered with 503, not read for ever", async () => {
+  const ada = await devToken(instance.url, "ada", "Ada");
+  const { body } = await rest(instance.url, ada, "POST", "/documents", { name: "x", elements: { e: {} } });
+  await database.pool.query("UPDATE documents SET version = version + 1 WHERE id = $1", [body.id]);
+  const { status } = await rest(instance.url, ada, "GET", `/documents/${body.id}/content`);
+  expect(status).toBe(503);
+});
