@@ -64,7 +64,7 @@ describe.each(pages)("%s", (page) => {
     const npm = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name = ""]) => name);
     expect(npm.filter((name) => !(name in scripts))).toEqual([]);
     const main = read("server/main.ts");
-    const commands = [...text.matchAll(/(?:^|`)aetherflow ([a-z]+)/gm)].map(([, name = ""]) => name);
+    const commands = [...text.matchAll(/(?:^|`)(?:npx )?aetherflow ([a-z]+)/gm)].map(([, name = ""]) => name);
     expect(commands.filter((name) => !main.includes(`  ${name}: {`))).toEqual([]);
   });
 });
