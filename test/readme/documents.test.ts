@@ -169,7 +169,7 @@ describe("docs/rest.md", () => {
         [...read(page).matchAll(/```bash\n(.*?)```/gs)].map(([, block = ""]) => block),
       );
       expect(blocks.length).toBeGreaterThanOrEqual(3);
-      const script = blocks.join("\necho\n").replace("http://127.0.0.1:9002", instance.url);
+      const script = blocks.join("\necho\n").replaceAll("http://127.0.0.1:9002", instance.url);
       const { stdout } = await promisify(execFile)(
         "bash",
         ["-euc", script.replaceAll("curl ", "curl --fail-with-body ")],
