@@ -12,7 +12,7 @@ export interface RestOptions {
   readonly token?: string;
   /** Asked before each call, and once more when the server says that its token is none. */
   readonly getToken?: () => string | Promise<string>;
-  /** The author of what these calls write is the user and this; default: `rest`. */
+  /** Whose locks count as the caller's own, with the user; default: `rest`. What the server composes is written as `server`. */
   readonly clientId?: string;
   /** Default: the host's. */
   readonly fetch?: typeof globalThis.fetch;

@@ -64,7 +64,7 @@ describe.each(pages)("%s", (page) => {
     const npm = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name = ""]) => name);
     expect(npm.filter((name) => !(name in scripts))).toEqual([]);
     const main = read("server/main.ts");
-    const commands = [...text.matchAll(/(?:^|`)aetherflow ([a-z]+)/gm)].map(([, name = ""]) => name);
+    const commands = [...text.matchAll(/(?:^|`)(?:npx )?aetherflow ([a-z]+)/gm)].map(([, name = ""]) => name);
     expect(commands.filter((name) => !main.includes(`  ${name}: {`))).toEqual([]);
   });
 });
@@ -169,7 +169,7 @@ describe("docs/rest.md", () => {
         [...read(page).matchAll(/```bash\n(.*?)```/gs)].map(([, block = ""]) => block),
       );
       expect(blocks.length).toBeGreaterThanOrEqual(3);
-      const script = blocks.join("\necho\n").replace("http://127.0.0.1:9002", instance.url);
+      const script = blocks.join("\necho\n").replaceAll("http://127.0.0.1:9002", instance.url);
       const { stdout } = await promisify(execFile)(
         "bash",
         ["-euc", script.replaceAll("curl ", "curl --fail-with-body ")],

@@ -39,13 +39,16 @@ async function run(program: string, ...args: string[]): Promise<string> {
   return stdout;
 }
 
-it("[readme-1] the ten lines run as written, also as the second of two", async () => {
+it("[readme-1] the first program runs as written, and a second one shows what the first left", async () => {
   const first = await run(lines ?? "");
   const documentId = /node example\.mjs (\S+)/.exec(first)?.[1];
   expect(first).toContain("local");
   expect(first).toContain("version 1;");
   expect(documentId).toMatch(/^[0-9a-f-]{36}$/);
-  expect(await run(lines ?? "", documentId ?? "")).toContain("version 2;");
+  const shape = /shape-\d+/.exec(first)?.[0];
+  const second = await run(lines ?? "", documentId ?? "");
+  expect(second).toContain(`already there: [ '${shape}' ]`);
+  expect(second).toContain("version 2;");
 });
 
 it("[readme-2] so do the lines for the rest, put where it says", async () => {
