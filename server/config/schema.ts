@@ -76,7 +76,12 @@ const store = z.strictObject({
 const manager = z
   .strictObject({
     lockTimeout: duration("30s", "1s", "5m", "Lease time of a lock that is requested without `ttlMs`."),
-    cleanupInterval: duration("5m", "1s", "1d", "How often expired locks are marked as ended in the database."),
+    cleanupInterval: duration(
+      "5m",
+      "1s",
+      "1d",
+      "How often expired locks are marked as ended in the database.",
+    ),
     autoResolveConflicts: flag(
       true,
       "New documents get the conflict policy `lww`. `false`: `manual`, under which conflicts wait until somebody resolves them.",
