@@ -30,29 +30,29 @@ const url = (protocols: readonly string[], says: string) =>
 
 const server = z.strictObject({
   host: text("Address to listen on.").default("127.0.0.1"),
-  port: integer(9002, 0, 65_535, "Port to listen on; 0 picks a free one."),
+  port: integer(9002, 0, 65_535, "Port to listen on; 0 picks a free port."),
   instances: integer(1, 1, 64, "Server processes that share the port."),
   demo: flag(true, "Serve the demo client at `/`."),
-  docs: flag(true, "Serve the description of REST as a page at `/docs`."),
+  docs: flag(true, "Serve the REST documentation as a page at `/docs`."),
   migrate: flag(
     true,
-    "Bring the database schema up to date at start; `false`: not ready (`/readyz`) on an older one.",
+    "Bring the database schema up to date at start. `false`: the server is not ready (`/readyz`) while the schema is older.",
   ),
   trustedProxies: integer(
     0,
     0,
     10,
-    "How many proxies stand before the server, each adding an address to `X-Forwarded-For`: the client's is that many from its end.",
+    "Number of proxies in front of the server that append an address to `X-Forwarded-For`. The client's address is that many entries from the end.",
   ),
-  drainMs: integer(10_000, 100, 300_000, "Longest time that a shutdown may take."),
+  drainMs: integer(10_000, 100, 300_000, "Maximum time for a shutdown."),
 });
 
 const postgres = z.strictObject({
   url: url(
     ["postgres:", "postgresql:"],
-    "Connection string; instead of the single keys below. With neither, an embedded PostgreSQL is started.",
+    "Connection string, used instead of the separate keys below. With neither, an embedded PostgreSQL is started.",
   ).optional(),
-  host: text("Database server.").optional(),
+  host: text("Host name of the database server.").optional(),
   port: integer(5432, 1, 65_535, "Port of the database server."),
   user: text("Database user.").default("postgres"),
   password: z.string("expected text").optional().meta({ description: "Password of the database user." }),
@@ -60,14 +60,14 @@ const postgres = z.strictObject({
   sslMode: choice(["disable", "require", "verify-full"], "TLS to the database server; see above.").default(
     "disable",
   ),
-  maxOpenConns: integer(25, 2, 1_000, "Most pooled connections of one instance."),
-  maxIdleConns: integer(5, 0, 1_000, "Connections that stay open when idle."),
+  maxOpenConns: integer(25, 2, 1_000, "Maximum number of pooled connections of one instance."),
+  maxIdleConns: integer(5, 0, 1_000, "Pooled connections that are kept open when idle."),
 });
 
 const store = z.strictObject({
   type: choice(
     ["postgres", "memory"],
-    "Where documents live. `memory` loses everything on restart and is for one instance only.",
+    "Where documents are stored. `memory` loses everything on restart and supports one instance only.",
   ).default("postgres"),
   dataDir: text("Folder of the embedded database.").default("./.aetherflow"),
   postgres: postgres.prefault({}),
@@ -75,11 +75,16 @@ const store = z.strictObject({
 
 const manager = z
   .strictObject({
-    lockTimeout: duration("30s", "1s", "5m", "Lease of a lock that names no `ttlMs`."),
-    cleanupInterval: duration("5m", "1s", "1d", "How often what ended (locks, leases, sessions) is swept."),
+    lockTimeout: duration("30s", "1s", "5m", "Lease time of a lock that is requested without `ttlMs`."),
+    cleanupInterval: duration(
+      "5m",
+      "1s",
+      "1d",
+      "How often expired locks are marked as ended in the database.",
+    ),
     autoResolveConflicts: flag(
       true,
-      "New documents get the conflict policy `lww`; `false`: `manual`, where collisions wait for somebody to choose.",
+      "New documents get the conflict policy `lww`. `false`: `manual`, under which conflicts wait until somebody resolves them.",
     ),
   })
   .transform(({ lockTimeout, cleanupInterval, ...rest }) => ({
@@ -94,65 +99,76 @@ export const jwksAlgorithms = ["RS256", "ES256", "EdDSA"] as const;
 const auth = z.strictObject({
   mode: choice(
     ["dev", "jwt"],
-    "`dev`: anybody gets a token from `POST /v1/dev/token`. Default: `jwt` when a secret or a JWKS URL is configured, else `dev`.",
+    "`dev`: anybody gets a token from `POST /v1/dev/token`. Default: `jwt` if a secret or a JWKS URL is configured, otherwise `dev`.",
   ).optional(),
-  jwtSecret: text("Shared secret of HS256 tokens.").optional(),
-  jwtSecretFile: text("File that holds the shared secret.").optional(),
-  jwksUrl: url(["https:", "http:"], "Where the public keys of the token issuer are.").optional(),
+  jwtSecret: text("Shared secret for HS256 tokens.").optional(),
+  jwtSecretFile: text("File that contains the shared secret.").optional(),
+  jwksUrl: url(["https:", "http:"], "URL of the token issuer's public keys.").optional(),
   algorithms: list(
     z.enum(jwksAlgorithms, `expected some of ${jwksAlgorithms.join(", ")}`),
-    `Algorithms that a token of the JWKS may use. Empty: ${jwksAlgorithms.join(", ")}.`,
+    `Algorithms allowed for tokens that are verified with the JWKS. Empty: ${jwksAlgorithms.join(", ")}.`,
   ),
   issuer: text("Required `iss` of a token.").optional(),
   audience: text("Required `aud` of a token.").optional(),
   allowedOrigins: list(
     origin,
-    "Origins, beside the server's own, whose pages may connect (CORS and WebSocket).",
+    "Origins, in addition to the server's own, whose pages may connect (CORS and WebSocket).",
   ),
 });
 
 const limits = z.strictObject({
-  maxMessageBytes: limit(MiB, "Largest message of a client."),
-  maxServerMessageBytes: limit(MiB, "Bytes of elements and operations in one frame of the server."),
-  maxOpsPerSubmit: limit(1_000, "Operations of one submit."),
-  maxInFlight: limit(64, "Unanswered submits of one session."),
+  maxMessageBytes: limit(MiB, "Maximum size of a message from a client."),
+  maxServerMessageBytes: limit(
+    MiB,
+    "Maximum size of the elements and operations in one frame from the server.",
+  ),
+  maxOpsPerSubmit: limit(1_000, "Maximum number of operations in one submit."),
+  maxInFlight: limit(64, "Maximum number of unanswered submits of one session."),
   maxInFlightBytes: limit(
     8 * MiB,
-    "Size of the unanswered submits of one session together; a single one may be larger.",
+    "Maximum total size of the unanswered submits of one session; a single submit may be larger.",
   ),
-  opsPerSecond: limit(2_000, "Operations a second of one session."),
-  maxPresenceBytes: limit(4 * KiB, "Largest presence state, as JSON."),
-  presencePerSecond: limit(60, "Presence updates a second of one session; more are coalesced."),
-  maxElements: limit(100_000, "Elements of one document."),
-  maxDocumentBytes: limit(64 * MiB, "Size of one document."),
-  socketsPerUser: limit(50, "Open sockets of one user on one instance."),
-  socketsPerAddress: limit(500, "Open sockets of one address on one instance."),
+  opsPerSecond: limit(2_000, "Operations per second of one session."),
+  maxPresenceBytes: limit(4 * KiB, "Maximum size of a presence state, as JSON."),
+  presencePerSecond: limit(60, "Presence updates per second of one session; more are coalesced."),
+  maxElements: limit(100_000, "Maximum number of elements in one document."),
+  maxDocumentBytes: limit(64 * MiB, "Maximum size of one document."),
+  socketsPerUser: limit(50, "Maximum number of open sockets of one user on one instance."),
+  socketsPerAddress: limit(500, "Maximum number of open sockets of one address on one instance."),
   unauthenticatedSockets: limit(
     200,
-    "Open sockets of one instance that have not said hello, or did so without a token.",
+    "Maximum number of open sockets on one instance that have not sent `hello` yet, or sent it without a token.",
   ),
   requestsPerSecond: limit(
     100,
-    "REST requests a second of one user (without a token: of one address) on one instance.",
+    "REST requests per second of one user (without a token: of one address) on one instance.",
   ),
-  maxSendBufferBytes: limit(8 * MiB, "Bytes that wait for one slow reader before it is closed with 4413."),
-  locksPerAuthor: limit(1_000, "Active locks of one author in one document."),
-  maxAssetBytes: limit(10 * MiB, "Largest asset."),
-  maxAssetsBytesPerDocument: limit(KiB * MiB, "All assets of one document together."),
-  maxBodyBytes: limit(64 * MiB, "Largest body of PUT content and of document creation."),
-  webhooksPerUser: limit(20, "Webhooks of one user."),
+  maxSendBufferBytes: limit(
+    8 * MiB,
+    "Bytes that may wait for one slow reader before its connection is closed with 4413.",
+  ),
+  locksPerAuthor: limit(1_000, "Maximum number of active locks of one author in one document."),
+  maxAssetBytes: limit(10 * MiB, "Maximum size of an asset."),
+  maxAssetsBytesPerDocument: limit(KiB * MiB, "Maximum total size of the assets of one document."),
+  maxBodyBytes: limit(64 * MiB, "Maximum size of the body of `PUT …/content` and `POST /documents`."),
+  webhooksPerUser: limit(20, "Maximum number of webhooks of one user."),
 });
 
 const sockets = z.strictObject({
-  helloTimeoutMs: integer(5_000, 100, 60_000, "Time until a connection must have said hello."),
-  pingMs: integer(10_000, 100, 60_000, "Period of the server's pings."),
+  helloTimeoutMs: integer(5_000, 100, 60_000, "Time within which a connection has to send `hello`."),
+  pingMs: integer(10_000, 100, 60_000, "Interval of the server's pings."),
   silenceMs: integer(20_000, 200, 300_000, "Silence after which a connection is dropped."),
 });
 
 const presence = z.strictObject({
-  frameMs: integer(50, 10, 1_000, "Time over which presence of one document is collected into a frame."),
+  frameMs: integer(
+    50,
+    10,
+    1_000,
+    "Time over which the presence updates of one document are collected into one frame.",
+  ),
   heartbeatMs: integer(3_000, 100, 60_000, "How often an instance renews its lease."),
-  leaseMs: integer(12_000, 500, 300_000, "Age at which the lease of an instance counts as lost."),
+  leaseMs: integer(12_000, 500, 300_000, "Age at which the lease of an instance counts as expired."),
 });
 
 const snapshots = z.strictObject({
@@ -160,9 +176,9 @@ const snapshots = z.strictObject({
     1_000,
     10,
     1_000_000,
-    "Operations after which a document's state is written, as far as it changed; the whole of a large one more rarely.",
+    "Number of operations after which the changed part of a document's state is written; the whole state of a large document is written less often.",
   ),
-  idleMs: integer(30_000, 0, 3_600_000, "Time that a document without sessions stays open."),
+  idleMs: integer(30_000, 0, 3_600_000, "Time for which a document without sessions stays open."),
 });
 
 const retention = z.strictObject({
@@ -170,13 +186,18 @@ const retention = z.strictObject({
     50,
     2,
     10_000,
-    "Snapshots that a document keeps; older ones are thinned out.",
+    "Number of snapshots kept per document; older ones are thinned out.",
   ),
 });
 
 const fanout = z.strictObject({
   antiEntropyMs: integer(1_000, 50, 60_000, "How often open documents are compared with the database."),
-  canaryMs: integer(2_000, 100, 60_000, "Period of the notification by which the listener checks itself."),
+  canaryMs: integer(
+    2_000,
+    100,
+    60_000,
+    "Interval of the notification with which the listener checks itself.",
+  ),
 });
 
 const commit = z.strictObject({
@@ -184,45 +205,45 @@ const commit = z.strictObject({
     2_000,
     1,
     100_000,
-    "Operations of one call to the database, over all documents.",
+    "Maximum number of operations in one call to the database, over all documents.",
   ),
   maxBatchBytes: integer(
     4 * MiB,
     1_024,
     1_024 * MiB,
-    "Size of the operations of one call to the database; a single submit may be larger.",
+    "Maximum size of the operations in one call to the database; a single submit may be larger.",
   ),
-  flights: integer(3, 1, 32, "Calls to the database that may be under way at once."),
+  flights: integer(3, 1, 32, "Maximum number of concurrent commit calls to the database."),
 });
 
 const webhooks = z
   .strictObject({
     allowPrivateAddresses: flag(
       false,
-      "Call webhooks at addresses that are not public, too. In development mode loopback is allowed anyway.",
+      "Also call webhooks at addresses that are not public. In development mode loopback is always allowed.",
     ),
-    timeout: duration("10s", "100ms", "1m", "Longest time that a receiver may take."),
+    timeout: duration("10s", "100ms", "1m", "Maximum time for a receiver to answer."),
     retryFor: duration(
       "1d",
       "1s",
       "30d",
-      "How long a delivery is tried again; then the webhook is disabled.",
+      "How long a delivery is retried. If none arrived in all that time, the webhook is disabled.",
     ),
     firstRetryMs: integer(
       1_000,
       10,
       3_600_000,
-      "Wait before the second attempt; it doubles each time, up to an hour.",
+      "Wait before the second attempt; it doubles with each attempt, up to an hour.",
     ),
     pollMs: integer(500, 20, 60_000, "How often an idle instance looks for events to deliver."),
-    concurrency: integer(64, 1, 1_000, "Calls of webhooks that one instance has under way at once."),
+    concurrency: integer(64, 1, 1_000, "Maximum number of concurrent webhook calls of one instance."),
   })
   .transform(({ timeout, retryFor, ...rest }) => ({ timeoutMs: timeout, retryForMs: retryFor, ...rest }));
 
 const log = z.strictObject({
   level: choice(
     ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
-    "Least severity that is logged.",
+    "Lowest severity that is logged.",
   ).default("info"),
 });
 

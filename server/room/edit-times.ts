@@ -16,7 +16,7 @@ export interface EditTimes {
 export interface EditTimesOptions {
   readonly store: { readonly documents: Pick<Store["documents"], "touch"> };
   readonly log: Logger;
-  /** From an edit to its writing; `updatedAt` is promised to follow within a minute (docs/rest.md). */
+  /** From an edit to its writing: docs/rest.md says how late `updatedAt` is. */
   readonly everyMs?: number;
 }
 

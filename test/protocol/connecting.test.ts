@@ -89,7 +89,7 @@ describe("hello", () => {
 });
 
 describe("welcome", () => {
-  it("[welcome-0] shows the document as it is now: its version, and who is there", async () => {
+  it("[welcome-4] shows the document as it is now: its version, and who is there", async () => {
     const { one, two, ada, bob, createDocument } = running();
     const docId = await createDocument();
     const a = await enter(one, docId, ada);

@@ -126,7 +126,7 @@ it("[limit-6] maxInFlight: a repeat over the limit is acknowledged, since repeat
   await a.close();
 });
 
-it("[limit-8] maxInFlightBytes: so much may be unanswered, one byte more is refused until something is answered; a single one may be larger", async () => {
+it("[limit-12] maxInFlightBytes: so much may be unanswered, one byte more is refused until something is answered; a single one may be larger", async () => {
   const docId = await newDocument();
   const a = await enter(docId);
   const other = await enter(docId);

@@ -64,7 +64,7 @@ describe.each(pages)("%s", (page) => {
     const npm = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name = ""]) => name);
     expect(npm.filter((name) => !(name in scripts))).toEqual([]);
     const main = read("server/main.ts");
-    const commands = [...text.matchAll(/(?:^|`)(?:npx )?aetherflow ([a-z]+)/gm)].map(([, name = ""]) => name);
+    const commands = [...text.matchAll(/(?:^|`|npx )aetherflow ([a-z]+)/gm)].map(([, name = ""]) => name);
     expect(commands.filter((name) => !main.includes(`  ${name}: {`))).toEqual([]);
   });
 });
@@ -73,7 +73,7 @@ describe("docs/commands.md", () => {
   it("[docs-15] lists every command as the command line does, and no other; README.md leads to it", () => {
     const there = [...read("server/main.ts").matchAll(/^ {2}(\w+): \{\s+summary: "([^"]+)"/gm)];
     expect(there.length).toBeGreaterThanOrEqual(8);
-    const told = [...read("docs/commands.md").matchAll(/^\| `aetherflow (\w+)` \| ([^|]+) \|/gm)];
+    const told = [...read("docs/commands.md").matchAll(/^\| `(?:npx )?aetherflow (\w+)` \| ([^|]+) \|/gm)];
     const lines = (matches: RegExpMatchArray[]) => matches.map(([, name, does]) => `${name}: ${does}`);
     expect(lines(told)).toEqual(lines(there));
     expect(read("README.md")).toContain("(docs/commands.md)");

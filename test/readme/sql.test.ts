@@ -75,7 +75,7 @@ async function asReader<T>(work: (client: pg.PoolClient) => Promise<T>): Promise
   const role = `reader_${process.pid}_${Date.now()}`;
   try {
     await client.query("BEGIN");
-    await client.query(block("Let whoever reads").replaceAll("board_reader", role));
+    await client.query(block("Let whoever reads use a role").replaceAll("board_reader", role));
     await client.query(`SET LOCAL ROLE ${role}`);
     return await work(client);
   } finally {
@@ -125,7 +125,7 @@ describe("docs/sql.md", () => {
   it.each<[says: string, rows: readonly object[]]>([
     ["Who changed an element", [note, held]],
     [
-      "The same with what was archived",
+      "The same, including archived operations",
       [
         { version: 1, type: "create", change: { props: { x: 0 } }, archived: true },
         { ...note, archived: false },
@@ -133,15 +133,15 @@ describe("docs/sql.md", () => {
       ],
     ],
     [
-      "Conflicts that wait",
+      "Unresolved conflicts",
       [
         { name: "Board", element: "note", properties: ["x"], ...note },
         { name: "Board", element: "note", properties: ["x"], ...held },
       ],
     ],
-    ["Who is where now", [{ name: "Board", user_id: "ada", user_name: "Ada", role: "owner" }]],
+    ["Who is in which document now", [{ name: "Board", user_id: "ada", user_name: "Ada", role: "owner" }]],
     [
-      "Who wrote where in the last day",
+      "Who wrote to which document",
       [
         { name: "Board", user_id: "bob", operations: 1 },
         { name: "Board", user_id: "ada", operations: 1 },
@@ -156,14 +156,14 @@ describe("docs/sql.md", () => {
       ],
     ],
     [
-      "What is stored of each document",
+      "What is stored for each document",
       [
         { name: "Board", version: 3, operations: 2, unresolved_conflicts: 1, active_locks: 1 },
         { name: "Other", version: 1, operations: 1, unresolved_conflicts: 0, active_locks: 0 },
       ],
     ],
     ["Documents by a property", [{ id: board, name: "Board", owner: "ada" }]],
-    ["Locks that stand", [{ name: "Board", element: "frame", user_id: "ada", client_id: "tab" }]],
+    ["Locks that are held now", [{ name: "Board", element: "frame", user_id: "ada", client_id: "tab" }]],
   ])("[docs-21] %s: the query runs for that reader and finds it", async (says, expected) => {
     const { rows } = await asReader((client) => client.query(block(says)));
     expect(rows).toMatchObject(expected);
