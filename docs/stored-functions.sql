@@ -627,6 +627,18 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION public.continue_purged_document()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+AS $function$
+BEGIN
+  NEW.metadata_version := greatest(NEW.metadata_version,
+    (SELECT p.metadata_version + 1 FROM purged_documents p WHERE p.id = NEW.id));
+  RETURN NEW;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION public.emit_commit_v1(p_docs uuid[], p_offsets integer[], p_firsts bigint[])
  RETURNS void
  LANGUAGE plpgsql
@@ -745,6 +757,17 @@ BEGIN
     o_revision := o_revision + v_ended;
     UPDATE documents SET revision = o_revision WHERE id = p_doc;
   END IF;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION public.remember_purged_document()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  INSERT INTO purged_documents AS p (id, metadata_version) VALUES (OLD.id, OLD.metadata_version)
+  ON CONFLICT (id) DO UPDATE SET metadata_version = greatest(p.metadata_version, excluded.metadata_version);
+  RETURN NULL;
 END
 $function$;
 

@@ -66,3 +66,12 @@ export const documents = pgTable(
     index("documents_properties_idx").using("gin", table.properties.op("jsonb_path_ops")),
   ],
 );
+
+/**
+ * What is left of a purged document: its id and its last metadata version. A new document of that id goes on from
+ * there (triggers of migration 0013), so that an instance that has not heard of the purge cannot take it for the old one.
+ */
+export const purgedDocuments = pgTable("purged_documents", {
+  id: uuid("id").primaryKey(),
+  metadataVersion: bigint("metadata_version", { mode: "number" }).notNull(),
+});

@@ -238,7 +238,15 @@ export function documentContract(subject: () => Subject): void {
       expect(await store.documents.get(id)).toBeUndefined();
       expect(await store.operations.byVersion(id, 1, 9)).toEqual([]);
       expect(await store.snapshots.nearest(id, 9)).toBeUndefined();
-      expect((await store.documents.create(newDocument({ id }))).outcome).toBe("created");
+      // Another life of that id: whoever has not heard of the purge must not take one for the other.
+      const again = await store.documents.create(newDocument({ id }));
+      if (again.outcome !== "created") throw new Error("not created");
+      expect(again.document).toMatchObject({ version: 0, operationId: null });
+      expect(again.document.metadataVersion).toBeGreaterThan(created.document.metadataVersion);
+      const late = batchAt(created.document, [operation(origin(), "e")]);
+      expect(await store.commit([late], { wait: true })).toMatchObject([
+        { outcome: "changed", head: { metadataVersion: again.document.metadataVersion } },
+      ]);
     });
 
     test("[store/documents] heads answers many documents and which operations they have", async () => {

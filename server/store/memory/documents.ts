@@ -41,7 +41,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
         state: "active",
         version: 0,
         operationId: null,
-        metadataVersion: 1,
+        metadataVersion: (state.purged.get(document.id) ?? 0) + 1,
         revision: 0,
         createdBy: document.createdBy,
         createdAt: at,
@@ -102,6 +102,8 @@ export function createDocuments(state: MemoryState): DocumentStore {
     },
     async purge(docId) {
       for (const [id, session] of state.sessions) if (session.docId === docId) state.sessions.delete(id);
+      const document = documents.get(docId);
+      if (document !== undefined) state.purged.set(docId, document.record.metadataVersion);
       return documents.delete(docId);
     },
     async list(filter, sort, page) {

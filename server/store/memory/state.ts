@@ -50,6 +50,8 @@ export interface MemoryDocument {
 export interface MemoryState {
   readonly documents: Map<string, MemoryDocument>;
   readonly sessions: Map<string, SessionRecord>;
+  /** The last metadata version of each purged document. */
+  readonly purged: Map<string, number>;
   /** Last heartbeat by instance. */
   readonly instances: Map<string, number>;
   readonly secrets: Map<string, string>;
@@ -62,6 +64,7 @@ export function emptyState(clock: { nowMs: () => number; newId: () => string }):
   return {
     documents: new Map(),
     sessions: new Map(),
+    purged: new Map(),
     instances: new Map(),
     secrets: new Map(),
     ...clock,
