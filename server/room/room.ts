@@ -2,7 +2,7 @@
  * One open document on this instance: the committed state, the newest of the log, who is here.
  *
  * The state moves by the next versions only: by what this instance committed (`committed`), and by what others did
- * (`#advance`). All moves of a turn are told at its end (`turn.ts`), in one frame for all, and before anything else that
+ * (`#advance`). All moves of a turn are told together (`telling.ts`), at its end and before anything else that
  * speaks of a version (`tellNow`).
  *
  * What is missing is read by `following.ts`. A room ends when nobody has been in it for a while, when its document is
@@ -37,16 +37,11 @@ import { type SnapshotSource, SnapshotWriter } from "./snapshots.ts";
 import type { Submission } from "./submission.ts";
 import { SubmitQueue } from "./submit.ts";
 import type { DecidedEntry, Proposal, RoomDecision, SubmitRoom, Told } from "./submit-room.ts";
-import { maxTailOperations, Tail } from "./tail.ts";
-import { decodeSequenced, encodeCommitted, encodeSequenced, opsFrames } from "./wire.ts";
+import { maxTailOperations } from "./tail.ts";
+import { Telling } from "./telling.ts";
+import { decodeSequenced, encodeCommitted, encodeSequenced } from "./wire.ts";
 
 const nothing: readonly never[] = [];
-
-interface Untold {
-  /** Its operations on the wire; made when they are told, after the next call has left. */
-  readonly texts: () => readonly string[];
-  readonly told?: (texts: readonly string[]) => void;
-}
 
 export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly docId: string;
@@ -54,8 +49,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   readonly #services: RoomServices;
   readonly #log: Logger;
   readonly #state: DocumentState;
-  /** Up to what is told. */
-  readonly #tail = new Tail();
+  readonly #telling: Telling;
   readonly #recent = new RecentIds();
   readonly #queue: SubmitQueue;
   readonly #presence: RoomPresence;
@@ -71,8 +65,6 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
    * some milliseconds, and told to look then; where that is lost, anti-entropy finds it on either side.
    */
   #unheard = false;
-  /** What the state has moved by and is not told yet: it is at the end of the turn, up to the state's version. */
-  #untold: Untold[] = [];
   #ended = false;
   #isMissing = false;
   /** Joins, edits and reads under way: see `using`. */
@@ -105,7 +97,18 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       end: (reason) => this.end(reason),
       onRead: () => this.#queue.pump(),
     });
-    this.#encodings = new EncodedCache(this.#state, this.#tail, services.config.limits.maxServerMessageBytes);
+    const maxBytes = services.config.limits.maxServerMessageBytes;
+    this.#telling = new Telling({
+      turn: services.turn,
+      maxBytes,
+      version: () => this.#state.version,
+      deliver: (frame) => this.#deliver(frame),
+      onTold: () => {
+        this.locks.advanced();
+        this.#snapshots.advanced();
+      },
+    });
+    this.#encodings = new EncodedCache(this.#state, this.#telling.tail, maxBytes);
     this.#unusedSinceMs = services.nowMs();
     this.#presence = new RoomPresence({
       docId: this.docId,
@@ -142,10 +145,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       docId: this.docId,
       store: services.store,
       state: this.#state,
-      tail: () => {
-        this.tellNow();
-        return this.#tail;
-      },
+      tail: () => this.#telling.tail,
       heldBack: this.#conflicts.heldBack,
     });
     this.#snapshots = new SnapshotWriter({
@@ -169,7 +169,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     for (const row of tail) if (row.status !== "applied") this.#conflicts.heldBack.add(decodeSequenced(row));
     const newest = tail.slice(-maxTailOperations);
     for (const { id } of newest) this.#recent.add(id);
-    this.#frames(state.version - newest.length + 1, newest.map(encodeSequenced));
+    this.#telling.begin(state.version - newest.length + 1, newest.map(encodeSequenced));
     this.#snapshots.opened(snapshot);
   }
 
@@ -209,10 +209,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   /** The operations after a version; undefined where they are not at hand any more. */
   operationsAfter(version: number): SequencedOperation[] | undefined {
-    this.tellNow();
-    return this.#tail
-      .after(version, this.#state.version)
-      ?.map((text) => JSON.parse(text) as SequencedOperation);
+    return this.#telling.after(version);
   }
 
   hasRecent(operationIds: readonly string[]): boolean {
@@ -293,7 +290,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         }
         version += 1;
       }
-      this.#tellLater({
+      this.#telling.later({
         texts,
         told: (toldTexts) => {
           told(firstVersion);
@@ -411,7 +408,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         known: answer.known,
         version: this.#state.version,
         retainedFrom: this.#following.retainedFrom,
-        tail: this.#tail,
+        tail: this.#telling.tail,
         encoded: () => this.encoded(),
       });
       const joined: Joined = {
@@ -508,7 +505,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       this.#apply(operation);
       if (operation.conflict !== undefined) records.add(operation.conflict);
     }
-    this.#tellLater({ texts: () => advances.map(({ text }) => text) });
+    this.#telling.later({ texts: () => advances.map(({ text }) => text) });
     // Before the next proposal is made: what the log has must not be proposed again.
     this.#queue.sequenced(advances.map(({ operation }) => operation));
     this.#conflicts.heard(records);
@@ -520,42 +517,15 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#recent.add(operation.id);
   }
 
-  /** The frames of operations that the state has moved by, from a version on; they are in the tail from now on. */
-  #frames(from: number, texts: readonly string[]): Buffer[] {
-    let first = from;
-    return opsFrames(texts, this.#services.config.limits.maxServerMessageBytes).map((ops) => {
-      this.#tail.push(first, ops);
-      first += ops.ends.length;
-      return ops.frame;
-    });
-  }
-
   #hasOthers(): void {
     if (!this.#unheard) return;
     this.#unheard = false;
     this.#services.publish({ kind: "change", docId: this.docId });
   }
 
-  #tellLater(untold: Untold): void {
-    if (this.#untold.push(untold) === 1) this.#services.turn.tell(() => this.tellNow());
-  }
-
-  /**
-   * What speaks of a version, and whoever joins, comes after the operations that are committed already. One frame for
-   * all of them: others' and our own of one turn, since each further one costs every member's socket.
-   */
+  /** Tells what is committed: what speaks of a version, and whoever joins, comes after the operations up to it. */
   tellNow(): void {
-    const untold = this.#untold;
-    if (untold.length === 0) return;
-    this.#untold = [];
-    const parts = untold.map((each) => each.texts());
-    const texts = parts.length === 1 ? (parts[0] ?? []) : parts.flat();
-    for (const frame of this.#frames(this.#state.version + 1 - texts.length, texts)) this.#deliver(frame);
-    untold.forEach(({ told }, index) => {
-      told?.(parts[index] ?? []);
-    });
-    this.locks.advanced();
-    this.#snapshots.advanced();
+    this.#telling.now();
   }
 
   #broadcast(text: string): void {

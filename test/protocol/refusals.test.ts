@@ -34,6 +34,7 @@ describe("messages of the wrong shape", () => {
     expect(readClientMessage({ requestId, conflictId, ...message })).toEqual({
       ok: false,
       message: expected,
+      isKnown: true,
       requestId,
     });
   });
@@ -48,7 +49,8 @@ describe("messages of the wrong shape", () => {
     [{ type: "submit", seq: "1" }, "seq: expected a whole number"],
     [{ type: "nonsense" }, "type: expected one of hello, presence, ping, auth, lock, resolve, submit"],
   ])("[refuse-2] a message %j is answered: %s", (message, expected) => {
-    expect(readClientMessage(message)).toEqual({ ok: false, message: expected });
+    const isKnown = message.type !== "nonsense";
+    expect(readClientMessage(message)).toEqual({ ok: false, message: expected, isKnown });
   });
 
   it("[refuse-3] a choice made beyond the current version names base", async () => {
