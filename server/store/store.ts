@@ -279,6 +279,11 @@ export interface OperationStore {
   latest(docId: string, count: number): Promise<StoredOperation[]>;
   /** Versions `from`…`to`, bounds inclusive, in order. */
   byVersion(docId: string, from: number, to: number): Promise<StoredOperation[]>;
+  /** What became of the operations at these versions; those that are not in the live log are left out. */
+  statuses(
+    docId: string,
+    versions: readonly number[],
+  ): Promise<Pick<StoredOperation, "version" | "status">[]>;
   /** What follows a version that the caller has, up to `maxBytes` of data (at least one operation). `id` null: not compared. */
   after(docId: string, after: { version: number; id: string | null }, maxBytes: number): Promise<LogRange>;
   /** Operations with status `pending` (reserved) or `conflict`. */

@@ -47,6 +47,12 @@ export function logContract(subject: () => Subject): void {
       expect(ids(await log.latest(docId, 9))).toEqual(ids(operations));
       expect(ids(await log.byVersion(docId, 2, 4))).toEqual(ids(operations.slice(1, 4)));
       expect(await log.updateStatus(docId, operations[1]!.id, "conflict")).toBe(true);
+      expect(await log.statuses(docId, [])).toEqual([]);
+      const found = await log.statuses(docId, [4, 2, 6]);
+      expect(found.sort((a, b) => a.version - b.version)).toMatchObject([
+        { version: 2, status: "conflict" },
+        { version: 4, status: "applied" },
+      ]);
       expect(await log.updateStatus(docId, uuidv7(), "conflict")).toBe(false);
       expect(ids(await log.pending(docId))).toEqual([operations[1]!.id]);
     });

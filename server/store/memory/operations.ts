@@ -50,6 +50,10 @@ export function createOperations(state: MemoryState): OperationStore {
       const document = state.documents.get(docId);
       return document === undefined ? [] : operationsBetween(document, from, to);
     },
+    async statuses(docId, versions) {
+      const log = state.documents.get(docId)?.log;
+      return versions.flatMap((version) => log?.get(version) ?? []);
+    },
     async after(docId, { version, id }, maxBytes) {
       const document = state.documents.get(docId);
       if (document === undefined) return { outcome: "missing" };

@@ -5,6 +5,7 @@
 
 import { readCursor, writeCursor } from "../cursor.ts";
 import type { LogRange, OperationFilter, OperationStore, Page, Paged, StoredOperation } from "../store.ts";
+import { int8Array } from "./arrays.ts";
 import { type Database, promptMs, type Statement } from "./database.ts";
 
 /** The columns of a `StoredOperation` of `operations o`. */
@@ -23,6 +24,10 @@ const latest = {
 const byVersion = {
   name: "operation_by_version",
   text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version BETWEEN $2 AND $3 ORDER BY o.version`,
+};
+const statuses = {
+  name: "operation_statuses",
+  text: "SELECT version, status FROM operations WHERE doc_id = $1 AND version = ANY ($2::bigint[])",
 };
 const pending = {
   name: "operation_pending",
@@ -88,6 +93,9 @@ export function createOperations(database: Database): OperationStore {
     },
     byVersion(docId, from, to) {
       return database.rows<StoredOperation>(byVersion, [docId, from, to]);
+    },
+    statuses(docId, versions) {
+      return database.rows(statuses, [docId, int8Array(versions)]);
     },
     async after(docId, { version, id }, maxBytes): Promise<LogRange> {
       const rows = await database.rows<AfterRow>(after, [
