@@ -175,8 +175,15 @@ export interface DocumentStore {
   heads(queries: readonly HeadQuery[]): Promise<HeadAnswer[]>;
   /** Compare-and-set of version and content, for tools and imports (`atomic_update_document_version`). */
   updateVersion(docId: string, from: number, to: number, content: Uint8Array, by: string): Promise<boolean>;
-  /** Moves the materialised `content` forward; false when a newer one is there already. */
-  writeContent(docId: string, version: number, content: Uint8Array): Promise<boolean>;
+  /**
+   * Moves the materialised `content` forward; false when a newer one is there already, and when the operation at the
+   * version is another one (another history; null: not compared).
+   */
+  writeContent(
+    docId: string,
+    at: Pick<Head, "version" | "operationId">,
+    content: Uint8Array,
+  ): Promise<boolean>;
   readContent(docId: string): Promise<{ version: number; content: Uint8Array } | undefined>;
   /**
    * Makes `updatedAt` and `updatedBy` follow edits, each document once; left as they are where the metadata was changed
@@ -551,7 +558,7 @@ export interface SnapshotInfo {
 export interface SnapshotStore {
   /**
    * Visible as a whole or not at all; no-op at a version that has one. Answers about how many the document keeps;
-   * undefined: it has none at this version now (the document is gone, or lives in another history).
+   * undefined: it has none of this history at this version now (the document is gone, or lives in another one).
    */
   write(docId: string, snapshot: Snapshot): Promise<number | undefined>;
   /** The same for changes; undefined when the base is gone, too. */

@@ -224,6 +224,10 @@ export function logContract(subject: () => Subject): void {
       expect(await store.snapshots.write(docId, { ...snapshot(4), elements: [] })).toBe(2); // has one: no-op
       expect(await store.snapshots.write(docId, { ...snapshot(5), version: 99 })).toBeUndefined(); // never was
       expect(await store.snapshots.write(docId, { ...snapshot(5), operationId: uuidv7() })).toBeUndefined();
+      // Of another history, at a version that has one.
+      expect(await store.snapshots.write(docId, { ...snapshot(4), operationId: uuidv7() })).toBeUndefined();
+      const small = { ...snapshot(4), elements: [], memory: [] };
+      expect(await store.snapshots.write(docId, { ...small, operationId: uuidv7() })).toBeUndefined();
       expect(await store.snapshots.write(uuidv7(), snapshot(5))).toBeUndefined();
       expect(await store.snapshots.nearest(docId, 3)).toEqual(whole(2));
       expect(await store.snapshots.nearest(docId, 9)).toEqual(whole(4));
@@ -275,6 +279,8 @@ export function logContract(subject: () => Subject): void {
       expect(await store.snapshots.writeChanges(docId, changes(5, 3))).toBeUndefined(); // no base
       const elsewhere = { ...changes(5, 2), operationId: uuidv7() };
       expect(await store.snapshots.writeChanges(docId, elsewhere)).toBeUndefined();
+      const besides = { ...changes(4, 2), operationId: uuidv7() };
+      expect(await store.snapshots.writeChanges(docId, besides)).toBeUndefined();
       expect(await store.snapshots.writeChanges(docId, { ...changes(5, 2), version: 99 })).toBeUndefined();
       expect(await store.snapshots.writeChanges(uuidv7(), changes(5, 2))).toBeUndefined();
 
