@@ -7,7 +7,7 @@
  */
 import type { ConflictWrite } from "../../shared/document/conflict-record.ts";
 import type { Json } from "../../shared/document/json.ts";
-import type { OperationStatus, OperationType } from "../../shared/document/operation.ts";
+import type { Author, OperationStatus, OperationType } from "../../shared/document/operation.ts";
 import type {
   ConflictPolicy,
   DocumentState,
@@ -286,6 +286,8 @@ export interface OperationStore {
   latest(docId: string, count: number): Promise<StoredOperation[]>;
   /** Versions `from`…`to`, bounds inclusive, in order. */
   byVersion(docId: string, from: number, to: number): Promise<StoredOperation[]>;
+  /** The author's among them: as many rows are read as there are versions, and only these are answered. */
+  byAuthor(docId: string, author: Author, from: number, to: number): Promise<StoredOperation[]>;
   /** What became of the operations at these versions; those that are not in the live log are left out. */
   statuses(
     docId: string,

@@ -40,12 +40,16 @@ export function logContract(subject: () => Subject): void {
   describe("operations", () => {
     test("[store/operations] get, latest, by version, status", async () => {
       const { operations: log } = subject().store;
-      const { docId, operations } = await logOf(5);
+      const { docId, operations, bob } = await logOf(5);
       expect(await log.get(docId, operations[2]!.id)).toMatchObject({ version: 3, id: operations[2]!.id });
       expect(await log.get(docId, uuidv7())).toBeUndefined();
       expect(ids(await log.latest(docId, 2))).toEqual(ids(operations.slice(3)));
       expect(ids(await log.latest(docId, 9))).toEqual(ids(operations));
       expect(ids(await log.byVersion(docId, 2, 4))).toEqual(ids(operations.slice(1, 4)));
+      const own = await log.byAuthor(docId, bob, 3, 5);
+      expect(own).toEqual((await log.byVersion(docId, 3, 5)).filter(({ user }) => user === bob.user));
+      expect(own).toHaveLength(1);
+      expect(await log.byAuthor(docId, { ...bob, client: "another" }, 1, 5)).toEqual([]);
       expect(await log.updateStatus(docId, operations[1]!.id, "conflict")).toBe(true);
       expect(await log.statuses(docId, [])).toEqual([]);
       const found = await log.statuses(docId, [4, 2, 6]);

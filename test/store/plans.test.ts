@@ -148,6 +148,11 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
   ["operation", 30, (s) => s.operations.get(documentId(0), operationId(0, 77_777))],
   ["latest 100 operations", 200, (s) => s.operations.latest(documentId(0), 100)],
   ["operations by version", 200, (s) => s.operations.byVersion(documentId(0), 50_000, 50_100)],
+  [
+    "operations of an author by version",
+    200,
+    (s) => s.operations.byAuthor(documentId(0), { user: "user-7", client: "c" }, 50_000, 50_100),
+  ],
   ["statuses of a repeat", 30, (s) => s.operations.statuses(documentId(0), [1, 50_000, 99_999])],
   [
     "operations after",

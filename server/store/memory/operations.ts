@@ -50,6 +50,11 @@ export function createOperations(state: MemoryState): OperationStore {
       const document = state.documents.get(docId);
       return document === undefined ? [] : operationsBetween(document, from, to);
     },
+    async byAuthor(docId, { user, client }, from, to) {
+      const document = state.documents.get(docId);
+      const between = document === undefined ? [] : operationsBetween(document, from, to);
+      return between.filter((operation) => operation.user === user && operation.client === client);
+    },
     async statuses(docId, versions) {
       const log = state.documents.get(docId)?.log;
       return versions.flatMap((version) => log?.get(version) ?? []);

@@ -25,6 +25,11 @@ const byVersion = {
   name: "operation_by_version",
   text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version BETWEEN $2 AND $3 ORDER BY o.version`,
 };
+const byAuthor = {
+  name: "operation_by_author",
+  text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version BETWEEN $2 AND $3
+    AND o.user_id = $4 AND o.client_id = $5 ORDER BY o.version`,
+};
 const statuses = {
   name: "operation_statuses",
   text: "SELECT version, status FROM operations WHERE doc_id = $1 AND version = ANY ($2::bigint[])",
@@ -93,6 +98,9 @@ export function createOperations(database: Database): OperationStore {
     },
     byVersion(docId, from, to) {
       return database.rows<StoredOperation>(byVersion, [docId, from, to]);
+    },
+    byAuthor(docId, { user, client }, from, to) {
+      return database.rows<StoredOperation>(byAuthor, [docId, from, to, user, client]);
     },
     statuses(docId, versions) {
       return database.rows(statuses, [docId, int8Array(versions)]);
