@@ -295,8 +295,8 @@ export interface OperationStore {
   ): Promise<Pick<StoredOperation, "version" | "status">[]>;
   /** What follows a version that the caller has, up to `maxBytes` of data (at least one operation). `id` null: not compared. */
   after(docId: string, after: { version: number; id: string | null }, maxBytes: number): Promise<LogRange>;
-  /** Operations with status `pending` (reserved) or `conflict`. */
-  pending(docId: string): Promise<StoredOperation[]>;
+  /** Operations with status `pending` (reserved) or `conflict`, in order; of each only where it waits, since they may be thousands. */
+  pending(docId: string): Promise<Pick<StoredOperation, "id" | "version" | "conflict">[]>;
   updateStatus(docId: string, operationId: string, status: OperationStatus): Promise<boolean>;
 }
 
@@ -412,6 +412,8 @@ export interface ConflictStore {
     state: "unresolved" | "resolved" | undefined,
     page: Page,
   ): Promise<Paged<ConflictRecord>>;
+  /** All that are unresolved, as far as it takes to see which of them are new or were joined since. */
+  unresolved(docId: string): Promise<Pick<ConflictRecord, "id" | "lastAt">[]>;
   /** Records made, joined or resolved lately: by id, in one query. */
   getMany(docId: string, conflictIds: readonly string[]): Promise<ConflictRecord[]>;
   /** False when it is resolved already or absent. */

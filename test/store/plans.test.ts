@@ -191,6 +191,7 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
   ["operations by rare status", 3_000, (s) => s.operations.list({ status: "conflict" }, "asc", page)],
   ["conflicts of a document", 100, (s) => s.conflicts.list(documentId(7), undefined, page)],
   ["unresolved conflicts of a document", 100, (s) => s.conflicts.list(documentId(107), "unresolved", page)],
+  ["which conflicts are unresolved", 100, (s) => s.conflicts.unresolved(documentId(107))],
   ["conflict with its operations", 100, (s) => s.conflicts.get(documentId(7), documentId(7))],
   ["locks of a document", 60, (s) => s.locks.list(documentId(9))],
   ["is locked", 60, (s) => s.locks.isLocked(documentId(9), "e", "u", "c")],

@@ -82,7 +82,9 @@ export function createOperations(state: MemoryState): OperationStore {
       };
     },
     async pending(docId) {
-      return all(docId).filter((operation) => operation.status === "conflict");
+      return all(docId)
+        .filter((operation) => operation.status === "conflict")
+        .map(({ id, version, conflict }) => ({ id, version, conflict }));
     },
     async updateStatus(docId, operationId, status) {
       const document = state.documents.get(docId);

@@ -37,7 +37,7 @@ const statuses = {
 const pending = {
   name: "operation_pending",
   answerWithinMs: promptMs,
-  text: `SELECT ${operationColumns} FROM operations o
+  text: `SELECT o.id, o.version, o.conflict FROM operations o
     WHERE o.doc_id = $1 AND o.status <> 'applied' AND o.status IN ('pending', 'conflict') ORDER BY o.version`,
 };
 /** Under the document's row, like every write of its log. */
@@ -134,7 +134,7 @@ export function createOperations(database: Database): OperationStore {
       };
     },
     pending(docId) {
-      return database.rows<StoredOperation>(pending, [docId]);
+      return database.rows(pending, [docId]);
     },
     async updateStatus(docId, operationId, status) {
       return (await database.count(updateStatus, [docId, operationId, status])) > 0;
