@@ -10,11 +10,7 @@
  * operations that have not come yet.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  type ConflictWrite,
-  type RecentConflict,
-  recordConflicts,
-} from "../../shared/document/conflict-record.ts";
+import { type ConflictWrite, recordConflicts } from "../../shared/document/conflict-record.ts";
 import type { ConflictInfo } from "../../shared/protocol/messages.ts";
 import type { ConflictRecord, ConflictResolve, LoadedDocument, Store } from "../store/store.ts";
 import { HeldBack } from "./held-back.ts";
@@ -99,10 +95,9 @@ export class RoomConflicts {
     }
     if (!collides) return nothingToRecord;
     this.#forgetOld();
-    const recent: RecentConflict[] = [...this.#recent.values()];
     return recordConflicts({
       decided: decided.flatMap(({ decision }) => decision.operations),
-      recent,
+      recent: this.#recent.values(),
       newId: this.#options.newId,
     });
   }
@@ -133,16 +128,25 @@ export class RoomConflicts {
     if (this.#unread.size > 0) void this.#reading.start();
   }
 
-  /** The revision has grown by what the log does not say: records resolved, or made of what was moved. */
+  /**
+   * The revision has grown by what the log does not say: records resolved, or made of what was moved, or only a lock.
+   * Thousands may wait, so which they are comes first, and what is not as it was known is read.
+   */
   async lookAgain(): Promise<void> {
     const { docId, store, version } = this.#options;
-    const unresolved = [...this.#recent.values()].filter(({ resolvedAt }) => resolvedAt === null);
-    if (unresolved.length === 0 && !this.heldBack.waits) return;
+    const unlike = this.heldBack.records();
+    for (const { id, resolvedAt } of this.#recent.values()) if (resolvedAt === null) unlike.add(id);
+    if (unlike.size === 0) return;
     const stoodAt = version();
+    for (const { id, lastAt } of await store.conflicts.unresolved(docId)) {
+      if (this.#recent.get(id)?.lastAt === lastAt) unlike.delete(id);
+      else unlike.add(id);
+    }
+    if (unlike.size === 0) return;
     const waiting = await store.operations.pending(docId);
-    const ids = new Set(unresolved.map(({ id }) => id));
-    for (const { conflict } of waiting) if (conflict !== null) ids.add(conflict);
-    const records = await store.conflicts.getMany(docId, [...ids]);
+    for (const { conflict } of waiting)
+      if (conflict !== null && !this.#recent.has(conflict)) unlike.add(conflict);
+    const records = await store.conflicts.getMany(docId, [...unlike]);
     this.heldBack.correct(waiting, stoodAt);
     this.#readAgain(records);
   }

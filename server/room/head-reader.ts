@@ -63,15 +63,21 @@ function combine(questions: readonly Question[]): { docId: string; ids: string[]
 }
 
 function answer(questions: readonly Question[], answers: readonly HeadAnswer[]): void {
-  const byDocument = new Map(answers.map((each) => [each.head.docId, each]));
+  const byDocument = new Map(
+    answers.map(({ known, ...rest }) => {
+      // By id: when everybody comes back at once, each question is one of thousands about the same document.
+      const byId = new Map(known.map((operation) => [operation.id, operation]));
+      return [rest.head.docId, { ...rest, byId }];
+    }),
+  );
   for (const { docId, ids, resolve } of questions) {
     const found = byDocument.get(docId);
     if (found === undefined) {
       resolve(undefined);
       continue;
     }
-    const known: readonly KnownOperation[] =
-      ids.length === 0 ? [] : found.known.filter((operation) => ids.includes(operation.id));
-    resolve({ head: found.head, known, retainedFrom: found.retainedFrom });
+    const { head, byId, retainedFrom } = found;
+    const known: readonly KnownOperation[] = [...new Set(ids)].flatMap((id) => byId.get(id) ?? []);
+    resolve({ head, known, retainedFrom });
   }
 }

@@ -26,10 +26,12 @@ export class HeldBack {
     return false;
   }
 
-  /** Whether anything waits for somebody to choose. */
-  get waits(): boolean {
-    for (const each of this.#operations.values()) if (each.status === "conflict") return true;
-    return false;
+  /** The records in which something waits for somebody to choose. */
+  records(): Set<string> {
+    const ids = new Set<string>();
+    for (const { status, conflict } of this.#operations.values())
+      if (status === "conflict" && conflict !== undefined) ids.add(conflict);
+    return ids;
   }
 
   /** What waits in a record, in order. */

@@ -59,9 +59,8 @@ export function startOf(
     operations = tail.after(snapshot.version, version) ?? [];
   }
   const { user, client } = member.author;
-  const own = known.filter(
-    (each) => each.user === user && each.client === client && pending.includes(each.id),
-  );
+  const asked = new Set(pending);
+  const own = known.filter((each) => each.user === user && each.client === client && asked.has(each.id));
   return {
     snapshot,
     operations,

@@ -20,7 +20,8 @@ const maxCopies = 4;
 const copyEveryOperations = 500;
 /** What authors did since a base that the tail does not reach. */
 const maxOwn = 8;
-const partOperations = 1_000;
+/** Versions of one read of an author's: most are others', so that few are answered. */
+const partVersions = 5_000;
 
 export interface PastSources {
   readonly docId: string;
@@ -37,10 +38,10 @@ interface Copy {
   readonly elements: Elements | undefined;
 }
 
-/** An author's operations after a base, up to a version that the tail goes on from. */
+/** An author's operations after a base, up to a version that the tail goes on from, or did. */
 interface OwnOperations {
-  readonly through: number;
-  readonly operations: readonly SequencedOperation[];
+  through: number;
+  readonly operations: SequencedOperation[];
 }
 
 export class RoomPast implements Past {
@@ -84,29 +85,29 @@ export class RoomPast implements Past {
 
   /** Reads what the two above did not have. Rejects with `StoreUnavailable`. */
   async read(version: number, author: Author): Promise<void> {
-    await Promise.all([
-      this.#once(`at ${version}`, () => this.#readState(version)),
-      this.#readOwn(version, author),
-    ]);
+    await this.#once(`at ${version}`, () => this.#readState(version));
+    // Last: only for a while does the tail go on from it.
+    await this.#readOwn(version, author);
   }
 
+  /**
+   * From where the last read ended: on a hot document the tail has left it behind by the time somebody asks again, and
+   * a read that began anew would lose that race each time.
+   */
   #readOwn(version: number, author: Author): Promise<void> {
-    const { state } = this.#from;
-    const tail = this.#from.tail();
-    if (tail.leadsFrom(version, state.version)) return Promise.resolve();
     const key = ownKey(author, version);
     return this.#once(key, async () => {
-      const { docId, store } = this.#from;
-      const through = state.version;
-      const operations: SequencedOperation[] = [];
-      for (let from = version + 1; from <= through; from += partOperations) {
-        const to = Math.min(through, from + partOperations - 1);
-        for (const row of await store.operations.byVersion(docId, from, to)) {
-          if (row.user === author.user && row.client === author.client) operations.push(decodeSequenced(row));
-        }
+      const { docId, store, state, tail } = this.#from;
+      if (tail().leadsFrom(version, state.version)) return;
+      const read = this.#own.get(key) ?? { through: version, operations: [] };
+      while (!tail().leadsFrom(read.through, state.version)) {
+        const to = Math.min(state.version, read.through + partVersions);
+        const rows = await store.operations.byAuthor(docId, author, read.through + 1, to);
+        for (const row of rows) read.operations.push(decodeSequenced(row));
+        read.through = to;
       }
       this.#own.delete(key);
-      this.#own.set(key, { through, operations });
+      this.#own.set(key, read);
       for (const [oldest] of this.#own) {
         if (this.#own.size <= maxOwn) break;
         this.#own.delete(oldest);
@@ -115,6 +116,7 @@ export class RoomPast implements Past {
   }
 
   async #readState(version: number): Promise<void> {
+    if (this.#copies.some((copy) => copy.version === version)) return;
     const { docId, store } = this.#from;
     const found = await stateAt(store, docId, version);
     this.#keep({ version, elements: found?.elements });

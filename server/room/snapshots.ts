@@ -129,8 +129,9 @@ export class SnapshotWriter {
       const elements = await parts;
       const memory = await inTurns(encodeMemory(frozen));
       const kept = await store.snapshots.write(docId, { version, operationId, elements, memory });
-      if (closing || lengthOf(elements) <= smallContentBytes) {
-        await store.documents.writeContent(docId, version, Buffer.from(`{${elements.join(",")}}`));
+      if (kept !== undefined && (closing || lengthOf(elements) <= smallContentBytes)) {
+        const content = Buffer.from(`{${elements.join(",")}}`);
+        await store.documents.writeContent(docId, { version, operationId }, content);
       }
       return kept;
     });

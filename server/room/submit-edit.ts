@@ -66,7 +66,7 @@ async function storedStatuses(
   docId: string,
   versions: readonly number[],
 ): Promise<OperationStatus[]> {
-  const rows = await store.operations.byVersion(docId, Math.min(...versions), Math.max(...versions));
+  const rows = await store.operations.statuses(docId, versions);
   const byVersion = new Map(rows.map((row) => [row.version, row.status]));
   // Archived ones are settled.
   return versions.map((version) => byVersion.get(version) ?? "applied");

@@ -2,7 +2,8 @@
  * Messages with a `requestId`, each answered by one `result` within 10 s.
  *
  * Those that change the document are handled one after the other, in the order in which they came, and one that gives
- * something up (a release) after the submits that came before it: two connections to the database keep no order.
+ * something up (a release) after the submits that came before it: two connections to the database keep no order. So are
+ * tokens, in a turn of their own: a session that waits for a lock does not end meanwhile with its old token.
  */
 import type { Auth, LockCommand, ResolveCommand, Result } from "../../shared/protocol/messages.ts";
 import { problemText } from "../../shared/protocol/shape.ts";
@@ -42,7 +43,7 @@ export interface RequestsOptions {
   /** Resolves when the submits received so far are answered. */
   readonly submitsAnswered: () => Promise<void>;
   readonly tokens: Tokens;
-  /** Operations a second of the session; a request that reaches the database counts as one. */
+  /** Operations a second of the session; a request counts as one. */
   readonly rate: RateLimit;
   readonly limits: Pick<Config["limits"], "locksPerAuthor">;
   readonly lockTimeoutMs: number;
@@ -69,17 +70,32 @@ type Handlers = {
   readonly [Message in RequestMessage as Message["type"]]: (message: Message) => Promise<RequestAnswer>;
 };
 
+type Handle = () => Promise<RequestAnswer> | RequestAnswer;
+
+/** One after the other, in the order of the calls; not at all when the answer is due by then. */
+function inOrder(): (handle: Handle) => Promise<RequestAnswer> {
+  /** Ends when what came before is handled. */
+  let turn: Promise<unknown> = Promise.resolve();
+  return (handle) => {
+    const cameAt = performance.now();
+    const answer = turn.then(() => (performance.now() - cameAt > answerWithinMs ? noAnswer : handle()));
+    turn = answer.catch(() => undefined);
+    return answer;
+  };
+}
+
 export class Requests {
   readonly #options: RequestsOptions;
-  /** Ends when what came before is handled. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #nextChange = inOrder();
+  /** Verifying costs a hash or a signature each: a session that sends thousands takes turns with everybody else. */
+  readonly #nextToken = inOrder();
   #unanswered = 0;
   readonly #handlers: Handlers;
 
   constructor(options: RequestsOptions) {
     this.#options = options;
     this.#handlers = {
-      auth: (message) => this.#authenticate(message),
+      auth: (message) => this.#limit() ?? this.#nextToken(() => this.#authenticate(message)),
       lock: (message) => this.#limit() ?? this.#inTurn((room) => this.#lock(room, message)),
       resolve: (message) => this.#limit() ?? this.#inTurn((room) => this.#resolve(room, message)),
     };
@@ -154,16 +170,11 @@ export class Requests {
       : { ok: false, ...named(resolved.refusal) };
   }
 
-  /** After what came before it; not at all when its answer is due by then. */
   #inTurn(handle: (room: RequestRoom) => Promise<RequestAnswer>): Promise<RequestAnswer> {
-    const cameAt = performance.now();
-    const answer = this.#turn.then(() => {
+    return this.#nextChange(() => {
       const room = this.#options.room();
-      if (room === undefined || performance.now() - cameAt > answerWithinMs) return noAnswer;
-      return handle(room);
+      return room === undefined ? noAnswer : handle(room);
     });
-    this.#turn = answer.catch(() => undefined);
-    return answer;
   }
 
   #limit(): Promise<RequestAnswer> | undefined {

@@ -7,7 +7,7 @@
  */
 import type { ConflictWrite } from "../../shared/document/conflict-record.ts";
 import type { Json } from "../../shared/document/json.ts";
-import type { OperationStatus, OperationType } from "../../shared/document/operation.ts";
+import type { Author, OperationStatus, OperationType } from "../../shared/document/operation.ts";
 import type {
   ConflictPolicy,
   DocumentState,
@@ -175,8 +175,15 @@ export interface DocumentStore {
   heads(queries: readonly HeadQuery[]): Promise<HeadAnswer[]>;
   /** Compare-and-set of version and content, for tools and imports (`atomic_update_document_version`). */
   updateVersion(docId: string, from: number, to: number, content: Uint8Array, by: string): Promise<boolean>;
-  /** Moves the materialised `content` forward; false when a newer one is there already. */
-  writeContent(docId: string, version: number, content: Uint8Array): Promise<boolean>;
+  /**
+   * Moves the materialised `content` forward; false when a newer one is there already, and when the operation at the
+   * version is another one (another history; null: not compared).
+   */
+  writeContent(
+    docId: string,
+    at: Pick<Head, "version" | "operationId">,
+    content: Uint8Array,
+  ): Promise<boolean>;
   readContent(docId: string): Promise<{ version: number; content: Uint8Array } | undefined>;
   /**
    * Makes `updatedAt` and `updatedBy` follow edits, each document once; left as they are where the metadata was changed
@@ -279,10 +286,17 @@ export interface OperationStore {
   latest(docId: string, count: number): Promise<StoredOperation[]>;
   /** Versions `from`…`to`, bounds inclusive, in order. */
   byVersion(docId: string, from: number, to: number): Promise<StoredOperation[]>;
+  /** The author's among them: as many rows are read as there are versions, and only these are answered. */
+  byAuthor(docId: string, author: Author, from: number, to: number): Promise<StoredOperation[]>;
+  /** What became of the operations at these versions; those that are not in the live log are left out. */
+  statuses(
+    docId: string,
+    versions: readonly number[],
+  ): Promise<Pick<StoredOperation, "version" | "status">[]>;
   /** What follows a version that the caller has, up to `maxBytes` of data (at least one operation). `id` null: not compared. */
   after(docId: string, after: { version: number; id: string | null }, maxBytes: number): Promise<LogRange>;
-  /** Operations with status `pending` (reserved) or `conflict`. */
-  pending(docId: string): Promise<StoredOperation[]>;
+  /** Operations with status `pending` (reserved) or `conflict`, in order; of each only where it waits, since they may be thousands. */
+  pending(docId: string): Promise<Pick<StoredOperation, "id" | "version" | "conflict">[]>;
   updateStatus(docId: string, operationId: string, status: OperationStatus): Promise<boolean>;
 }
 
@@ -398,6 +412,8 @@ export interface ConflictStore {
     state: "unresolved" | "resolved" | undefined,
     page: Page,
   ): Promise<Paged<ConflictRecord>>;
+  /** All that are unresolved, as far as it takes to see which of them are new or were joined since. */
+  unresolved(docId: string): Promise<Pick<ConflictRecord, "id" | "lastAt">[]>;
   /** Records made, joined or resolved lately: by id, in one query. */
   getMany(docId: string, conflictIds: readonly string[]): Promise<ConflictRecord[]>;
   /** False when it is resolved already or absent. */
@@ -546,7 +562,7 @@ export interface SnapshotInfo {
 export interface SnapshotStore {
   /**
    * Visible as a whole or not at all; no-op at a version that has one. Answers about how many the document keeps;
-   * undefined: it has none at this version now (the document is gone, or lives in another history).
+   * undefined: it has none of this history at this version now (the document is gone, or lives in another one).
    */
   write(docId: string, snapshot: Snapshot): Promise<number | undefined>;
   /** The same for changes; undefined when the base is gone, too. */

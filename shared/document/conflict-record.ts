@@ -65,7 +65,7 @@ const maxNamed = 5;
  */
 export function recordConflicts(from: {
   readonly decided: readonly CollidedOperation[];
-  readonly recent: readonly RecentConflict[];
+  readonly recent: Iterable<RecentConflict>;
   readonly newId: () => string;
 }): { writes: ConflictWrite[]; byOperation: Map<string, string> } {
   const byOperation = new Map<string, string>();
@@ -74,7 +74,7 @@ export function recordConflicts(from: {
   for (const { operation, author, collisions, outcome, beside } of from.decided) {
     const latest = latestOf(collisions) ?? beside;
     if (latest === undefined) continue;
-    open ??= joinable(from.recent);
+    open ??= joinable(from.recent, new Set(from.decided.map((each) => each.operation.element)));
     const { element } = operation;
     const held = outcome === "held";
     const key = placeOf(held, element, [authorKey(author), authorKey(latest.author)]);
@@ -109,10 +109,15 @@ function latestOf(collisions: readonly Collision[]): Collision["with"] | undefin
   return latest;
 }
 
-/** Records that a collision may join, by their place; the newest (the last of the list) where there are several. */
-function joinable(recent: readonly RecentConflict[]): Map<string, string> {
+/**
+ * Records on these elements that a collision may join, by their place; the newest (the last of the list) where there are
+ * several. Of the others, of which thousands may be unresolved, nothing is made.
+ */
+function joinable(recent: Iterable<RecentConflict>, elements: ReadonlySet<string>): Map<string, string> {
   const open = new Map<string, string>();
-  for (const { id, element, authors, resolution, resolvedBy } of recent) {
+  for (const each of recent) {
+    if (!elements.has(each.element)) continue;
+    const { id, element, authors, resolution, resolvedBy } = each;
     const held = resolution === "manual";
     if (resolvedBy !== (held ? null : system)) continue;
     open.set(placeOf(held, element, authors), id);

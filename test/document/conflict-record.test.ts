@@ -55,6 +55,22 @@ describe("conflict records", () => {
     ]);
   });
 
+  it("[document/record] of records on other elements, of which thousands may be unresolved, nothing is made", () => {
+    let looks = 0;
+    const others = Array.from({ length: 1_000 }, (_, index) => ({
+      ...recent,
+      id: `other${index}`,
+      element: `e${index}`,
+      get authors() {
+        looks += 1;
+        return recent.authors;
+      },
+    }));
+    const { writes } = record([collided("x", ann, "e", ["p", bob, 7])], [...others, recent]);
+    expect(writes).toMatchObject([{ id: "old", join: true }]);
+    expect(looks).toBe(0);
+  });
+
   it("[document/record] one side a creation or deletion: the whole element", () => {
     expect(record([collided("x", ann, "e", ["p", bob, 7], [null, bob, 9])]).writes).toMatchObject([
       { properties: [] },

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { RoomConflicts } from "../../server/room/conflicts.ts";
-import type { ConflictRecord } from "../../server/store/store.ts";
+import type { ConflictRecord, StoredOperation } from "../../server/store/store.ts";
+import type { SequencedOperation } from "../../shared/document/operation.ts";
 import type { ConflictMessage } from "../../shared/protocol/messages.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -28,24 +29,39 @@ const record = (more: Partial<ConflictRecord> = {}): ConflictRecord => ({
 });
 
 /** Over a database with these records; `reach` is what the room does before it tells. */
-function over(stored: ConflictRecord[], more: { reach?: () => Promise<unknown>; hasRecent?: boolean } = {}) {
-  const seen = { told: [] as ConflictMessage[], reads: 0, nowMs: 0 };
+function over(
+  stored: ConflictRecord[],
+  more: {
+    reach?: () => Promise<unknown>;
+    hasRecent?: boolean;
+    /** What waits in them. */
+    waiting?: Pick<StoredOperation, "id" | "version" | "conflict">[];
+  } = {},
+) {
+  const seen = { told: [] as ConflictMessage[], reads: 0, asked: [] as string[], pending: 0, nowMs: 0 };
   const made = new RoomConflicts(
     { recentConflicts: [], heldBack: [], now: at },
     {
       docId: randomUUID(),
       store: {
         conflicts: {
+          unresolved: async () => stored.filter(({ resolvedAt }) => resolvedAt === null),
           getMany: async (_: string, ids: string[]) => {
             seen.reads += 1;
+            seen.asked.push(...ids);
             return structuredClone(stored.filter(({ id }) => ids.includes(id)));
           },
         },
-        operations: { pending: async () => [] },
+        operations: {
+          pending: async () => {
+            seen.pending += 1;
+            return more.waiting ?? [];
+          },
+        },
       } as unknown as ConstructorParameters<typeof RoomConflicts>[1]["store"],
       newId: randomUUID,
       nowMs: () => seen.nowMs,
-      version: () => 0,
+      version: () => 9_999,
       hasRecent: () => more.hasRecent === true,
       reach: more.reach ?? (async () => {}),
       broadcast: (text) => seen.told.push(JSON.parse(text) as ConflictMessage),
@@ -131,4 +147,42 @@ it("[conflicts] records that nobody joins any more are let go, also by a room th
   await waitFor(() => seen.reads === 2 && own.ready);
   expect(own.get(old.id)).toBeUndefined();
   expect(own.get(waiting.id)).toBeDefined();
+});
+
+it("[conflicts] a look that finds nothing changed reads no record, another only those that are not as they were known", async () => {
+  const stored = Array.from({ length: 1_000 }, (_, index) => record({ element: `e${index}` }));
+  const held = stored.map(({ id, operations }, index) => ({
+    id: operations[1] ?? "",
+    version: index + 1,
+    conflict: id as string | null,
+  }));
+  const { conflicts: own, seen } = over(stored, { hasRecent: true, waiting: held });
+  for (const { id, version, conflict } of held)
+    own.heldBack.add({ id, version, conflict, element: "e", status: "conflict" } as SequencedOperation);
+  own.heard(stored.map(({ id }) => id));
+  await waitFor(() => own.ready);
+  seen.asked = [];
+  // A lock was taken elsewhere.
+  await own.lookAgain();
+  expect(seen).toMatchObject({ asked: [], pending: 0 });
+
+  // One was resolved: what its resolver had not seen moved to a new one. Another was joined.
+  const [resolved, joined, waits] = stored as [ConflictRecord, ConflictRecord, ConflictRecord];
+  const moved = record();
+  stored[0] = { ...resolved, resolvedBy: "ann", resolvedAt: later(3) };
+  stored[1] = { ...joined, lastAt: later(4), operations: [...joined.operations, randomUUID()] };
+  stored.push(moved);
+  const unseen = { id: randomUUID(), version: 2_000, conflict: moved.id };
+  own.heldBack.add({ ...unseen, conflict: resolved.id, status: "conflict" } as SequencedOperation);
+  held.splice(0, 1, unseen);
+  await own.lookAgain();
+  expect(seen.asked.sort()).toEqual([resolved.id, joined.id, moved.id].sort());
+  expect(seen.pending).toBe(1);
+  expect(own.get(resolved.id)).toMatchObject({ resolvedBy: "ann" });
+  expect(own.get(joined.id)).toMatchObject({ lastAt: later(4) });
+  expect(own.heldBack.ofRecord(resolved.id)).toEqual([]);
+  expect(own.heldBack.ofRecord(moved.id)).toMatchObject([{ id: unseen.id }]);
+  expect(own.heldBack.ofRecord(waits.id)).toHaveLength(1);
+  await own.lookAgain();
+  expect(seen.asked).toHaveLength(3);
 });

@@ -245,3 +245,47 @@ describe("rooms opened from snapshots", () => {
     120_000,
   );
 });
+
+describe.each(["memory", "postgres"])("a room that lives in a lost history, over the %s store", (kind) => {
+  // A small one is one statement, a large one is written in parts.
+  it.each([1, 3])("[R5] leaves nothing of it in the database (%i parts)", async (partCount) => {
+    const store =
+      kind === "memory"
+        ? createMemoryStore({ nowMs: Date.now, newId: uuidv7 })
+        : createPostgresStore({ pool: database.pool });
+    const docId = uuidv7();
+    const created = await store.documents.create(newDocument({ id: docId }));
+    if (created.outcome !== "created") throw new Error("not created");
+    const kept = operation(origin("ann"), "kept", { type: "create", data: '{"props":{"x":1}}' });
+    await store.commit([batchAt(created.document, [kept])], { wait: true });
+    const lost = Array.from({ length: partCount }, (_, at) => [`lost${at}`, { x: huge.repeat(2) }] as const);
+    const closeRoom = async (elements: Map<string, { x: number | string }>, operationId: string) => {
+      const state = createState({ elements, version: 1, operationId });
+      const source = { docId, state, encoded: () => encodeState(state, 0) };
+      await new SnapshotWriter({ source, store, log, config: config as never }).close();
+    };
+    const shown = async () => {
+      const { snapshot, tail = [] } = (await store.documents.load(docId)) ?? {};
+      const state = await restoreState(snapshot);
+      await replay(state, tail);
+      return Object.fromEntries(state.elements);
+    };
+    await closeRoom(new Map(lost), uuidv7());
+    expect(await store.documents.readContent(docId)).toBeUndefined();
+    expect(await shown()).toEqual({ kept: { x: 1 } });
+    // Also where there is a snapshot of this version already.
+    await store.snapshots.write(docId, {
+      version: 1,
+      operationId: kept.id,
+      elements: ['"kept":{"x":1}'],
+      memory: [],
+    });
+    await closeRoom(new Map(lost), uuidv7());
+    expect(await store.documents.readContent(docId)).toBeUndefined();
+    expect(await shown()).toEqual({ kept: { x: 1 } });
+    // A room of this history leaves its own.
+    await closeRoom(new Map([["kept", { x: 1 }]]), kept.id);
+    const content = await store.documents.readContent(docId);
+    expect(Buffer.from(content?.content ?? []).toString()).toBe('{"kept":{"x":1}}');
+  });
+});

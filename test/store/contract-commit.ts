@@ -390,7 +390,12 @@ export function commitContract(subject: () => Subject): void {
           conflicts: [{ ...manual, join: true, operations: [second.id] }],
         }),
       );
-      expect((await store.operations.pending(head.docId)).map(({ id }) => id)).toEqual([held.id, second.id]);
+      expect(await store.operations.pending(head.docId)).toEqual([
+        { id: held.id, version: 2, conflict: manual.id },
+        { id: second.id, version: 3, conflict: manual.id },
+      ]);
+      const [made] = await store.conflicts.getMany(head.docId, [manual.id]);
+      expect(await store.conflicts.unresolved(head.docId)).toEqual([{ id: manual.id, lastAt: made?.lastAt }]);
       expect((await store.conflicts.list(head.docId, "unresolved", { limit: 9 })).items).toHaveLength(1);
 
       // The resolver saw the first only: the second moves to a new record.
@@ -405,6 +410,7 @@ export function commitContract(subject: () => Subject): void {
         revision: before.revision + 2,
       });
       expect(await store.conflicts.getMany(head.docId, [manual.id])).toMatchObject([{ resolvedBy: "ann" }]);
+      expect(await store.conflicts.unresolved(head.docId)).toMatchObject([{ id: moved.id }]);
       expect(await store.operations.get(head.docId, held.id)).toMatchObject({
         status: "resolved",
         conflict: manual.id,

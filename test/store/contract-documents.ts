@@ -199,12 +199,19 @@ export function documentContract(subject: () => Subject): void {
       const created = await documents.create(newDocument({ id }));
       if (created.outcome !== "created") throw new Error("not created");
       expect(await documents.readContent(id)).toBeUndefined();
-      expect(await documents.writeContent(id, 1, encode({}))).toBe(false); // beyond the version
-      await store.commit([batchAt(created.document, [operation(origin(), "e"), operation(origin(), "f")])], {
-        wait: true,
-      });
-      expect(await documents.writeContent(id, 2, encode({ e: { x: 1 } }))).toBe(true);
-      expect(await documents.writeContent(id, 1, encode({}))).toBe(false);
+      const [first, second] = [operation(origin(), "e"), operation(origin(), "f")];
+      const at = (version: number, operationId: string | null) => ({ version, operationId });
+      expect(await documents.writeContent(id, at(1, first.id), encode({}))).toBe(false); // beyond the version
+      expect(await documents.writeContent(id, at(1, null), encode({}))).toBe(false);
+      await store.commit([batchAt(created.document, [first, second])], { wait: true });
+      // A room of another history, at the present version and before it.
+      expect(await documents.writeContent(id, at(2, uuidv7()), encode({ lost: {} }))).toBe(false);
+      expect(await documents.writeContent(id, at(1, second.id), encode({ lost: {} }))).toBe(false);
+      expect(await documents.readContent(id)).toBeUndefined();
+      expect(await documents.writeContent(id, at(1, first.id), encode({ e: {} }))).toBe(true);
+      expect(await documents.writeContent(id, at(2, second.id), encode({ e: { x: 1 } }))).toBe(true);
+      expect(await documents.writeContent(id, at(1, first.id), encode({}))).toBe(false);
+      expect(await documents.writeContent(id, at(2, null), encode({}))).toBe(false);
       const content = await documents.readContent(id);
       expect(content?.version).toBe(2);
       expect(new TextDecoder().decode(content?.content)).toBe('{"e":{"x":1}}');

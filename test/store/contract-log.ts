@@ -40,13 +40,23 @@ export function logContract(subject: () => Subject): void {
   describe("operations", () => {
     test("[store/operations] get, latest, by version, status", async () => {
       const { operations: log } = subject().store;
-      const { docId, operations } = await logOf(5);
+      const { docId, operations, bob } = await logOf(5);
       expect(await log.get(docId, operations[2]!.id)).toMatchObject({ version: 3, id: operations[2]!.id });
       expect(await log.get(docId, uuidv7())).toBeUndefined();
       expect(ids(await log.latest(docId, 2))).toEqual(ids(operations.slice(3)));
       expect(ids(await log.latest(docId, 9))).toEqual(ids(operations));
       expect(ids(await log.byVersion(docId, 2, 4))).toEqual(ids(operations.slice(1, 4)));
+      const own = await log.byAuthor(docId, bob, 3, 5);
+      expect(own).toEqual((await log.byVersion(docId, 3, 5)).filter(({ user }) => user === bob.user));
+      expect(own).toHaveLength(1);
+      expect(await log.byAuthor(docId, { ...bob, client: "another" }, 1, 5)).toEqual([]);
       expect(await log.updateStatus(docId, operations[1]!.id, "conflict")).toBe(true);
+      expect(await log.statuses(docId, [])).toEqual([]);
+      const found = await log.statuses(docId, [4, 2, 6]);
+      expect(found.sort((a, b) => a.version - b.version)).toMatchObject([
+        { version: 2, status: "conflict" },
+        { version: 4, status: "applied" },
+      ]);
       expect(await log.updateStatus(docId, uuidv7(), "conflict")).toBe(false);
       expect(ids(await log.pending(docId))).toEqual([operations[1]!.id]);
     });
@@ -218,6 +228,10 @@ export function logContract(subject: () => Subject): void {
       expect(await store.snapshots.write(docId, { ...snapshot(4), elements: [] })).toBe(2); // has one: no-op
       expect(await store.snapshots.write(docId, { ...snapshot(5), version: 99 })).toBeUndefined(); // never was
       expect(await store.snapshots.write(docId, { ...snapshot(5), operationId: uuidv7() })).toBeUndefined();
+      // Of another history, at a version that has one.
+      expect(await store.snapshots.write(docId, { ...snapshot(4), operationId: uuidv7() })).toBeUndefined();
+      const small = { ...snapshot(4), elements: [], memory: [] };
+      expect(await store.snapshots.write(docId, { ...small, operationId: uuidv7() })).toBeUndefined();
       expect(await store.snapshots.write(uuidv7(), snapshot(5))).toBeUndefined();
       expect(await store.snapshots.nearest(docId, 3)).toEqual(whole(2));
       expect(await store.snapshots.nearest(docId, 9)).toEqual(whole(4));
@@ -269,6 +283,8 @@ export function logContract(subject: () => Subject): void {
       expect(await store.snapshots.writeChanges(docId, changes(5, 3))).toBeUndefined(); // no base
       const elsewhere = { ...changes(5, 2), operationId: uuidv7() };
       expect(await store.snapshots.writeChanges(docId, elsewhere)).toBeUndefined();
+      const besides = { ...changes(4, 2), operationId: uuidv7() };
+      expect(await store.snapshots.writeChanges(docId, besides)).toBeUndefined();
       expect(await store.snapshots.writeChanges(docId, { ...changes(5, 2), version: 99 })).toBeUndefined();
       expect(await store.snapshots.writeChanges(uuidv7(), changes(5, 2))).toBeUndefined();
 

@@ -149,6 +149,12 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
   ["latest 100 operations", 200, (s) => s.operations.latest(documentId(0), 100)],
   ["operations by version", 200, (s) => s.operations.byVersion(documentId(0), 50_000, 50_100)],
   [
+    "operations of an author by version",
+    200,
+    (s) => s.operations.byAuthor(documentId(0), { user: "user-7", client: "c" }, 50_000, 50_100),
+  ],
+  ["statuses of a repeat", 30, (s) => s.operations.statuses(documentId(0), [1, 50_000, 99_999])],
+  [
     "operations after",
     5_500,
     (s) => s.operations.after(documentId(0), { version: 50_000, id: operationId(0, 50_000) }, 64 * 1024),
@@ -185,6 +191,7 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
   ["operations by rare status", 3_000, (s) => s.operations.list({ status: "conflict" }, "asc", page)],
   ["conflicts of a document", 100, (s) => s.conflicts.list(documentId(7), undefined, page)],
   ["unresolved conflicts of a document", 100, (s) => s.conflicts.list(documentId(107), "unresolved", page)],
+  ["which conflicts are unresolved", 100, (s) => s.conflicts.unresolved(documentId(107))],
   ["conflict with its operations", 100, (s) => s.conflicts.get(documentId(7), documentId(7))],
   ["locks of a document", 60, (s) => s.locks.list(documentId(9))],
   ["is locked", 60, (s) => s.locks.isLocked(documentId(9), "e", "u", "c")],

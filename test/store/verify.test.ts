@@ -38,7 +38,11 @@ beforeEach(async () => {
     elements: ['"e":{"t":"é","x":2}'],
     memory: ["m"],
   });
-  await store.documents.writeContent(docId, 3, new TextEncoder().encode('{"f":{},"e":{"x":2,"t":"é"}}'));
+  await store.documents.writeContent(
+    docId,
+    { version: 3, operationId: null },
+    new TextEncoder().encode('{"f":{},"e":{"x":2,"t":"é"}}'),
+  );
 });
 
 test("[verify] sound data has no findings", async () => {

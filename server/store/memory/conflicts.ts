@@ -49,6 +49,10 @@ export function createConflicts(state: MemoryState): ConflictStore {
       const more = found.length > page.limit && last !== undefined;
       return { items, nextCursor: more ? writeCursor(last.createdAt, last.id) : null };
     },
+    async unresolved(docId) {
+      const all = [...(state.documents.get(docId)?.conflicts.values() ?? [])];
+      return all.filter(({ resolvedAt }) => resolvedAt === null).map(({ id, lastAt }) => ({ id, lastAt }));
+    },
     async getMany(docId, conflictIds) {
       return records(docId)
         .filter(({ id }) => conflictIds.includes(id))

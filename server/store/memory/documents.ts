@@ -14,6 +14,7 @@ import { nearestSnapshot } from "./snapshots.ts";
 import {
   conflictRecord,
   headOf,
+  isOfHistory,
   lockList,
   type MemoryDocument,
   type MemoryState,
@@ -155,9 +156,10 @@ export function createDocuments(state: MemoryState): DocumentStore {
       document.content = { version: to, content };
       return true;
     },
-    async writeContent(docId, version, content) {
+    async writeContent(docId, at, content) {
+      const { version } = at;
       const document = documents.get(docId);
-      if (document === undefined || version > document.record.version) return false;
+      if (document === undefined || !isOfHistory(document, at)) return false;
       if (document.content !== undefined && document.content.version >= version) return false;
       document.content = { version, content };
       document.record.updatedAt = now();

@@ -50,6 +50,15 @@ export function createOperations(state: MemoryState): OperationStore {
       const document = state.documents.get(docId);
       return document === undefined ? [] : operationsBetween(document, from, to);
     },
+    async byAuthor(docId, { user, client }, from, to) {
+      const document = state.documents.get(docId);
+      const between = document === undefined ? [] : operationsBetween(document, from, to);
+      return between.filter((operation) => operation.user === user && operation.client === client);
+    },
+    async statuses(docId, versions) {
+      const log = state.documents.get(docId)?.log;
+      return versions.flatMap((version) => log?.get(version) ?? []);
+    },
     async after(docId, { version, id }, maxBytes) {
       const document = state.documents.get(docId);
       if (document === undefined) return { outcome: "missing" };
@@ -73,7 +82,9 @@ export function createOperations(state: MemoryState): OperationStore {
       };
     },
     async pending(docId) {
-      return all(docId).filter((operation) => operation.status === "conflict");
+      return all(docId)
+        .filter((operation) => operation.status === "conflict")
+        .map(({ id, version, conflict }) => ({ id, version, conflict }));
     },
     async updateStatus(docId, operationId, status) {
       const document = state.documents.get(docId);

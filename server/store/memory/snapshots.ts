@@ -1,26 +1,27 @@
 import type { Snapshot, SnapshotStore, StoredSnapshot } from "../store.ts";
-import type { MemoryDocument, MemoryState } from "./state.ts";
+import { isOfHistory, type MemoryDocument, type MemoryState } from "./state.ts";
 
 /** Snapshots in memory. */
 export function createSnapshots(state: MemoryState): SnapshotStore {
-  const isOf = (document: MemoryDocument, at: { version: number; operationId: string | null }) =>
-    at.version <= document.record.version &&
-    (at.operationId === null || document.log.get(at.version)?.id === at.operationId);
+  const isSame = (kept: Snapshot, { operationId }: Snapshot) =>
+    kept.operationId === null || operationId === null || kept.operationId === operationId;
   const kept = ({ snapshots, changes }: MemoryDocument) => snapshots.size + changes.size;
   return {
     async write(docId, snapshot) {
       const document = state.documents.get(docId);
       if (document === undefined) return undefined;
-      if (document.snapshots.has(snapshot.version)) return kept(document);
-      if (!isOf(document, snapshot)) return undefined;
+      const present = document.snapshots.get(snapshot.version);
+      if (present !== undefined) return isSame(present, snapshot) ? kept(document) : undefined;
+      if (!isOfHistory(document, snapshot)) return undefined;
       document.snapshots.set(snapshot.version, snapshot);
       return kept(document);
     },
     async writeChanges(docId, changes) {
       const document = state.documents.get(docId);
       if (document === undefined || !document.snapshots.has(changes.base)) return undefined;
-      if (document.changes.has(changes.version)) return kept(document);
-      if (!isOf(document, changes)) return undefined;
+      const present = document.changes.get(changes.version);
+      if (present !== undefined) return isSame(present, changes) ? kept(document) : undefined;
+      if (!isOfHistory(document, changes)) return undefined;
       document.changes.set(changes.version, changes);
       return kept(document);
     },

@@ -82,6 +82,16 @@ export function headOf(document: MemoryDocument): Head {
   return { docId, state, version, operationId, metadataVersion, revision };
 }
 
+/** Whether a document was at this version, and its operation there is this one (null: not compared). */
+export function isOfHistory(
+  { record, log }: MemoryDocument,
+  { version, operationId }: { readonly version: number; readonly operationId: string | null },
+): boolean {
+  if (version > record.version) return false;
+  if (operationId === null) return true;
+  return (version === record.version ? record.operationId : log.get(version)?.id) === operationId;
+}
+
 /** A lock as callers see it. */
 export function lockRecord(lock: MemoryLock, nowMs: number): LockRecord {
   const { expiresAtMs, active: _, ...rest } = lock;

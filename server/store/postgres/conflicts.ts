@@ -29,6 +29,11 @@ const byId = {
   name: "conflict_get",
   text: `SELECT ${conflictColumns} FROM conflicts c WHERE c.doc_id = $1 AND c.id = $2`,
 };
+const unresolved = {
+  name: "conflict_unresolved",
+  answerWithinMs: promptMs,
+  text: 'SELECT id, last_at AS "lastAt" FROM conflicts WHERE doc_id = $1 AND resolved_at IS NULL',
+};
 const byIds = {
   name: "conflict_get_many",
   answerWithinMs: promptMs,
@@ -111,6 +116,9 @@ export function createConflicts(database: Database): ConflictStore {
         nextCursor:
           rows.length > page.limit && last !== undefined ? writeCursor(last.createdAt, last.id) : null,
       };
+    },
+    unresolved(docId) {
+      return database.rows(unresolved, [docId]);
     },
     getMany(docId, conflictIds) {
       return database.rows<ConflictRecord>(byIds, [docId, conflictIds]);

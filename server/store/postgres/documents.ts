@@ -15,7 +15,7 @@ import type {
   Reader,
 } from "../store.ts";
 import { type Database, promptMs, refusing } from "./database.ts";
-import { unflushed } from "./snapshots.ts";
+import { ofThisHistory, unflushed } from "./snapshots.ts";
 
 const columns = getTableColumns(documents);
 const shown = {
@@ -64,8 +64,8 @@ const updateVersion = {
 /** `content` is large: it is written when nobody is in the document, and never backwards. Lost in a crash, it follows later. */
 const writeContent = {
   name: "document_write_content",
-  text: `UPDATE documents SET content = $3, content_version = $2 FROM ${unflushed}
-    WHERE id = $1 AND $2 <= version AND (content_version < $2 OR content IS NULL)`,
+  text: `UPDATE documents d SET content = $4, content_version = $2 FROM ${unflushed}
+    WHERE ${ofThisHistory} AND (d.content_version < $2 OR d.content IS NULL)`,
 };
 const readContent = {
   name: "document_read_content",
@@ -191,8 +191,9 @@ export function createDocuments(database: Database, orm: NodePgDatabase): Own {
       return rows[0]?.done === true;
     },
 
-    async writeContent(docId, version, content) {
-      return (await database.count(writeContent, [docId, version, Buffer.from(content)])) > 0;
+    async writeContent(docId, { version, operationId }, content) {
+      const values = [docId, version, operationId, Buffer.from(content)];
+      return (await database.count(writeContent, values)) > 0;
     },
 
     async readContent(docId) {

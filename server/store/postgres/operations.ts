@@ -5,6 +5,7 @@
 
 import { readCursor, writeCursor } from "../cursor.ts";
 import type { LogRange, OperationFilter, OperationStore, Page, Paged, StoredOperation } from "../store.ts";
+import { int8Array } from "./arrays.ts";
 import { type Database, promptMs, type Statement } from "./database.ts";
 
 /** The columns of a `StoredOperation` of `operations o`. */
@@ -24,10 +25,19 @@ const byVersion = {
   name: "operation_by_version",
   text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version BETWEEN $2 AND $3 ORDER BY o.version`,
 };
+const byAuthor = {
+  name: "operation_by_author",
+  text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version BETWEEN $2 AND $3
+    AND o.user_id = $4 AND o.client_id = $5 ORDER BY o.version`,
+};
+const statuses = {
+  name: "operation_statuses",
+  text: "SELECT version, status FROM operations WHERE doc_id = $1 AND version = ANY ($2::bigint[])",
+};
 const pending = {
   name: "operation_pending",
   answerWithinMs: promptMs,
-  text: `SELECT ${operationColumns} FROM operations o
+  text: `SELECT o.id, o.version, o.conflict FROM operations o
     WHERE o.doc_id = $1 AND o.status <> 'applied' AND o.status IN ('pending', 'conflict') ORDER BY o.version`,
 };
 /** Under the document's row, like every write of its log. */
@@ -89,6 +99,12 @@ export function createOperations(database: Database): OperationStore {
     byVersion(docId, from, to) {
       return database.rows<StoredOperation>(byVersion, [docId, from, to]);
     },
+    byAuthor(docId, { user, client }, from, to) {
+      return database.rows<StoredOperation>(byAuthor, [docId, from, to, user, client]);
+    },
+    statuses(docId, versions) {
+      return database.rows(statuses, [docId, int8Array(versions)]);
+    },
     async after(docId, { version, id }, maxBytes): Promise<LogRange> {
       const rows = await database.rows<AfterRow>(after, [
         docId,
@@ -118,7 +134,7 @@ export function createOperations(database: Database): OperationStore {
       };
     },
     pending(docId) {
-      return database.rows<StoredOperation>(pending, [docId]);
+      return database.rows(pending, [docId]);
     },
     async updateStatus(docId, operationId, status) {
       return (await database.count(updateStatus, [docId, operationId, status])) > 0;

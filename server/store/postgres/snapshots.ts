@@ -18,14 +18,17 @@ type Query = <R extends pg.QueryResultRow>(
 /** In a FROM: the transaction of this statement does not wait for its flush. */
 export const unflushed = "set_config('synchronous_commit', 'off', true)";
 /** `documents d` is $1, has version $2, and its operation there is $3 (null: not compared). */
-const ofThisHistory = `d.id = $1 AND d.version >= $2 AND ($3::uuid IS NULL
+export const ofThisHistory = `d.id = $1 AND d.version >= $2 AND ($3::uuid IS NULL
+  OR (d.version = $2 AND d.last_operation_id = $3)
   OR EXISTS (SELECT FROM operations o WHERE o.doc_id = d.id AND o.version = $2 AND o.id = $3))`;
+/** What is kept of $1 at version $2 is of the history in which $3 is the operation there. */
+const same = "doc_id = $1 AND version = $2 AND (operation_id = $3::uuid) IS NOT FALSE";
 const kept = `(SELECT count(*) FROM snapshots WHERE doc_id = $1)::int
   + (SELECT count(*) FROM snapshot_changes WHERE doc_id = $1)::int AS kept`;
 
 const present = {
   name: "snapshot_present",
-  text: `SELECT ${kept} FROM snapshots WHERE doc_id = $1 AND version = $2`,
+  text: `SELECT (${same}) AS same, ${kept} FROM snapshots WHERE doc_id = $1 AND version = $2`,
 };
 const writePart = {
   name: "snapshot_write_part",
@@ -45,7 +48,7 @@ const publish = {
       WHERE x.body IS NOT NULL
     )
     SELECT EXISTS (SELECT FROM published) AS published, (SELECT count(*) FROM published)::int + ${kept},
-      EXISTS (SELECT FROM snapshots WHERE doc_id = $1 AND version = $2) AS present`,
+      EXISTS (SELECT FROM snapshots WHERE ${same}) AS present`,
 };
 const dropParts = {
   name: "snapshot_drop_parts",
@@ -59,7 +62,7 @@ const writeChanges = {
       ON CONFLICT DO NOTHING RETURNING version
     )
     SELECT EXISTS (SELECT FROM base) AND (EXISTS (SELECT FROM written)
-      OR EXISTS (SELECT FROM snapshot_changes WHERE doc_id = $1 AND version = $2)) AS present,
+      OR EXISTS (SELECT FROM snapshot_changes WHERE ${same})) AS present,
       (SELECT count(*) FROM written)::int + ${kept}`,
 };
 /** The newest whole one and the newest changes; of those that lead further, their base. */
@@ -163,8 +166,9 @@ export function createSnapshots(database: Database, newId: () => string): Snapsh
       const isSmall = elements.length <= 1 && memory.length <= 1;
       const bytes = [...elements, ...memory].reduce((sum, body) => sum + Buffer.byteLength(body), 0);
       if (!isSmall) {
-        const [found] = await database.rows<{ kept: number }>(present, [docId, version]);
-        if (found !== undefined) return found.kept;
+        const at = [docId, version, operationId];
+        const [found] = await database.rows<{ same: boolean; kept: number }>(present, at);
+        if (found !== undefined) return found.same ? found.kept : undefined;
         for (const [part, body] of elements.entries())
           await database.count(writePart, [docId, id, "elements", part, body]);
         for (const [part, body] of memory.entries())
