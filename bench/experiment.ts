@@ -67,7 +67,7 @@ export interface Row {
 
 /** What is judged: a ratio within one run, or an absolute value. */
 export interface Figure {
-  /** "operations a second", and "× bare durable": read as one, with the value between them. Together they name it. */
+  /** "operations per second", and "× bare durable": read as one, with the value between them. Together they name it. */
   readonly subject: string;
   readonly unit: string;
   readonly better: "higher" | "lower";

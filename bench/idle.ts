@@ -70,7 +70,7 @@ export function idleExperiment(options: {
         name: options.name,
         title,
         columns: [
-          { key: "kilobytes", title: "kB a session", format: "two" },
+          { key: "kilobytes", title: "kB per session", format: "two" },
           { key: "before", title: "MB before", format: "two" },
           { key: "with", title: "MB with them", format: "two" },
           { key: "cpu", title: "CPU", format: "percent" },
@@ -84,14 +84,14 @@ export function idleExperiment(options: {
           : [
               {
                 subject: "resident memory",
-                unit: "kB a session",
+                unit: "kB per session",
                 better: "lower",
                 rounds: ours.map(({ kilobytes }) => kilobytes),
                 atMost: 14,
                 compared: true,
               },
               {
-                subject: "resident memory a session",
+                subject: "resident memory per session",
                 unit: "× ws, a turn",
                 better: "lower",
                 rounds: ours.map(({ kilobytes }, round) => kilobytes / (raw[round]?.kilobytes ?? Number.NaN)),

@@ -1,6 +1,6 @@
 /**
  * The store's latencies on 100,000 documents and 1,000,000 operations, one client, durable commits, beside what is
- * promised (every call of the store's list); and what the batch commit costs (operations a second, PostgreSQL's CPU for 10,000).
+ * promised (every call of the store's list); and what the batch commit costs (operations per second, PostgreSQL's CPU for 10,000).
  *
  *   node dist/bench/store-latency.js [--runs 300] [--json]
  *
@@ -27,7 +27,7 @@ const progress = (text: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 };
 
-/** Commits batches of `documents` × `each` operations on two connections; returns operations a second and CPU. */
+/** Commits batches of `documents` × `each` operations on two connections; returns operations per second and CPU. */
 async function commitCost(store: Store, postgresPid: number | undefined, documents: number, each: number) {
   const origin: Origin = { user: "user-1", client: "bench", session: uuidv7() };
   const calls = Math.ceil(10_000 / (documents * each));

@@ -70,7 +70,7 @@ export type FigurePlan = Aim & { readonly metric: Metric; readonly run?: number 
 export const metrics: Readonly<
   Record<Metric, { readonly title: string; readonly better: "higher" | "lower"; readonly unit: string }>
 > = {
-  opsPerSecond: { title: "operations a second", better: "higher", unit: "" },
+  opsPerSecond: { title: "operations per second", better: "higher", unit: "" },
   ackP50: { title: "acknowledgement p50", better: "lower", unit: "ms" },
   ackP99: { title: "acknowledgement p99", better: "lower", unit: "ms" },
   everybodyP99: { title: "p99 until everybody has it", better: "lower", unit: "ms" },

@@ -82,7 +82,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: "light",
-    title: "light load: one document, 5 clients, 10 operations a second each",
+    title: "one document, 5 clients, 10 operations per second each",
     documents: 1,
     load: lightLoad,
     runs: [ours, bareDurable],
@@ -97,7 +97,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: "readers",
-    title: "300 readers of one writer at 50 operations a second",
+    title: "300 readers of one writer at 50 operations per second",
     documents: 1,
     load: { ...closed, clientsPerDocument: 301, writersPerDocument: 1, opsPerSecond: 50 },
     runs: [
@@ -112,7 +112,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: "cross",
-    title: "two instances, light load: one document, 6 clients, 10 operations a second each",
+    title: "two instances, one document, 6 clients, 10 operations per second each",
     documents: 1,
     load: { ...lightLoad, clientsPerDocument: 6, writersPerDocument: 6 },
     runs: [
@@ -219,7 +219,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: "log-light",
-    title: "light load: one document, 5 clients, 10,000,000 operations stored before",
+    title: "one document, 5 clients, 10,000,000 operations stored before",
     documents: 1,
     load: lightLoad,
     runs: filled,

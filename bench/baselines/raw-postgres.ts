@@ -1,6 +1,6 @@
 /**
  * Raw PostgreSQL: one client, one multi-row insert with a version check after another, no sockets at all.
- * Prints operations a second as JSON.
+ * Prints operations per second as JSON.
  *
  *   DATABASE_URL=… node dist/bench/baselines/raw-postgres.js [--documents 1] [--batch 80] [--seconds 3]
  */

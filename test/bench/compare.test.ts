@@ -5,7 +5,7 @@ import { seededRandom } from "../support/seeded-random.ts";
 type SavedFigure = SavedRun["experiments"][number]["figures"][number];
 
 const throughput = (rounds: readonly number[]): SavedFigure => ({
-  subject: "operations a second",
+  subject: "operations per second",
   unit: "× bare durable",
   better: "higher",
   rounds: [...rounds],
@@ -109,7 +109,7 @@ describe("[bench] --compare", () => {
     const before = runOf(latency([1, 1, 1]), throughput([0.7, 0.7, 0.7]));
     const now = runOf(latency([1, 1, 1]), throughput([0.3, 0.3, 0.3]));
     const text = renderComparison(compareRuns(before, now), before.at);
-    expect(text.split("\n")[2]).toMatch(/^hot: operations a second × bare durable +0\.70 +0\.30 .*SLOWER$/);
+    expect(text.split("\n")[2]).toMatch(/^hot: operations per second × bare durable +0\.70 +0\.30 .*SLOWER$/);
     expect(text).toContain("1 of 2 figures became slower, 0 faster");
   });
 });

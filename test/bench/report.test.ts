@@ -24,7 +24,7 @@ describe("[bench] what is judged", () => {
     ];
     const [figure] = figures([{ kind: "ratio", metric: "opsPerSecond", to: 1, atLeast: 0.65 }], runs);
     expect(figure).toMatchObject({
-      subject: "operations a second",
+      subject: "operations per second",
       unit: "× bare durable",
       rounds: [0.5, 1, 0.8],
       compared: true,
