@@ -72,7 +72,7 @@ interface Lane {
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { store, maxBatchBytes, retryForMs, random, onCommit } = options;
   const shared: Lane = lane(options.flights, options.maxBatchOperations);
-  // Apart from the shared calls: who waits for a stranger must not take a place from documents that are free.
+  // A lane of its own: documents that wait for a held row must not use up the shared calls.
   const alone: Lane = lane(aloneFlights, 0);
   let idle: (() => void) | undefined;
 

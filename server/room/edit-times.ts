@@ -20,7 +20,7 @@ export interface EditTimesOptions {
   readonly everyMs?: number;
 }
 
-/** Documents of one statement, whose rows it holds: commits that want one of them meanwhile try again. */
+/** Documents of one statement: it holds their rows, and commits to them wait meanwhile. */
 const atOnce = 100;
 
 export function createEditTimes({ store, log, everyMs = 15_000 }: EditTimesOptions): EditTimes {

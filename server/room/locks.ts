@@ -10,10 +10,10 @@
  * `expiresAt` that was sent last.
  *
  * Expiry. `expiresInMs` is counted from the read on with a clock that never goes back; when it is over, the database is
- * asked to write what has expired by its clock, until the list says so. A lock stands here until then. A read may meet a
- * lease that is over and not written yet: it is not in the list, and nobody else need have it in theirs, so who read
- * so asks as well (`hasExpired`). Else it would stay active in the tables, and its end would be neither counted nor told
- * to webhooks.
+ * asked to write what has expired by its clock, until the list says so. A lock is held here until then. A read may find
+ * a lease that has run out but is not yet ended in the tables. It is left out of the list and perhaps nobody else is
+ * watching it, so the reader requests the sweep too (`hasExpired`). Otherwise it would stay active in the tables, and its
+ * end would be neither counted nor told to webhooks.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { LockInfo, LocksState } from "../../shared/protocol/messages.ts";
@@ -147,7 +147,8 @@ export class RoomLocks {
   /** For somebody who joins now. What others have not been told yet they are told first, so that revisions only grow. */
   state(): LocksState {
     if (this.#dueAtMs !== undefined) this.#tell();
-    // Conflict records have moved it since the last frame: whoever joins would hear of an expiry under the same revision.
+    // Conflict records may have moved the revision since the last frame. Note the current one as sent, or a later expiry
+    // could be told under a revision that the joiner already has.
     if (this.#dueAtMs === undefined) this.#sent = { ...this.#sent, revision: this.#revision };
     return this.#encode();
   }
@@ -293,7 +294,8 @@ export class RoomLocks {
       onBehind();
       return;
     }
-    // Only a lease that is over and not written makes a list differ at one revision: told under that of its end.
+    // At one revision two lists can differ only by a lease that ran out and is not written as ended; it is told under the
+    // revision that its end gets.
     if (this.#revision <= this.#sent.revision) return;
     this.#dueAtMs = undefined;
     clearTimeout(this.#frameTimer);

@@ -29,7 +29,7 @@ export interface PresenceOptions {
   readonly onOthers: () => void;
 }
 
-/** What a notification told is believed this long, where a read does not show it yet: who is there, and their role. */
+/** For this long a notification (who is there, and their role) is believed over a read that does not show it yet. */
 const graceMs = 3_000;
 /** How long a notification or the read of a row may be under way. */
 const lateMs = 30_000;

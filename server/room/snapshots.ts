@@ -37,7 +37,7 @@ const smallContentBytes = 64 * 1024;
 const maxChangedElements = 2_000;
 /** In UTF-16 units. */
 const maxChangesLength = 1024 * 1024;
-/** Of a whole snapshot, about what an operation of the log costs a reader. */
+/** Reading this much of a whole snapshot costs about as much as replaying one operation. */
 const bytesPerOperation = 1_024;
 
 export class SnapshotWriter {

@@ -58,9 +58,9 @@ export interface SubmitQueueOptions {
   readonly onRefuse: (code: Refusal["code"]) => void;
 }
 
-/** Every submit is answered within 10 s: the commit layer retries for 4 s, and nothing waits longer than this to get there. */
+/** Every submit is answered within 10 s. The commit layer may retry for 4 s, so a submit waits at most this long to be proposed. */
 const maxQueueMs = 4_500;
-/** And in flight or not, it is told by then that nobody knows. */
+/** After this it is told `unavailable`, even while its proposal is in flight. */
 const maxAnswerMs = 9_000;
 /** A whole content (REST) may be larger than any submit of a socket: a millisecond more for each operation beyond this. */
 const largeSubmit = 1_000;

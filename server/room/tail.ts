@@ -29,7 +29,7 @@ export class Tail {
   readonly #pieces: Piece[] = [];
   #operations = 0;
   #bytes = 0;
-  /** Of the last piece that was given up: new memory at this rate would be collected by stopping everything, too. */
+  /** The buffer of the piece dropped last, for reuse: allocating at this rate would cause full collections. */
   #spare: Buffer | undefined;
 
   /** The operations from `first` on, which follow on those before. */

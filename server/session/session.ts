@@ -73,7 +73,7 @@ export class Session implements Member, Requester {
   #early: { readonly message: Readonly<Record<string, unknown>>; readonly length: number }[] = [];
   #earlyLength = 0;
   #draining = false;
-  /** A row of this session may be there. */
+  /** A row may have been written for this session, so that leaving has to be recorded. */
   #recorded = false;
   #room: Room | undefined;
   #identity: Identity | undefined;
@@ -81,7 +81,7 @@ export class Session implements Member, Requester {
   #info: Omit<SessionInfo, "presence"> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #expiry: NodeJS.Timeout | undefined;
-  /** Gives its place back: among the unauthenticated, then among its user's. */
+  /** Frees the place that the socket holds: an unauthenticated one at first, one of its user's after the token is verified. */
   #release: (() => void) | undefined;
   /** Shared by all submits: one is made a session, not one an operation. */
   #origin: Origin = { user: "", client: "", session: "" };

@@ -36,9 +36,9 @@ export interface Statement {
 }
 
 /**
- * What rooms and sessions go on by (commit, catch-up, comparison, leases, what is read before anything is decided): half
- * of the 10 s in which everything is to recover after a fault, since a connection that fell silent is noticed by
- * nothing else.
+ * Timeout of the statements that rooms and sessions cannot go on without (commit, catch-up, comparison, leases, what is
+ * read before anything is decided). Half of the 10 s in which everything is to recover after a fault, because only a
+ * timeout notices a silent connection.
  */
 export const promptMs = 5_000;
 

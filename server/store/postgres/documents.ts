@@ -1,4 +1,4 @@
-/** Documents: metadata, lists, content. What the commit moves (version, revision) is read here and never written. */
+/** Documents: metadata, lists, content. What the commit moves (version, revision) is moved here only by `updateVersion`, for tools. */
 import { and, asc, desc, eq, getTableColumns, inArray, or, type SQL, sql } from "drizzle-orm";
 import type { NodePgDatabase } from "drizzle-orm/node-postgres";
 import type { AnyPgColumn } from "drizzle-orm/pg-core";
