@@ -46,6 +46,7 @@ export function BoardView(props: {
   useBoardEvents(board, ["role", "document", "status", "locks"]);
   useNews(board, notices);
   const [open, setOpen] = useState<"share" | "name" | "history" | "settings">();
+  const [waitingImages, setWaitingImages] = useState(0);
   const [editor, setEditor] = useState<ExcalidrawImperativeAPI>();
   const binding = useRef<Binding>();
   const assets = useMemo(() => assetStore(board.documentId, token), [board, token]);
@@ -129,6 +130,7 @@ export function BoardView(props: {
           }}
           onUnfollow={() => setFollowed(undefined)}
           onRefused={(error) => notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" })}
+          onWaitingImages={setWaitingImages}
           onReady={(api, bound) => {
             binding.current = bound;
             current.current = api;
@@ -149,7 +151,7 @@ export function BoardView(props: {
         </div>
         <Banner board={board} />
       </main>
-      <StatusLine board={board} />
+      <StatusLine board={board} waitingImages={waitingImages} />
       {open === "share" && (
         <ShareDialog viewersOnly={sharedForViewing(board)} onClose={() => setOpen(undefined)} />
       )}

@@ -34,6 +34,8 @@ export interface WhiteboardProps {
   onTheme(choice: ThemeChoice): void;
   onUnfollow(): void;
   onRefused(error: unknown): void;
+  /** How many images others cannot get yet. */
+  onWaitingImages(count: number): void;
   onReady(api: ExcalidrawImperativeAPI, binding: Binding): void;
 }
 
@@ -62,7 +64,13 @@ export function Whiteboard(props: WhiteboardProps) {
     });
     const people = bindPresence(api as never, board, nameOf, nextFrame);
     presence.current = people;
-    const images = bindImages(api as never, board, callbacks.current.assets, () => mayEdit(board));
+    const images = bindImages(
+      api as never,
+      board,
+      callbacks.current.assets,
+      () => mayEdit(board),
+      (count) => callbacks.current.onWaitingImages(count),
+    );
     // A gesture is a step of its own, however soon it follows.
     const stopPressing = api.onPointerDown(() => board.undoStop());
     callbacks.current.onReady(api, binding);

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { buildCommands, command } from "../commands/run-command.ts";
 import { devToken, rest } from "../instances/start.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { chromiumPath, drag, photograph, tool, waitForSaved } from "./browser.ts";
+import { chromiumPath, drag, dropImage, photograph, tool, waitForSaved } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
 import "./window.ts";
 
@@ -57,16 +57,7 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
 
   it("[demo/images] a dropped image is kept by its hash and shown on the other page", async () => {
     const { ada, grace, id } = await stage.openTogether();
-    await ada.page.evaluate(async () => {
-      const canvas = document.createElement("canvas");
-      const paint = canvas.getContext("2d");
-      paint?.fillRect(10, 10, 100, 60);
-      const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
-      const data = new DataTransfer();
-      data.items.add(new File([blob ?? ""], "picture.png", { type: "image/png" }));
-      const at = { bubbles: true, cancelable: true, clientX: 600, clientY: 350, dataTransfer: data };
-      document.querySelector("canvas.interactive")?.dispatchEvent(new DragEvent("drop", at));
-    });
+    await dropImage(ada.page);
     await grace.page.waitForFunction(
       () => Object.keys(window.aetherflow?.editor.getFiles() ?? {}).length === 1,
     );
