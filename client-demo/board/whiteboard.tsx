@@ -4,7 +4,7 @@ import type { AppState, ExcalidrawImperativeAPI, SocketId } from "@excalidraw/ex
 import "@excalidraw/excalidraw/index.css";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
-import { nameOf } from "../app/people.ts";
+import { looksOf, nameOf, selfOf } from "../app/people.ts";
 import type { ThemeChoice } from "../app/theme.ts";
 import {
   type AssetStore,
@@ -62,7 +62,12 @@ export function Whiteboard(props: WhiteboardProps) {
       mayEdit: () => mayEdit(board),
       onRefused: (error) => callbacks.current.onRefused(error),
     });
-    const people = bindPresence(api as never, board, nameOf, nextFrame);
+    const people = bindPresence(
+      api as never,
+      board,
+      (others) => looksOf([selfOf(board), ...others]),
+      nextFrame,
+    );
     presence.current = people;
     const images = bindImages(
       api as never,
