@@ -1,7 +1,13 @@
 import { useEffect } from "react";
-import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
+import type { ConnectionState, DocumentReplica, Properties } from "../../client/index.ts";
 import type { Notices } from "../app/notices.tsx";
 import { wordsOf } from "../app/property-words.ts";
+
+/** What follows from a text, and is measured by every page that types: two of them are no conflict of two people. */
+const measuredNames: ReadonlySet<string> = new Set(["width", "height", "text"]);
+
+const isMeasured = (name: string, element: Properties | undefined): boolean =>
+  element?.type === "text" && element.autoResize !== false && measuredNames.has(name);
 
 /** Tells what happened: refusals, conflicts, the connection. */
 export function useNews(board: DocumentReplica, notices: Notices): void {
@@ -27,8 +33,10 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
         }
         notices.show(`${what} refused: ${message}.`, { tone: "warning" });
       }),
-      board.on("conflict", ({ resolution, properties }) => {
+      board.on("conflict", ({ resolution, element, properties: all }) => {
         if (resolution === "manual") return; // It has a panel of its own.
+        const properties = all.filter((name) => !isMeasured(name, board.get(element)));
+        if (all.length > 0 && properties.length === 0) return;
         const what = properties.length === 0 ? "an element" : `the ${wordsOf(properties)} of an element`;
         notices.show(
           resolution === "merge"
