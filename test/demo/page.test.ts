@@ -235,6 +235,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await page.click(".App-toolbar__extra-tools-trigger");
     await page.waitForSelector("[data-testid=toolbar-laser]");
     await photograph(page, "more-tools");
+    expect(await page.getByRole("button", { name: "Menu", exact: true }).count()).toBe(1);
     const isOffered = (name: string) =>
       page.locator(".App-toolbar__extra-tools-dropdown").getByText(name).first().isVisible();
     expect(await isOffered("Frame tool")).toBe(true);
