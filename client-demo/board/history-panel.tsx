@@ -78,9 +78,9 @@ export function HistoryPanel(props: {
   const attempt = async (work: () => Promise<unknown>, done: string): Promise<void> => {
     try {
       await work();
-      notices.show(done);
+      notices.show(done, { topic: "history" });
     } catch (error) {
-      notices.show(sentenceOf(error), { tone: "warning" });
+      notices.show(sentenceOf(error), { tone: "warning", topic: "history" });
     }
   };
   const isSeen = problem === undefined && seen?.version === version;

@@ -22,7 +22,7 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
     try {
       if (held.length > 0) {
         await Promise.all(held.map(({ element }) => board.locks.release(element)));
-        notices.show("Unlocked: everybody may edit again.");
+        notices.show("Unlocked: everybody may edit again.", { topic: "lock" });
         return;
       }
       const selected = selection().slice(0, mostAtOnce);
@@ -31,10 +31,12 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
         selected.length === 0
           ? "The board is locked: only you can edit it, until you unlock it or leave."
           : `Locked for you: ${selected.length === 1 ? "one element" : `${selected.length} elements`}.`,
+        { topic: "lock" },
       );
     } catch (error) {
       notices.show(error instanceof LockHeldError ? takenBy(error.lock) : messageOf(error), {
         tone: "warning",
+        topic: "lock",
       });
     } finally {
       setBusy(false);

@@ -22,7 +22,10 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
           | { readonly user?: { readonly id: string; readonly name?: string } }
           | undefined;
         if (code === "locked" && lock?.user !== undefined) {
-          notices.show(`${lock.user.name ?? lock.user.id} has locked that.`, { tone: "warning" });
+          notices.show(`${lock.user.name ?? lock.user.id} has locked that.`, {
+            tone: "warning",
+            topic: "lock",
+          });
           return;
         }
         if (code === "version_conflict") {
@@ -49,13 +52,14 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
         notices.show(`${count} waits for a decision: somebody else changed the same.`, { tone: "warning" });
       }),
       board.on("lockLost", ({ reason }) => {
-        if (reason !== "released") notices.show("A lock of yours has ended.", { tone: "warning" });
+        if (reason !== "released")
+          notices.show("A lock of yours has ended.", { tone: "warning", topic: "lock" });
       }),
       board.on("status", ({ state }) => {
         if (state === "reconnecting" && before === "live") interrupted = true;
         else if (state === "live" && interrupted) {
           interrupted = false;
-          notices.show("Connected again.");
+          notices.show("Connected again.", { topic: "connection" });
         }
         before = state;
       }),
