@@ -61,7 +61,8 @@ export function BoardView(props: {
     const pressed = (event: KeyboardEvent): void => {
       if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey) return;
       const { target } = event;
-      if (target instanceof HTMLElement && target.closest("input, textarea, dialog") !== null) return;
+      const elsewhere = "input, textarea, dialog, .top-bar, .panel, .notices, .dropdown-menu";
+      if (target instanceof HTMLElement && target.closest(elsewhere) !== null) return;
       event.preventDefault();
       insertBox();
     };

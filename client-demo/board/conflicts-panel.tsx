@@ -66,7 +66,7 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
     setBusy(true);
     try {
       await board.conflicts.resolve(conflict.id, side);
-      notices.show(side === "current" ? "Kept as it is." : "The held-back edit is made.");
+      notices.show(side === "current" ? "Kept as it is." : "The held-back edit was applied.");
     } catch (error) {
       notices.show(messageOf(error), { tone: "warning" });
       setBusy(false);

@@ -29,7 +29,7 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
           return;
         }
         if (code === "version_conflict") {
-          notices.show("Somebody else changed the same first: your change was not made.", {
+          notices.show("Someone else changed this first, so your change was not applied.", {
             tone: "warning",
           });
           return;
@@ -49,7 +49,10 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
       }),
       board.on("heldBack", ({ operations }) => {
         const count = operations.length === 1 ? "An edit of yours" : `${operations.length} edits of yours`;
-        notices.show(`${count} waits for a decision: somebody else changed the same.`, { tone: "warning" });
+        notices.show(
+          `${count} ${operations.length === 1 ? "needs" : "need"} a decision: someone else changed the same thing.`,
+          { tone: "warning" },
+        );
       }),
       board.on("lockLost", ({ reason }) => {
         if (reason !== "released")
