@@ -52,6 +52,10 @@ export function BoardView(props: {
   const assets = useMemo(() => assetStore(board.documentId, token), [board, token]);
   const flush = useCallback(() => binding.current?.flush(), []);
   const selection = useCallback(() => selectionOf(editor), [editor]);
+  const onSelection = useCallback(
+    (listener: () => void) => editor?.onChange(listener) ?? (() => {}),
+    [editor],
+  );
   const current = useRef<ExcalidrawImperativeAPI>();
   const insertBox = useCallback(() => {
     if (current.current === undefined || !mayEdit(board)) return;
@@ -147,7 +151,12 @@ export function BoardView(props: {
         <div className="panels">
           <ConflictsPanel opened={opened} />
           {open === "history" && (
-            <HistoryPanel opened={opened} selection={selection} onClose={() => setOpen(undefined)} />
+            <HistoryPanel
+              opened={opened}
+              selection={selection}
+              onSelection={onSelection}
+              onClose={() => setOpen(undefined)}
+            />
           )}
         </div>
         <Banner board={board} />
