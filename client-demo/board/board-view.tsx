@@ -56,6 +56,15 @@ export function BoardView(props: {
     (listener: () => void) => editor?.onChange(listener) ?? (() => {}),
     [editor],
   );
+  const point = useCallback(
+    (id: string, intoView: boolean) => {
+      const element = editor?.getSceneElements().find((one) => one.id === id);
+      if (editor === undefined || element === undefined || editor.getAppState().editingTextElement) return;
+      editor.updateScene({ appState: { selectedElementIds: { [id]: true } } });
+      if (intoView) editor.scrollToContent(element, { animate: true });
+    },
+    [editor],
+  );
   const current = useRef<ExcalidrawImperativeAPI>();
   const insertBox = useCallback(() => {
     if (current.current === undefined || !mayEdit(board)) return;
@@ -149,7 +158,7 @@ export function BoardView(props: {
           <LockMarks board={board} editor={editor as unknown as Editor & MarkedView} />
         )}
         <div className="panels">
-          <ConflictsPanel opened={opened} />
+          <ConflictsPanel opened={opened} onPoint={point} />
           {open === "history" && (
             <HistoryPanel
               opened={opened}

@@ -91,10 +91,23 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.click("#history >> text=Restore this");
     await waitForScene(grace.page, "the box again", ([now]) => now?.id === box?.id);
     await ada.page.waitForFunction(() => window.aetherflow?.editor.getSceneElements().length === 1);
+    // It goes on from what is there now, and goes back by what somebody did.
+    await ada.page.waitForFunction(() =>
+      /^Version (\d+) of \1$/.test(document.querySelector("#history label")?.textContent ?? ""),
+    );
+    await ada.page.click("[aria-label='Earlier step']");
+    await ada.page.waitForSelector("#history .origin >> text=Grace");
+    await ada.page.click("[aria-label='Earlier step']");
+    await ada.page.waitForSelector("#history .origin >> text=You");
     await ada.page.mouse.click(400, 300);
     await ada.page.click("#history >> text=Who changed the selection?");
     await ada.page.waitForSelector("#history th >> text=You");
     await photograph(ada.page, "who-changed");
+    await ada.page.mouse.click(700, 600);
+    await ada.page.waitForSelector("#history th", { state: "detached" });
+    await ada.page.focus("#history input[type=range]");
+    await ada.page.keyboard.press("Escape");
+    await ada.page.waitForSelector("#history", { state: "detached" });
     await stage.agreement(id, [ada, grace]);
   });
 
@@ -172,6 +185,16 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     }
     await ada.page.waitForSelector("#conflicts .sides svg");
     await photograph(ada.page, "conflict");
+    // Which shape is meant shows on the board; folded, the panel is out of the way.
+    await ada.page.keyboard.press("Escape");
+    await ada.page.locator("#conflicts li button").first().focus();
+    await ada.page.waitForFunction(
+      (id) => JSON.stringify(window.aetherflow?.editor.getAppState().selectedElementIds).includes(id),
+      String(box?.id),
+    );
+    await ada.page.click("[aria-label='Fold the conflicts']");
+    await ada.page.waitForSelector("#conflicts li", { state: "detached" });
+    await ada.page.click("[aria-label='Unfold the conflicts']");
     const choices = ada.page.locator("#conflicts li");
     for (let left = await choices.count(); left > 0; left = await choices.count()) {
       await choices.locator("text=Use this").first().click();
