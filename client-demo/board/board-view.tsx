@@ -1,7 +1,7 @@
 import { MainMenu } from "@excalidraw/excalidraw";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
+import { type DocumentReplica, LockHeldError, type SessionInfo } from "../../client/index.ts";
 import type { Account } from "../app/account.ts";
 import { mayDecide } from "../app/join.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
@@ -23,7 +23,7 @@ import { ShareDialog } from "./share-dialog.tsx";
 import { StatusLine } from "./status-line.tsx";
 import { UndoButtons } from "./undo-buttons.tsx";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
-import { useNews } from "./use-news.ts";
+import { showLocked, useNews } from "./use-news.ts";
 import { Whiteboard } from "./whiteboard.tsx";
 
 declare global {
@@ -143,7 +143,10 @@ export function BoardView(props: {
             setThemeChoice(choice);
           }}
           onUnfollow={() => setFollowed(undefined)}
-          onRefused={(error) => notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" })}
+          onRefused={(error, partly) => {
+            if (error instanceof LockHeldError) showLocked(notices, error.lock, partly);
+            else notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" });
+          }}
           onWaitingImages={setWaitingImages}
           onReady={(api, bound) => {
             binding.current = bound;

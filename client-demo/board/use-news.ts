@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import type { ConnectionState, DocumentReplica, Properties } from "../../client/index.ts";
+import type { ConnectionState, DocumentReplica, LockInfo, Properties } from "../../client/index.ts";
 import type { Notices } from "../app/notices.tsx";
 import { wordsOf } from "../app/property-words.ts";
 
@@ -8,6 +8,15 @@ const measuredNames: ReadonlySet<string> = new Set(["width", "height", "text"]);
 
 const isMeasured = (name: string, element: Properties | undefined): boolean =>
   element?.type === "text" && element.autoResize !== false && measuredNames.has(name);
+
+/** Says who has locked what this person wanted to change, all of it or a part. */
+export function showLocked(notices: Notices, { user }: Pick<LockInfo, "user">, partly: boolean): void {
+  const name = user.name ?? user.id;
+  notices.show(
+    partly ? `${name} has locked a part of that: only the rest was changed.` : `${name} has locked that.`,
+    { tone: "warning", topic: "lock" },
+  );
+}
 
 /** Tells what happened: refusals, conflicts, the connection. */
 export function useNews(board: DocumentReplica, notices: Notices): void {
@@ -18,14 +27,9 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
       board.on("reject", ({ code, message, details, operations, dependent }) => {
         const count = operations.length + dependent.length;
         const what = count === 1 ? "An edit was" : `${count} edits were`;
-        const lock = details?.lock as
-          | { readonly user?: { readonly id: string; readonly name?: string } }
-          | undefined;
+        const lock = details?.lock as Partial<Pick<LockInfo, "user">> | undefined;
         if (code === "locked" && lock?.user !== undefined) {
-          notices.show(`${lock.user.name ?? lock.user.id} has locked that.`, {
-            tone: "warning",
-            topic: "lock",
-          });
+          showLocked(notices, { user: lock.user }, false);
           return;
         }
         if (code === "version_conflict") {

@@ -37,6 +37,19 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await grace.page.waitForSelector("text=Ada Lovelace has locked that.");
     await waitForScene(grace.page, "the box back", ([now]) => now?.x === box?.x && now?.y === box?.y);
     await photograph(grace.page, "locked");
+    // What is free among what is selected is deleted, and it is said that the rest is not.
+    await tool(grace.page, "o");
+    await drag(grace.page, [
+      [700, 450],
+      [800, 550],
+    ]);
+    await waitForScene(ada.page, "an ellipse", (all) => all.length === 2);
+    await grace.page.keyboard.press("Escape");
+    await grace.page.keyboard.press("Control+a");
+    await grace.page.keyboard.press("Delete");
+    await grace.page.waitForSelector("text=Ada Lovelace has locked a part of that");
+    await waitForScene(ada.page, "the box alone", (all) => all.length === 1 && all[0]?.id === box?.id);
+    await waitForScene(grace.page, "the box alone", (all) => all.length === 1 && all[0]?.id === box?.id);
     await ada.page.click("#lock");
     await grace.page.waitForSelector(".lock-marks div", { state: "detached" });
     // Nothing is selected: the board is meant.
