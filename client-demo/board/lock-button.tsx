@@ -13,7 +13,9 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
   useBoardEvents(board, ["locks", "lockLost", "role", "document"]);
   const notices = useNotices();
   const [busy, setBusy] = useState(false);
-  const { held } = board.locks;
+  // In another window of theirs as well: who has locked something may unlock it anywhere.
+  const own = board.locks.list.filter(({ user }) => user.id === board.user?.id);
+  const held = [...new Set([...board.locks.held, ...own].map(({ element }) => element))];
   // Nothing of a board that somebody else has locked can be locked.
   const other = held.length === 0 ? board.locks.blocks(null) : undefined;
   const taken = other?.element === null ? takenBy(other) : undefined;
@@ -21,7 +23,7 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
     setBusy(true);
     try {
       if (held.length > 0) {
-        await Promise.all(held.map(({ element }) => board.locks.release(element)));
+        await Promise.all(held.map((element) => board.locks.release(element)));
         notices.show("Unlocked: everybody may edit again.", { topic: "lock" });
         return;
       }

@@ -62,7 +62,13 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await grace.page.keyboard.press("Escape");
     await drawBox(grace.page);
     expect(Object.keys(await sceneOf(grace.page))).toHaveLength(1);
-    await ada.page.click("#lock");
+    // In another window, Ada hears that it was she, and may end it there.
+    const window = await ada.page.context().newPage();
+    await window.goto(ada.page.url());
+    await window.waitForSelector("#banner >> text=You have locked this board in another window.");
+    await window.click("#lock:enabled");
+    await window.waitForSelector("#banner", { state: "hidden" });
+    await window.close();
     await grace.page.waitForSelector("#banner", { state: "hidden" });
     await grace.page.waitForSelector("#lock:enabled");
     await stage.agreement(id, [ada, grace]);
