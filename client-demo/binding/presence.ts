@@ -40,7 +40,8 @@ interface PresenceBoard {
     readonly others: ReadonlyMap<string, SessionInfo>;
     set(state: PresenceState): void;
   };
-  on(name: "presence", listener: () => void): Unsubscribe;
+  readonly connection: { readonly state: string };
+  on(name: "presence" | "status", listener: () => void): Unsubscribe;
 }
 
 export interface PresenceBinding {
@@ -88,7 +89,9 @@ export function bindPresence(
   const draw = (): void => {
     cancelFrame = undefined;
     const collaborators = new Map<string, Collaborator>();
-    const others = [...board.presence.others.values()];
+    // Without a connection nobody knows where they are.
+    const { state } = board.connection;
+    const others = state === "live" || state === "syncing" ? [...board.presence.others.values()] : [];
     const looks = looksOf(others);
     for (const session of others)
       collaborators.set(session.sessionId, collaboratorOf(session, looks.get(session.user.id)));
@@ -97,7 +100,7 @@ export function bindPresence(
   const schedule = (): void => {
     cancelFrame ??= nextFrame(draw);
   };
-  const stops = [editor.onChange(tell), board.on("presence", schedule)];
+  const stops = [editor.onChange(tell), board.on("presence", schedule), board.on("status", schedule)];
   schedule();
   return {
     pointerMoved: (update) => {

@@ -24,7 +24,9 @@ export function PeopleList(props: {
   const { board, followed, onFollow } = props;
   useBoardEvents(board, ["presence", "status"], 200);
   const self = selfOf(board);
-  const others = [...board.presence.others.values()];
+  // Without a connection nobody knows who is here.
+  const isConnected = board.connection.state === "live" || board.connection.state === "syncing";
+  const others = isConnected ? [...board.presence.others.values()] : [];
   const people = { self, others, looks: looksOf([self, ...others]), followed, onFollow };
   return useNarrow() ? <PeopleCount {...people} /> : <Avatars {...people} />;
 }

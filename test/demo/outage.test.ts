@@ -74,6 +74,11 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
     await grace.page.waitForSelector("#banner >> text=You are offline");
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(await grace.page.textContent("#connection")).toBe("offline, trying again");
+    // Where Ada is now, nobody knows here.
+    await grace.page.waitForFunction(
+      () => (window.aetherflow?.editor.getAppState().collaborators as Map<string, unknown>).size === 0,
+    );
+    await grace.page.locator(".people button").waitFor({ state: "detached" });
     await tool(grace.page, "r");
     await drag(grace.page, [
       [400, 250],
