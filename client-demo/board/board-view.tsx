@@ -5,6 +5,7 @@ import { type DocumentReplica, LockHeldError, type SessionInfo } from "../../cli
 import type { Account } from "../app/account.ts";
 import { mayDecide } from "../app/join.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
+import { rememberBoard } from "../app/stored-boards.ts";
 import { applyTheme, onSystemTheme, resolveTheme, storedTheme, type ThemeChoice } from "../app/theme.ts";
 import type { Binding, Editor } from "../binding/index.ts";
 import icon from "../icon.svg";
@@ -94,7 +95,8 @@ export function BoardView(props: {
   const title = board.documentMetadata?.name ?? "Board";
   useEffect(() => {
     document.title = `${title} · AetherFlow`;
-  }, [title]);
+    rememberBoard({ id: board.documentId, name: title });
+  }, [board, title]);
 
   // Kept while it says the same: see `Whiteboard`.
   const menu = useMemo(

@@ -68,6 +68,7 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
 
   it("[demo/network] a network that goes away is seen at once, and its return as well", async () => {
     const { ada, grace, id } = await stage.openTogether();
+    await waitForShell(grace.page);
     grace.expectOutage(true);
     await grace.page.context().setOffline(true);
     const startedAt = performance.now();
@@ -76,7 +77,9 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
     expect(await grace.page.textContent("#connection")).toBe("offline, trying again");
     // Where Ada is now, nobody knows here.
     await grace.page.waitForFunction(
-      () => (window.aetherflow?.editor.getAppState().collaborators as Map<string, unknown>).size === 0,
+      () =>
+        (window.aetherflow?.editor.getAppState().collaborators as Map<string, unknown> | undefined)?.size ===
+        0,
     );
     await grace.page.locator(".people button").waitFor({ state: "detached" });
     await tool(grace.page, "r");
@@ -85,6 +88,13 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
       [600, 350],
     ]);
     await photograph(grace.page, "no-network");
+    // The page of all boards opens as well, and leads back.
+    await waitForKept(grace.page, await idOf(grace.page, "rectangle"));
+    await grace.page.goto(stage.second.url);
+    await grace.page.waitForSelector("#stored >> text=Plan of the engine");
+    await photograph(grace.page, "no-network-boards");
+    await grace.page.click("#stored >> text=Plan of the engine");
+    await waitForScene(grace.page, "the box, stored", (all) => all.length === 1);
     expect(await pending(grace.page)).toBeGreaterThan(0);
     await grace.page.context().setOffline(false);
     await waitForLive(grace.page);
