@@ -73,7 +73,7 @@ export function ConflictsPanel(props: {
             Keep all
           </button>
           <button type="button" disabled={busy || !mayEdit(board)} onClick={() => void chooseAll("incoming")}>
-            Use all held back
+            Use all
           </button>
         </p>
       )}
