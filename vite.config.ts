@@ -13,7 +13,12 @@ export default defineConfig({
     offlineExcalidraw(),
     copyFonts(),
     // Who is in the gallery goes on to a board: the editor comes last there, and is used next.
-    preload({ first: ["app/start.tsx", "board/open-board.ts"], soon: ["board/board-view.tsx"] }),
+    preload({
+      first: ["app/start.tsx", "board/open-board.ts"],
+      soon: ["board/board-view.tsx"],
+      // The editor makes pasted images smaller with them.
+      spare: ["/pica/dist/pica.js", "/image-blob-reduce/dist/image-blob-reduce.esm.mjs"],
+    }),
     precompress(),
   ],
   build: {

@@ -16,7 +16,11 @@ export class TokenNeeded extends Error {
 }
 
 const renewBeforeMs = 60_000;
-const animals = ["Heron", "Otter", "Lynx", "Wren", "Badger", "Gecko", "Ibis", "Marten", "Newt", "Plover"];
+/** Names for who has given none: several hundred, so that two windows rarely get the same. */
+const manners =
+  "Amber Brisk Calm Clever Copper Daring Eager Gentle Golden Jolly Keen Lively Merry Nimble Quiet Silver Swift Wise";
+const animals =
+  "Badger Beaver Crane Dormouse Falcon Gecko Hare Heron Ibis Jackdaw Kestrel Lynx Marten Mole Newt Otter Plover Robin Wren";
 
 /** This browser's user: an id and a name that stay, and either tokens of development mode or a pasted one. */
 export class Account {
@@ -27,10 +31,10 @@ export class Account {
 
   constructor() {
     this.userId = recall("local", "aetherflow.user") ?? `person-${randomPart()}`;
-    this.#name =
-      recall("local", "aetherflow.name") ?? `Guest ${animals[Math.floor(Math.random() * animals.length)]}`;
+    this.#name = recall("local", "aetherflow.name") ?? `${oneOf(manners)} ${oneOf(animals)}`;
     this.#pasted = recall("session", "aetherflow.token");
     keep("local", "aetherflow.user", this.userId);
+    keep("local", "aetherflow.name", this.#name);
   }
 
   /** Shown to others. */
@@ -84,6 +88,11 @@ export class Account {
 /** A short random part of an id. Not `randomUUID`, which plain `http://` pages from other machines do not have. */
 export function randomPart(): string {
   return [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
+}
+
+function oneOf(words: string): string | undefined {
+  const list = words.split(" ");
+  return list[Math.floor(Math.random() * list.length)];
 }
 
 // Storage may be forbidden; a name is not worth failing for.

@@ -2,35 +2,50 @@
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useRef, useState } from "react";
 
 interface Notice {
-  readonly id: number;
+  /** Of one topic, the newest notice alone is shown. */
+  readonly topic: string;
   readonly text: string;
   readonly tone: "info" | "warning";
   readonly action?: { readonly label: string; run(): void };
 }
 
 export interface Notices {
-  show(text: string, options?: { tone?: Notice["tone"]; action?: Notice["action"] }): void;
+  /** @param options `topic`: what it is about, where later notices say what has become of that; default: the text. */
+  show(
+    text: string,
+    options?: { tone?: Notice["tone"]; action?: Notice["action"]; topic?: "lock" | "connection" | "history" },
+  ): void;
 }
 
 const shownForMs = 7_000;
-const mostAtOnce = 3;
+const mostAtOnce = 2;
 const Context = createContext<Notices>({ show: () => {} });
 
 export const useNotices = (): Notices => useContext(Context);
 
 export function NoticesProvider({ children }: { readonly children: ReactNode }) {
   const [notices, setNotices] = useState<readonly Notice[]>([]);
-  const next = useRef(0);
-  const remove = useCallback((id: number) => setNotices((all) => all.filter((one) => one.id !== id)), []);
+  const timers = useRef(new Map<string, ReturnType<typeof setTimeout>>());
+  const remove = useCallback((topic: string) => {
+    clearTimeout(timers.current.get(topic));
+    setNotices((all) => all.filter((one) => one.topic !== topic));
+  }, []);
   const show = useCallback<Notices["show"]>(
-    (text, { tone = "info", action } = {}) => {
-      const id = next.current++;
-      // The same again only stays longer.
-      setNotices((all) => [
-        ...all.filter((one) => one.text !== text).slice(1 - mostAtOnce),
-        { id, text, tone, ...(action && { action }) },
-      ]);
-      setTimeout(() => remove(id), shownForMs);
+    (text, { tone = "info", action, topic = text } = {}) => {
+      setNotices((all) =>
+        // The same again only stays longer.
+        action === undefined && all.some((one) => one.topic === topic && one.text === text)
+          ? all
+          : [
+              ...all.filter((one) => one.topic !== topic).slice(1 - mostAtOnce),
+              { topic, text, tone, ...(action && { action }) },
+            ],
+      );
+      clearTimeout(timers.current.get(topic));
+      timers.current.set(
+        topic,
+        setTimeout(() => remove(topic), shownForMs),
+      );
     },
     [remove],
   );
@@ -39,21 +54,21 @@ export function NoticesProvider({ children }: { readonly children: ReactNode }) 
     <Context.Provider value={value}>
       {children}
       <div className="notices" role="status">
-        {notices.map(({ id, text, tone, action }) => (
-          <div key={id} className="notice" data-tone={tone}>
+        {notices.map(({ topic, text, tone, action }) => (
+          <div key={topic} className="notice" data-tone={tone}>
             <span>{text}</span>
             {action !== undefined && (
               <button
                 type="button"
                 onClick={() => {
                   action.run();
-                  remove(id);
+                  remove(topic);
                 }}
               >
                 {action.label}
               </button>
             )}
-            <button type="button" className="icon" aria-label="Dismiss" onClick={() => remove(id)}>
+            <button type="button" className="icon" aria-label="Dismiss" onClick={() => remove(topic)}>
               ×
             </button>
           </div>

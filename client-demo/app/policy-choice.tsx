@@ -6,11 +6,11 @@ export type ConflictPolicy = DocumentMetadata["conflictPolicy"];
 const policies: Readonly<Record<ConflictPolicy, { readonly label: string; readonly text: string }>> = {
   lww: {
     label: "The later change wins",
-    text: "Both go on drawing; what came last is what stays. Right for most boards.",
+    text: "Everyone keeps drawing; the last change stays.",
   },
   merge: {
     label: "Both changes are merged",
-    text: "Texts and lists get what both wrote; of a colour or a place the later one stays.",
+    text: "Text and lists keep both changes; for colours and positions the later one wins.",
   },
   manual: {
     label: "Somebody decides",
@@ -18,7 +18,7 @@ const policies: Readonly<Record<ConflictPolicy, { readonly label: string; readon
   },
   strict: {
     label: "The first change wins",
-    text: "The second one is refused, also one made offline, and whoever made it is told.",
+    text: "The second change is refused, even if made offline, and its author is told.",
   },
 };
 

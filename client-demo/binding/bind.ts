@@ -36,8 +36,13 @@ export interface BindingOptions {
   ) => Record<string, unknown> | undefined;
   /** Whether this person may edit; default: yes. While not, what the editor does by itself is not sent. */
   readonly mayEdit?: () => boolean;
-  /** A change of this person that the document does not take; the scene goes back to what the document says. */
-  readonly onRefused?: (error: unknown) => void;
+  /** Why this person may not change an element now, if so: what else they change with it is sent all the same. */
+  readonly refusal?: (element: string) => Error | undefined;
+  /**
+   * A change of this person that the document does not take; the scene goes back to what the document says.
+   * @param partly others that were made with it are taken.
+   */
+  readonly onRefused?: (error: unknown, partly: boolean) => void;
   readonly random?: () => number;
   readonly now?: () => number;
 }
@@ -61,10 +66,10 @@ export function initialElements(board: Pick<Board, "elements">): SceneElement[] 
 /** Binds a scene to a document until `close`. The scene has the document's elements from `initialElements`. */
 export function bindExcalidraw(editor: Editor, board: Board, options: BindingOptions): Binding {
   const { mutateElement, textField = () => undefined, measureText } = options;
-  const { mayEdit = () => true, onRefused = () => {} } = options;
+  const { mayEdit = () => true, refusal = () => undefined, onRefused = () => {} } = options;
   const { random = Math.random, now = () => performance.now(), nextFrame = animationFrame } = options;
   const known = new Known();
-  const sending = new Sending(board, known, now, onRefused);
+  const sending = new Sending({ board, known, now, refusal, onRefused });
   const scene = (): readonly SceneElement[] => editor.getSceneElementsIncludingDeleted();
   let cancelFrame: (() => void) | undefined;
   let started = false;

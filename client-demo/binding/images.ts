@@ -6,10 +6,15 @@
 import type { Properties, Unsubscribe } from "../../client/index.ts";
 import type { SceneElement } from "./model.ts";
 
-/** Where the bytes of images are. Both may fail: they are tried again. */
+/** Where the bytes of images are. `put` and `get` may fail: they are tried again. */
 export interface AssetStore {
-  /** Keeps bytes; resolves to the SHA-256 of them, in hexadecimal. */
-  put(bytes: Uint8Array<ArrayBuffer>, mimeType: string): Promise<string>;
+  /**
+   * Keeps a file that the editor calls `fileId`, on this machine at once; resolves to the SHA-256 of its bytes, in
+   * hexadecimal, when others can get them.
+   */
+  put(fileId: string, blob: Blob): Promise<string>;
+  /** What `put` keeps on this machine, also of before a reload. */
+  unsent(fileId: string): Promise<Blob | undefined>;
   get(hash: string): Promise<Blob>;
 }
 
@@ -39,14 +44,17 @@ interface ImageBoard {
 
 const retryAfterMs = 3_000;
 
-/** Keeps images the same on both sides until `close`. */
+/** Keeps images the same on both sides until `close`. `onWaiting` hears how many others cannot get yet. */
 export function bindImages(
   editor: ImageEditor,
   board: ImageBoard,
   store: AssetStore,
   mayEdit: () => boolean,
+  onWaiting: (count: number) => void = () => {},
 ): { close(): void } {
   const hashes = new Map<string, string>();
+  /** Files without bytes that this machine was asked for. */
+  const asked = new Set<string>();
   /** Files that are on their way, in either direction. */
   const busy = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,6 +63,7 @@ export function bindImages(
   const look = (): void => {
     if (closed) return;
     const files = editor.getFiles();
+    const waiting = new Set<string>();
     for (const element of editor.getSceneElementsIncludingDeleted()) {
       const { fileId } = element as { readonly fileId?: string | null };
       if (element.type !== "image" || element.isDeleted || typeof fileId !== "string") continue;
@@ -63,12 +72,18 @@ export function bindImages(
       if (typeof asset === "string") {
         hashes.set(fileId, asset);
         if (file === undefined) void run(fileId, () => fetchFile(fileId, asset));
-      } else if (file !== undefined && mayEdit() && board.get(element.id) !== undefined) {
+      } else if (board.get(element.id) === undefined) {
+      } else if (file === undefined) {
+        if (!asked.has(fileId)) void run(fileId, () => bringBack(fileId));
+      } else if (mayEdit()) {
         const known = hashes.get(fileId);
-        if (known === undefined) void run(fileId, () => sendFile(file));
-        else board.transact((change) => change.update(element.id, { asset: known }), { undo: false });
+        if (known === undefined) {
+          waiting.add(fileId);
+          void run(fileId, () => sendFile(file));
+        } else board.transact((change) => change.update(element.id, { asset: known }), { undo: false });
       }
     }
+    onWaiting(waiting.size);
   };
 
   const run = async (fileId: string, work: () => Promise<void>): Promise<void> => {
@@ -88,12 +103,22 @@ export function bindImages(
   };
 
   const sendFile = async (file: BinaryFile): Promise<void> => {
-    const bytes = new Uint8Array(await (await fetch(file.dataURL)).arrayBuffer());
-    hashes.set(file.id, await store.put(bytes, file.mimeType));
+    const blob = await (await fetch(file.dataURL)).blob();
+    hashes.set(file.id, await store.put(file.id, new Blob([blob], { type: file.mimeType })));
+  };
+
+  /** Pasted before a reload, and not sent since. */
+  const bringBack = async (fileId: string): Promise<void> => {
+    asked.add(fileId);
+    const blob = await store.unsent(fileId);
+    if (blob !== undefined) await addFile(fileId, blob);
   };
 
   const fetchFile = async (fileId: string, asset: string): Promise<void> => {
-    const blob = await store.get(asset);
+    await addFile(fileId, await store.get(asset));
+  };
+
+  const addFile = async (fileId: string, blob: Blob): Promise<void> => {
     const file = { id: fileId, mimeType: blob.type, dataURL: await dataUrlOf(blob), created: Date.now() };
     if (!closed) editor.addFiles([file]);
   };

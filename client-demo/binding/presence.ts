@@ -7,7 +7,7 @@ import { animationFrame, type NextFrame } from "./frames.ts";
 
 /** A collaborator as Excalidraw draws them. */
 export interface Collaborator {
-  /** Of the person: their colour follows from it. */
+  /** Their colour follows from it, and nothing else. */
   readonly id: string;
   readonly socketId: string;
   readonly username: string;
@@ -40,7 +40,8 @@ interface PresenceBoard {
     readonly others: ReadonlyMap<string, SessionInfo>;
     set(state: PresenceState): void;
   };
-  on(name: "presence", listener: () => void): Unsubscribe;
+  readonly connection: { readonly state: string };
+  on(name: "presence" | "status", listener: () => void): Unsubscribe;
 }
 
 export interface PresenceBinding {
@@ -52,14 +53,21 @@ export interface PresenceBinding {
   close(): void;
 }
 
+/** How somebody is shown. */
+export interface CollaboratorLook {
+  readonly name: string;
+  /** Their colour: `hsl(${hueStep * 10}, 100%, 83%)`, 0 to 36. */
+  readonly hueStep: number;
+}
+
 /** A selection is told to others up to here: a state has to stay small. */
 const mostSelected = 60;
 
-/** Binds until `close`. `nameOf` says how somebody is called; `nextFrame` is the elements' (`pacedFrames`). */
+/** Binds until `close`. `looksOf` says how people are shown, by user id; `nextFrame` is the elements' (`pacedFrames`). */
 export function bindPresence(
   editor: PresenceEditor,
   board: PresenceBoard,
-  nameOf: (session: SessionInfo) => string,
+  looksOf: (others: readonly SessionInfo[]) => ReadonlyMap<string, CollaboratorLook>,
   nextFrame: NextFrame = animationFrame,
 ): PresenceBinding {
   let pointer: Json | undefined;
@@ -81,15 +89,18 @@ export function bindPresence(
   const draw = (): void => {
     cancelFrame = undefined;
     const collaborators = new Map<string, Collaborator>();
-    for (const session of board.presence.others.values()) {
-      collaborators.set(session.sessionId, collaboratorOf(session, nameOf(session)));
-    }
+    // Without a connection nobody knows where they are.
+    const { state } = board.connection;
+    const others = state === "live" || state === "syncing" ? [...board.presence.others.values()] : [];
+    const looks = looksOf(others);
+    for (const session of others)
+      collaborators.set(session.sessionId, collaboratorOf(session, looks.get(session.user.id)));
     editor.updateScene({ collaborators });
   };
   const schedule = (): void => {
     cancelFrame ??= nextFrame(draw);
   };
-  const stops = [editor.onChange(tell), board.on("presence", schedule)];
+  const stops = [editor.onChange(tell), board.on("presence", schedule), board.on("status", schedule)];
   schedule();
   return {
     pointerMoved: (update) => {
@@ -104,12 +115,18 @@ export function bindPresence(
   };
 }
 
-function collaboratorOf(session: SessionInfo, username: string): Collaborator {
+/**
+ * The editor makes a colour of an id: the hue is ten times the sum of its UTF-16 units, weighted, modulo 37
+ * (`getClientColor` of 0.18). Of one unit that is the unit itself.
+ */
+const idOfHue = (hueStep: number): string => String.fromCharCode(37 * 2 + hueStep);
+
+function collaboratorOf(session: SessionInfo, look: CollaboratorLook | undefined): Collaborator {
   const { pointer, selection } = session.presence ?? {};
   const base = {
-    id: session.user.id,
+    id: look === undefined ? session.user.id : idOfHue(look.hueStep),
     socketId: session.sessionId,
-    username,
+    username: look?.name ?? session.user.id,
   };
   const selected = Array.isArray(selection) ? selection.filter((id) => typeof id === "string") : [];
   const place = pointOf(pointer);

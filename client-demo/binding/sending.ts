@@ -10,15 +10,23 @@ export class Sending {
   readonly #board: Board;
   readonly #known: Known;
   readonly #now: () => number;
-  readonly #onRefused: (error: unknown) => void;
+  readonly #refusal: (element: string) => Error | undefined;
+  readonly #onRefused: (error: unknown, partly: boolean) => void;
   readonly #typedAt = new Map<string, number>();
   #active = false;
 
-  constructor(board: Board, known: Known, now: () => number, onRefused: (error: unknown) => void) {
-    this.#board = board;
-    this.#known = known;
-    this.#now = now;
-    this.#onRefused = onRefused;
+  constructor(options: {
+    readonly board: Board;
+    readonly known: Known;
+    readonly now: () => number;
+    readonly refusal: (element: string) => Error | undefined;
+    readonly onRefused: (error: unknown, partly: boolean) => void;
+  }) {
+    this.#board = options.board;
+    this.#known = options.known;
+    this.#now = options.now;
+    this.#refusal = options.refusal;
+    this.#onRefused = options.onRefused;
   }
 
   /** The document is changing by what is being sent. */
@@ -33,7 +41,15 @@ export class Sending {
 
   /** Sends what the scene has and the document was not known to have. `scene` is asked again after sending. */
   flush(scene: () => readonly SceneElement[]): void {
-    const changes = this.#known.changesIn(scene());
+    const made = this.#known.changesIn(scene());
+    // The server takes all of a submit or nothing: what it will not take stays here.
+    const errors = new Map(made.map((change) => [change, this.#refusal(change.element)]));
+    const changes = made.filter((change) => errors.get(change) === undefined);
+    for (const [{ element }, error] of errors) {
+      if (error === undefined) continue;
+      this.#known.stale.add(element);
+      this.#onRefused(error, changes.length > 0);
+    }
     if (changes.length === 0) return;
     // Together, so that nobody sees a shape without its text; one by one when something among them is refused.
     const refused =
@@ -55,7 +71,7 @@ export class Sending {
     const error = this.#send([change]);
     if (error === undefined) return false;
     this.#known.stale.add(change.element);
-    this.#onRefused(error);
+    this.#onRefused(error, false);
     return true;
   }
 

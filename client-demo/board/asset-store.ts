@@ -1,9 +1,16 @@
 import type { AssetStore } from "../binding/index.ts";
+import { keptFiles } from "./kept-files.ts";
 
 const imageTypes = /^image\/(png|jpeg|gif|webp|svg\+xml|bmp|avif|x-icon)$/;
 
-/** A board's files on the server, by the hash of their content. */
+/**
+ * A board's files on the server, by the hash of their content, and in this browser: what waits for the server under the
+ * editor's id, what was seen under its hash.
+ */
 export function assetStore(documentId: string, token: () => Promise<string>): AssetStore {
+  const kept = keptFiles();
+  const here = (name: string): string => `${documentId}/${name}`;
+  const keeping = new Set<string>();
   const path = (hash: string): string => `/v1/documents/${encodeURIComponent(documentId)}/assets/${hash}`;
   const call = async (method: "GET" | "PUT", hash: string, body?: Blob): Promise<Response> => {
     const headers = { authorization: `Bearer ${await token()}`, ...(body && { "content-type": body.type }) };
@@ -12,16 +19,25 @@ export function assetStore(documentId: string, token: () => Promise<string>): As
     return response;
   };
   return {
-    put: async (bytes, mimeType) => {
-      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    put: async (fileId, blob) => {
+      if (!keeping.has(fileId)) await kept.put(here(fileId), blob, { waiting: true });
+      keeping.add(fileId);
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
       const hash = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      await call("PUT", hash, new Blob([bytes], { type: mimeType }));
+      await call("PUT", hash, blob);
+      await kept.put(here(hash), blob, { waiting: false });
+      // Not removed: the page may end before the document says where the bytes are.
+      await kept.put(here(fileId), blob, { waiting: false });
       return hash;
     },
+    unsent: (fileId) => kept.get(here(fileId)),
     get: async (hash) => {
       if (!/^[0-9a-f]{64}$/.test(hash)) throw new Error("no hash");
+      const copy = await kept.get(here(hash));
+      if (copy !== undefined) return copy;
       const blob = await (await call("GET", hash)).blob();
       if (!imageTypes.test(blob.type)) throw new Error(`no image: ${blob.type}`);
+      await kept.put(here(hash), blob, { waiting: false });
       return blob;
     },
   };

@@ -26,6 +26,8 @@ function textFor(board: DocumentReplica, online: boolean): string | undefined {
   }
   if (board.documentMetadata?.state !== "active") return "This board is archived: nobody can change it.";
   const lock = board.locks.blocks(null);
+  if (lock !== undefined && lock.element === null && lock.user.id === board.user?.id)
+    return "You have locked this board in another window.";
   if (lock !== undefined && lock.element === null)
     return `${lock.user.name ?? lock.user.id} has locked this board for a while.`;
   if (board.role === "viewer") return "You can look at this board, but not change it.";

@@ -1,10 +1,11 @@
 import { MainMenu } from "@excalidraw/excalidraw";
 import type { ExcalidrawImperativeAPI } from "@excalidraw/excalidraw/types";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
+import { type DocumentReplica, LockHeldError, type SessionInfo } from "../../client/index.ts";
 import type { Account } from "../app/account.ts";
 import { mayDecide } from "../app/join.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
+import { rememberBoard } from "../app/stored-boards.ts";
 import { applyTheme, onSystemTheme, resolveTheme, storedTheme, type ThemeChoice } from "../app/theme.ts";
 import type { Binding, Editor } from "../binding/index.ts";
 import icon from "../icon.svg";
@@ -23,7 +24,7 @@ import { ShareDialog } from "./share-dialog.tsx";
 import { StatusLine } from "./status-line.tsx";
 import { UndoButtons } from "./undo-buttons.tsx";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
-import { useNews } from "./use-news.ts";
+import { showLocked, useNews } from "./use-news.ts";
 import { Whiteboard } from "./whiteboard.tsx";
 
 declare global {
@@ -46,11 +47,25 @@ export function BoardView(props: {
   useBoardEvents(board, ["role", "document", "status", "locks"]);
   useNews(board, notices);
   const [open, setOpen] = useState<"share" | "name" | "history" | "settings">();
+  const [waitingImages, setWaitingImages] = useState(0);
   const [editor, setEditor] = useState<ExcalidrawImperativeAPI>();
   const binding = useRef<Binding>();
   const assets = useMemo(() => assetStore(board.documentId, token), [board, token]);
   const flush = useCallback(() => binding.current?.flush(), []);
   const selection = useCallback(() => selectionOf(editor), [editor]);
+  const onSelection = useCallback(
+    (listener: () => void) => editor?.onChange(listener) ?? (() => {}),
+    [editor],
+  );
+  const point = useCallback(
+    (id: string, intoView: boolean) => {
+      const element = editor?.getSceneElements().find((one) => one.id === id);
+      if (editor === undefined || element === undefined || editor.getAppState().editingTextElement) return;
+      editor.updateScene({ appState: { selectedElementIds: { [id]: true } } });
+      if (intoView) editor.scrollToContent(element, { animate: true });
+    },
+    [editor],
+  );
   const current = useRef<ExcalidrawImperativeAPI>();
   const insertBox = useCallback(() => {
     if (current.current === undefined || !mayEdit(board)) return;
@@ -60,7 +75,8 @@ export function BoardView(props: {
     const pressed = (event: KeyboardEvent): void => {
       if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey) return;
       const { target } = event;
-      if (target instanceof HTMLElement && target.closest("input, textarea, dialog") !== null) return;
+      const elsewhere = "input, textarea, dialog, .top-bar, .panel, .notices, .dropdown-menu";
+      if (target instanceof HTMLElement && target.closest(elsewhere) !== null) return;
       event.preventDefault();
       insertBox();
     };
@@ -79,7 +95,8 @@ export function BoardView(props: {
   const title = board.documentMetadata?.name ?? "Board";
   useEffect(() => {
     document.title = `${title} · AetherFlow`;
-  }, [title]);
+    rememberBoard({ id: board.documentId, name: title });
+  }, [board, title]);
 
   // Kept while it says the same: see `Whiteboard`.
   const menu = useMemo(
@@ -128,7 +145,11 @@ export function BoardView(props: {
             setThemeChoice(choice);
           }}
           onUnfollow={() => setFollowed(undefined)}
-          onRefused={(error) => notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" })}
+          onRefused={(error, partly) => {
+            if (error instanceof LockHeldError) showLocked(notices, error.lock, partly);
+            else notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" });
+          }}
+          onWaitingImages={setWaitingImages}
           onReady={(api, bound) => {
             binding.current = bound;
             current.current = api;
@@ -142,14 +163,19 @@ export function BoardView(props: {
           <LockMarks board={board} editor={editor as unknown as Editor & MarkedView} />
         )}
         <div className="panels">
-          <ConflictsPanel opened={opened} />
+          <ConflictsPanel opened={opened} onPoint={point} />
           {open === "history" && (
-            <HistoryPanel opened={opened} selection={selection} onClose={() => setOpen(undefined)} />
+            <HistoryPanel
+              opened={opened}
+              selection={selection}
+              onSelection={onSelection}
+              onClose={() => setOpen(undefined)}
+            />
           )}
         </div>
         <Banner board={board} />
       </main>
-      <StatusLine board={board} />
+      <StatusLine board={board} waitingImages={waitingImages} />
       {open === "share" && (
         <ShareDialog viewersOnly={sharedForViewing(board)} onClose={() => setOpen(undefined)} />
       )}

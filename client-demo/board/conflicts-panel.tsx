@@ -1,14 +1,25 @@
 import { useEffect, useState } from "react";
-import type { ConflictInfo, Json, Properties } from "../../client/index.ts";
+import { AlreadyResolvedError, type ConflictInfo, type Json, type Properties } from "../../client/index.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { wordsOf } from "../app/property-words.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
 import type { OpenBoard } from "./open-board.ts";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
 
+/** The next come when these are decided. */
+const mostShown = 20;
+
 /** Edits that were held back because two people changed one thing: both sides as pictures, and the choice. */
-export function ConflictsPanel({ opened }: { readonly opened: OpenBoard }) {
+export function ConflictsPanel(props: {
+  readonly opened: OpenBoard;
+  /** Shows on the board which element is meant; `intoView`: wherever the person is. */
+  onPoint(element: string, intoView: boolean): void;
+}) {
+  const { opened, onPoint } = props;
   const { board, rest } = opened;
+  const notices = useNotices();
+  const [isOpen, setOpen] = useState(true);
+  const [busy, setBusy] = useState(false);
   useBoardEvents(board, ["conflicts", "change", "role", "document"], 200);
   useEffect(() => {
     const load = (): void => {
@@ -20,23 +31,69 @@ export function ConflictsPanel({ opened }: { readonly opened: OpenBoard }) {
   }, [board, rest]);
   const { unresolved } = board.conflicts;
   if (unresolved.length === 0) return null;
+  const chooseAll = async (side: "current" | "incoming"): Promise<void> => {
+    setBusy(true);
+    let done = 0;
+    try {
+      for (const { id } of unresolved) {
+        await board.conflicts.resolve(id, side).catch((error: unknown) => {
+          if (!(error instanceof AlreadyResolvedError)) throw error;
+        });
+        done += 1;
+      }
+      notices.show(
+        side === "current" ? `${done} kept as they are.` : `${done} held-back edits were applied.`,
+      );
+    } catch (error) {
+      notices.show(`${done} of ${unresolved.length} are decided. ${messageOf(error)}`, { tone: "warning" });
+    }
+    setBusy(false);
+  };
   return (
     <aside className="panel" id="conflicts" aria-label="Conflicts">
-      <h2>
-        {unresolved.length === 1
-          ? "One edit waits for a decision"
-          : `${unresolved.length} edits wait for a decision`}
-      </h2>
-      <ul>
-        {unresolved.slice(0, 3).map((conflict) => (
-          <Choice key={conflict.id} conflict={conflict} opened={opened} />
-        ))}
-      </ul>
+      <header>
+        <h2>
+          {unresolved.length === 1
+            ? "One edit waits for a decision"
+            : `${unresolved.length} edits wait for a decision`}
+        </h2>
+        <button
+          type="button"
+          className="icon"
+          aria-label={isOpen ? "Fold the conflicts" : "Unfold the conflicts"}
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
+          {isOpen ? "−" : "+"}
+        </button>
+      </header>
+      {isOpen && unresolved.length > 1 && (
+        <p className="row">
+          <button type="button" disabled={busy || !mayEdit(board)} onClick={() => void chooseAll("current")}>
+            Keep all
+          </button>
+          <button type="button" disabled={busy || !mayEdit(board)} onClick={() => void chooseAll("incoming")}>
+            Use all
+          </button>
+        </p>
+      )}
+      {isOpen && (
+        <ul>
+          {unresolved.slice(0, mostShown).map((conflict) => (
+            <Choice key={conflict.id} conflict={conflict} opened={opened} onPoint={onPoint} />
+          ))}
+        </ul>
+      )}
     </aside>
   );
 }
 
-function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonly opened: OpenBoard }) {
+function Choice(props: {
+  readonly conflict: ConflictInfo;
+  readonly opened: OpenBoard;
+  onPoint(element: string, intoView: boolean): void;
+}) {
+  const { conflict, opened, onPoint } = props;
   const { board, rest } = opened;
   const notices = useNotices();
   const [wanted, setWanted] = useState<{ readonly fields: Properties; readonly by: string }>();
@@ -66,7 +123,7 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
     setBusy(true);
     try {
       await board.conflicts.resolve(conflict.id, side);
-      notices.show(side === "current" ? "Kept as it is." : "The held-back edit is made.");
+      notices.show(side === "current" ? "Kept as it is." : "The held-back edit was applied.");
     } catch (error) {
       notices.show(messageOf(error), { tone: "warning" });
       setBusy(false);
@@ -77,7 +134,10 @@ function Choice({ conflict, opened }: { readonly conflict: ConflictInfo; readonl
   const names = conflict.properties.length === 0 ? "the whole element" : wordsOf(conflict.properties);
   const moved = conflict.properties.some((name) => name === "x" || name === "y");
   return (
-    <li>
+    <li
+      onPointerEnter={() => onPoint(conflict.element, false)}
+      onFocus={() => onPoint(conflict.element, true)}
+    >
       <p className="quiet">About: {names}</p>
       <div className="sides">
         <Side

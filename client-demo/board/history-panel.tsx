@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useId, useState } from "react";
+import { useCallback, useEffect, useId, useRef, useState } from "react";
 import {
   type Blame,
   type DocumentRest,
@@ -12,11 +12,16 @@ import { wordsOf } from "../app/property-words.ts";
 import { ago, exactTime } from "../app/time.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
 import type { OpenBoard } from "./open-board.ts";
-import { mayEdit } from "./use-board.ts";
+import { mayEdit, useBoardEvents } from "./use-board.ts";
 
 /** While the slider is dragged, nothing is asked for: only where it rests for this long. */
 const restMs = 150;
 const noLongerKept = "What led to this version is archived: it can no longer be shown or restored.";
+
+/** What one person did without such a pause is one step of the two buttons. */
+const pauseMs = 3_000;
+/** Of a longer step, a part. */
+const mostInStep = 200;
 
 /** The board at one version, and the operation that led there; none at the oldest that is kept. */
 interface Seen {
@@ -29,13 +34,19 @@ interface Seen {
 export function HistoryPanel(props: {
   readonly opened: OpenBoard;
   selection(): readonly string[];
+  /** Calls back when the selection is another, perhaps. */
+  onSelection(listener: () => void): () => void;
   onClose(): void;
 }) {
-  const { opened, selection, onClose } = props;
+  const { opened, selection, onSelection, onClose } = props;
   const { board, rest } = opened;
   const notices = useNotices();
-  const [newest] = useState(() => board.version);
+  useBoardEvents(board, ["progress", "change"], 500);
+  const newest = board.version;
+  const [openedAt] = useState(newest);
   const [version, setVersion] = useState(newest);
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => panel.current?.focus(), []);
   const shown = useRested(version, restMs);
   const [oldest, setOldest] = useState<number>();
   const [seen, setSeen] = useState<Seen>();
@@ -57,13 +68,13 @@ export function HistoryPanel(props: {
 
   useEffect(() => {
     let left = false;
-    oldestKept(rest, newest)
+    oldestKept(rest, openedAt)
       .catch(() => 0) // What cannot be shown says so itself.
       .then((found) => left || setOldest(found));
     return () => {
       left = true;
     };
-  }, [rest, newest]);
+  }, [rest, openedAt]);
 
   const loadMoments = useCallback(
     () =>
@@ -78,16 +89,34 @@ export function HistoryPanel(props: {
   const attempt = async (work: () => Promise<unknown>, done: string): Promise<void> => {
     try {
       await work();
-      notices.show(done);
+      notices.show(done, { topic: "history" });
     } catch (error) {
-      notices.show(sentenceOf(error), { tone: "warning" });
+      notices.show(sentenceOf(error), { tone: "warning", topic: "history" });
+    }
+  };
+  const step = async (order: "asc" | "desc"): Promise<void> => {
+    try {
+      setVersion(await stepFrom(rest, version, order));
+    } catch (error) {
+      notices.show(sentenceOf(error), { tone: "warning", topic: "history" });
     }
   };
   const isSeen = problem === undefined && seen?.version === version;
   const told = isSeen ? originOf(opened, seen) : "";
 
   return (
-    <aside className="panel" id="history" aria-label="History">
+    <aside
+      ref={panel}
+      className="panel"
+      id="history"
+      aria-label="History"
+      tabIndex={-1}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        onClose();
+      }}
+    >
       <header>
         <h2>History</h2>
         <button type="button" className="icon" aria-label="Close the history" onClick={onClose}>
@@ -120,13 +149,31 @@ export function HistoryPanel(props: {
       <p className="row">
         <button
           type="button"
+          aria-label="Earlier step"
+          title="Before what this person did at a time"
+          disabled={version <= (oldest ?? 0)}
+          onClick={() => void step("desc")}
+        >
+          ‹
+        </button>
+        <button
+          type="button"
+          aria-label="Later step"
+          title="After what the next person did at a time"
+          disabled={version >= newest}
+          onClick={() => void step("asc")}
+        >
+          ›
+        </button>
+        <button
+          type="button"
           className="primary"
           disabled={!isSeen || !mayEdit(board) || version === board.version}
           onClick={() =>
-            void attempt(
-              () => rest.restore(version),
-              `Version ${version} is back. Nothing is lost: it is a new version.`,
-            )
+            void attempt(async () => {
+              const restored = await rest.restore(version);
+              setVersion(restored.version);
+            }, `Version ${version} is back. Nothing is lost: it is a new version.`)
           }
         >
           Restore this
@@ -178,7 +225,7 @@ export function HistoryPanel(props: {
           );
         })}
       </ul>
-      <WhoChanged opened={opened} selection={selection} />
+      <WhoChanged opened={opened} selection={selection} onSelection={onSelection} />
     </aside>
   );
 }
@@ -208,6 +255,20 @@ async function oldestKept(rest: DocumentRest, newest: number): Promise<number> {
   return first === undefined ? newest : Math.min(first.version - 1, newest);
 }
 
+/** The version before what led to this one, or after what follows it: all that one person did without a pause. */
+async function stepFrom(rest: DocumentRest, version: number, order: "asc" | "desc"): Promise<number> {
+  const range = order === "desc" ? { to: version } : { from: version + 1 };
+  const { items } = await rest.operations({ ...range, order, limit: mostInStep, status: "applied" });
+  let last = items[0];
+  if (last === undefined) return version;
+  for (const next of items) {
+    const pause = Math.abs(Date.parse(next.at) - Date.parse(last.at));
+    if (next.user !== last.user || pause > pauseMs) break;
+    last = next;
+  }
+  return order === "desc" ? last.version - 1 : last.version;
+}
+
 /** Who made the change that led to a version, and when. */
 function originOf(opened: OpenBoard, { version, operation }: Seen): string {
   if (operation !== undefined) return `${nameOfUser(opened, operation.user)}, ${exactTime(operation.at)}`;
@@ -220,10 +281,26 @@ function sentenceOf(error: unknown): string {
 }
 
 /** Who wrote the selected element's properties last. */
-function WhoChanged({ opened, selection }: { readonly opened: OpenBoard; selection(): readonly string[] }) {
+function WhoChanged(props: {
+  readonly opened: OpenBoard;
+  selection(): readonly string[];
+  onSelection(listener: () => void): () => void;
+}) {
+  const { opened, selection, onSelection } = props;
   const { board, rest } = opened;
   const [lines, setLines] = useState<readonly (readonly [string, string, string])[]>();
   const [text, setText] = useState("");
+  // About something that is not selected any more, the answer would be taken for one about what is.
+  const isAnswered = lines !== undefined || text !== "";
+  useEffect(() => {
+    if (!isAnswered) return undefined;
+    const [asked] = selection();
+    return onSelection(() => {
+      if (selection()[0] === asked) return;
+      setLines(undefined);
+      setText("");
+    });
+  }, [isAnswered, selection, onSelection]);
   const look = async (): Promise<void> => {
     const [element] = selection();
     if (element === undefined) {

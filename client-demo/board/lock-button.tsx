@@ -13,7 +13,9 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
   useBoardEvents(board, ["locks", "lockLost", "role", "document"]);
   const notices = useNotices();
   const [busy, setBusy] = useState(false);
-  const { held } = board.locks;
+  // In another window of theirs as well: who has locked something may unlock it anywhere.
+  const own = board.locks.list.filter(({ user }) => user.id === board.user?.id);
+  const held = [...new Set([...board.locks.held, ...own].map(({ element }) => element))];
   // Nothing of a board that somebody else has locked can be locked.
   const other = held.length === 0 ? board.locks.blocks(null) : undefined;
   const taken = other?.element === null ? takenBy(other) : undefined;
@@ -21,8 +23,8 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
     setBusy(true);
     try {
       if (held.length > 0) {
-        await Promise.all(held.map(({ element }) => board.locks.release(element)));
-        notices.show("Unlocked: everybody may edit again.");
+        await Promise.all(held.map((element) => board.locks.release(element)));
+        notices.show("Unlocked: everybody may edit again.", { topic: "lock" });
         return;
       }
       const selected = selection().slice(0, mostAtOnce);
@@ -31,10 +33,12 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
         selected.length === 0
           ? "The board is locked: only you can edit it, until you unlock it or leave."
           : `Locked for you: ${selected.length === 1 ? "one element" : `${selected.length} elements`}.`,
+        { topic: "lock" },
       );
     } catch (error) {
       notices.show(error instanceof LockHeldError ? takenBy(error.lock) : messageOf(error), {
         tone: "warning",
+        topic: "lock",
       });
     } finally {
       setBusy(false);

@@ -65,7 +65,12 @@ function marksOf(board: DocumentReplica, editor: MarkedEditor): Mark[] {
     const { x = 0, y = 0, width = 0, height = 0 } = shape;
     return {
       id: element,
-      label: clientId === board.clientId ? "you" : (user.name ?? user.id),
+      label:
+        user.id !== board.user?.id
+          ? (user.name ?? user.id)
+          : clientId === board.clientId
+            ? "you"
+            : "you, elsewhere",
       left: (Math.min(x, x + width) + scrollX) * zoom.value - margin,
       top: (Math.min(y, y + height) + scrollY) * zoom.value - margin,
       width: Math.abs(width) * zoom.value + 2 * margin,

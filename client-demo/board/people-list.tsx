@@ -1,6 +1,6 @@
 import { useId } from "react";
 import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
-import { colourOf, initialsOf, nameOf } from "../app/people.ts";
+import { initialsOf, type Look, looksOf, nameOf, selfOf } from "../app/people.ts";
 import { useNarrow } from "../app/use-narrow.ts";
 import { useBoardEvents } from "./use-board.ts";
 
@@ -9,6 +9,7 @@ const mostShown = 6;
 
 interface PeopleProps {
   readonly self: Pick<SessionInfo, "user">;
+  readonly looks: ReadonlyMap<string, Look>;
   readonly others: readonly SessionInfo[];
   readonly followed: string | undefined;
   onFollow(session: SessionInfo | undefined): void;
@@ -22,46 +23,50 @@ export function PeopleList(props: {
 }) {
   const { board, followed, onFollow } = props;
   useBoardEvents(board, ["presence", "status"], 200);
-  const people = {
-    self: { user: board.user ?? { id: board.clientId } },
-    others: [...board.presence.others.values()],
-    followed,
-    onFollow,
-  };
+  const self = selfOf(board);
+  // Without a connection nobody knows who is here.
+  const isConnected = board.connection.state === "live" || board.connection.state === "syncing";
+  const others = isConnected ? [...board.presence.others.values()] : [];
+  const people = { self, others, looks: looksOf([self, ...others]), followed, onFollow };
   return useNarrow() ? <PeopleCount {...people} /> : <Avatars {...people} />;
 }
 
-function Avatars({ self, others, followed, onFollow }: PeopleProps) {
+function Avatars({ self, others, looks, followed, onFollow }: PeopleProps) {
   const more = others.slice(mostShown);
+  const own = looks.get(self.user.id);
   return (
     <ul className="people" aria-label="People here">
       <li>
-        <span className="avatar" style={{ background: colourOf(self) }} title={`${nameOf(self)} (you)`}>
+        <span className="avatar self" style={{ background: own?.colour }} title={`${own?.name} (you)`}>
           <span aria-hidden="true">{initialsOf(nameOf(self))}</span>
-          <span className="visually-hidden">{nameOf(self)} (you)</span>
+          <span className="visually-hidden">{own?.name} (you)</span>
         </span>
       </li>
       {others.slice(0, mostShown).map((session) => {
         const isFollowed = session.sessionId === followed;
+        const called = described(session, self, looks);
         return (
           <li key={session.sessionId}>
             <button
               type="button"
               className="avatar"
-              style={{ background: colourOf(session) }}
+              style={{ background: looks.get(session.user.id)?.colour }}
               aria-pressed={isFollowed}
-              title={`${described(session)}: ${isFollowed ? "stop following" : "follow"}`}
+              title={`${called}: ${isFollowed ? "stop following" : "follow"}`}
               onClick={() => onFollow(isFollowed ? undefined : session)}
             >
               <span aria-hidden="true">{initialsOf(nameOf(session))}</span>
-              <span className="visually-hidden">Follow {described(session)}</span>
+              <span className="visually-hidden">Follow {called}</span>
             </button>
           </li>
         );
       })}
       {more.length > 0 && (
         <li>
-          <span className="avatar more" title={more.map(nameOf).join(", ")}>
+          <span
+            className="avatar more"
+            title={more.map((session) => described(session, self, looks)).join(", ")}
+          >
             +{more.length}
           </span>
         </li>
@@ -71,7 +76,7 @@ function Avatars({ self, others, followed, onFollow }: PeopleProps) {
 }
 
 /** On a phone, how many: who they are is behind it, and the board's name has the room. */
-function PeopleCount({ self, others, followed, onFollow }: PeopleProps) {
+function PeopleCount({ self, others, looks, followed, onFollow }: PeopleProps) {
   const id = useId();
   const count = others.length + 1;
   return (
@@ -86,8 +91,8 @@ function PeopleCount({ self, others, followed, onFollow }: PeopleProps) {
       </button>
       <ul className="people-here" id={id} aria-label="People here" {...{ popover: "auto" }}>
         <li className="self">
-          <Avatar of={self} />
-          {nameOf(self)} (you)
+          <Avatar of={self} looks={looks} />
+          {looks.get(self.user.id)?.name} (you)
         </li>
         {others.map((session) => {
           const isFollowed = session.sessionId === followed;
@@ -100,8 +105,8 @@ function PeopleCount({ self, others, followed, onFollow }: PeopleProps) {
                 onClick={() => onFollow(isFollowed ? undefined : session)}
                 {...{ popovertarget: id }}
               >
-                <Avatar of={session} />
-                {described(session)}
+                <Avatar of={session} looks={looks} />
+                {described(session, self, looks)}
               </button>
             </li>
           );
@@ -111,14 +116,17 @@ function PeopleCount({ self, others, followed, onFollow }: PeopleProps) {
   );
 }
 
-function Avatar({ of }: { readonly of: Pick<SessionInfo, "user"> }) {
+function Avatar({ of, looks }: Pick<PeopleProps, "looks"> & { readonly of: Pick<SessionInfo, "user"> }) {
   return (
-    <span className="avatar" style={{ background: colourOf(of) }} aria-hidden="true">
+    <span className="avatar" style={{ background: looks.get(of.user.id)?.colour }} aria-hidden="true">
       {initialsOf(nameOf(of))}
     </span>
   );
 }
 
-function described(session: SessionInfo): string {
-  return `${nameOf(session)}${session.role === "viewer" ? " (looks on)" : ""}`;
+function described(session: SessionInfo, self: PeopleProps["self"], looks: PeopleProps["looks"]): string {
+  const { user, role } = session;
+  const name = looks.get(user.id)?.name ?? nameOf(session);
+  if (user.id === self.user.id) return `${name} (you, in another window)`;
+  return `${name}${role === "viewer" ? " (looks on)" : ""}`;
 }

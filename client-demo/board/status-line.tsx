@@ -4,21 +4,21 @@ import { ComingsLine } from "./comings-line.tsx";
 import { useBoardEvents } from "./use-board.ts";
 
 /** One line about the connection, what waits, version, latency and instance, and who came or left. */
-export function StatusLine({ board }: { readonly board: DocumentReplica }) {
+export function StatusLine(props: { readonly board: DocumentReplica; readonly waitingImages: number }) {
+  const { board, waitingImages } = props;
   useBoardEvents(board, ["status", "progress", "latency", "document", "role"], 200);
   const online = useOnline();
   const { connection, pendingCount, version } = board;
   // Of a connection that is gone they say nothing.
   const { latencyMs, instanceId } = connection.state === "live" ? board : {};
+  const waiting = [...counted(pendingCount, "edit"), ...counted(waitingImages, "image")];
   return (
     <footer className="status-line">
       <span id="connection" data-state={connection.state}>
         {describe(connection, online)}
       </span>
-      <span id="pending" data-count={pendingCount}>
-        {pendingCount === 0
-          ? "all saved"
-          : `${pendingCount} ${pendingCount === 1 ? "edit" : "edits"} waiting`}
+      <span id="pending" data-count={pendingCount + waitingImages}>
+        {waiting.length === 0 ? "all saved" : `${waiting.join(", ")} waiting`}
       </span>
       <span id="version">version {version}</span>
       <span id="latency">
@@ -28,6 +28,10 @@ export function StatusLine({ board }: { readonly board: DocumentReplica }) {
       <ComingsLine board={board} />
     </footer>
   );
+}
+
+function counted(count: number, what: string): string[] {
+  return count === 0 ? [] : [`${count} ${what}${count === 1 ? "" : "s"}`];
 }
 
 function describe(connection: ConnectionState, online: boolean): string {

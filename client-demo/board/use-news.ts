@@ -1,7 +1,22 @@
 import { useEffect } from "react";
-import type { ConnectionState, DocumentReplica } from "../../client/index.ts";
+import type { ConnectionState, DocumentReplica, LockInfo, Properties } from "../../client/index.ts";
 import type { Notices } from "../app/notices.tsx";
 import { wordsOf } from "../app/property-words.ts";
+
+/** What follows from a text, and is measured by every page that types: two of them are no conflict of two people. */
+const measuredNames: ReadonlySet<string> = new Set(["width", "height", "text"]);
+
+const isMeasured = (name: string, element: Properties | undefined): boolean =>
+  element?.type === "text" && element.autoResize !== false && measuredNames.has(name);
+
+/** Says who has locked what this person wanted to change, all of it or a part. */
+export function showLocked(notices: Notices, { user }: Pick<LockInfo, "user">, partly: boolean): void {
+  const name = user.name ?? user.id;
+  notices.show(
+    partly ? `${name} has locked a part of that: only the rest was changed.` : `${name} has locked that.`,
+    { tone: "warning", topic: "lock" },
+  );
+}
 
 /** Tells what happened: refusals, conflicts, the connection. */
 export function useNews(board: DocumentReplica, notices: Notices): void {
@@ -12,23 +27,23 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
       board.on("reject", ({ code, message, details, operations, dependent }) => {
         const count = operations.length + dependent.length;
         const what = count === 1 ? "An edit was" : `${count} edits were`;
-        const lock = details?.lock as
-          | { readonly user?: { readonly id: string; readonly name?: string } }
-          | undefined;
+        const lock = details?.lock as Partial<Pick<LockInfo, "user">> | undefined;
         if (code === "locked" && lock?.user !== undefined) {
-          notices.show(`${lock.user.name ?? lock.user.id} has locked that.`, { tone: "warning" });
+          showLocked(notices, { user: lock.user }, false);
           return;
         }
         if (code === "version_conflict") {
-          notices.show("Somebody else changed the same first: your change was not made.", {
+          notices.show("Someone else changed this first, so your change was not applied.", {
             tone: "warning",
           });
           return;
         }
         notices.show(`${what} refused: ${message}.`, { tone: "warning" });
       }),
-      board.on("conflict", ({ resolution, properties }) => {
+      board.on("conflict", ({ resolution, element, properties: all }) => {
         if (resolution === "manual") return; // It has a panel of its own.
+        const properties = all.filter((name) => !isMeasured(name, board.get(element)));
+        if (all.length > 0 && properties.length === 0) return;
         const what = properties.length === 0 ? "an element" : `the ${wordsOf(properties)} of an element`;
         notices.show(
           resolution === "merge"
@@ -38,16 +53,20 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
       }),
       board.on("heldBack", ({ operations }) => {
         const count = operations.length === 1 ? "An edit of yours" : `${operations.length} edits of yours`;
-        notices.show(`${count} waits for a decision: somebody else changed the same.`, { tone: "warning" });
+        notices.show(
+          `${count} ${operations.length === 1 ? "needs" : "need"} a decision: someone else changed the same thing.`,
+          { tone: "warning" },
+        );
       }),
       board.on("lockLost", ({ reason }) => {
-        if (reason !== "released") notices.show("A lock of yours has ended.", { tone: "warning" });
+        if (reason !== "released")
+          notices.show("A lock of yours has ended.", { tone: "warning", topic: "lock" });
       }),
       board.on("status", ({ state }) => {
         if (state === "reconnecting" && before === "live") interrupted = true;
         else if (state === "live" && interrupted) {
           interrupted = false;
-          notices.show("Connected again.");
+          notices.show("Connected again.", { topic: "connection" });
         }
         before = state;
       }),

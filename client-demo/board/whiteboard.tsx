@@ -3,8 +3,8 @@ import { Excalidraw, MainMenu, mutateElement, restoreElements } from "@excalidra
 import type { AppState, ExcalidrawImperativeAPI, SocketId } from "@excalidraw/excalidraw/types";
 import "@excalidraw/excalidraw/index.css";
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
-import { nameOf } from "../app/people.ts";
+import { type DocumentReplica, LockHeldError, type SessionInfo } from "../../client/index.ts";
+import { looksOf, nameOf, selfOf } from "../app/people.ts";
 import type { ThemeChoice } from "../app/theme.ts";
 import {
   type AssetStore,
@@ -33,7 +33,9 @@ export interface WhiteboardProps {
   readonly children?: ReactNode;
   onTheme(choice: ThemeChoice): void;
   onUnfollow(): void;
-  onRefused(error: unknown): void;
+  onRefused(error: unknown, partly: boolean): void;
+  /** How many images others cannot get yet. */
+  onWaitingImages(count: number): void;
   onReady(api: ExcalidrawImperativeAPI, binding: Binding): void;
 }
 
@@ -58,11 +60,29 @@ export function Whiteboard(props: WhiteboardProps) {
       textField: findTextField(document),
       measureText: (text, scene) => measureText(restoreElements, text, scene),
       mayEdit: () => mayEdit(board),
-      onRefused: (error) => callbacks.current.onRefused(error),
+      refusal: (element) => {
+        // The text of a shape goes with it.
+        const shape = board.get(element)?.containerId;
+        const lock =
+          board.locks.blocks(element) ?? (typeof shape === "string" ? board.locks.blocks(shape) : undefined);
+        return lock && new LockHeldError("locked", lock);
+      },
+      onRefused: (error, partly) => callbacks.current.onRefused(error, partly),
     });
-    const people = bindPresence(api as never, board, nameOf, nextFrame);
+    const people = bindPresence(
+      api as never,
+      board,
+      (others) => looksOf([selfOf(board), ...others]),
+      nextFrame,
+    );
     presence.current = people;
-    const images = bindImages(api as never, board, callbacks.current.assets, () => mayEdit(board));
+    const images = bindImages(
+      api as never,
+      board,
+      callbacks.current.assets,
+      () => mayEdit(board),
+      (count) => callbacks.current.onWaitingImages(count),
+    );
     // A gesture is a step of its own, however soon it follows.
     const stopPressing = api.onPointerDown(() => board.undoStop());
     callbacks.current.onReady(api, binding);

@@ -1,13 +1,17 @@
 /** The page without a board: a name, a new board, the boards there are. */
 import { type FormEvent, useCallback, useDeferredValue, useEffect, useId, useState } from "react";
 import type { DocumentMetadata } from "../../client/index.ts";
-import type { Account } from "../app/account.ts";
+import { type Account, TokenNeeded } from "../app/account.ts";
 import { changeAsOwner, makeBoard, mayDecide } from "../app/join.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { type ConflictPolicy, PolicyChoice, policyLabel } from "../app/policy-choice.tsx";
-import { listBoards } from "../app/server-calls.ts";
+import { CallError, listBoards } from "../app/server-calls.ts";
+import { storedBoards } from "../app/stored-boards.ts";
 import icon from "../icon.svg";
 import { BoardCard } from "./board-card.tsx";
+
+/** While the server cannot be reached. */
+const againAfterMs = 10_000;
 
 type Shelf = "active" | "archived";
 
@@ -20,6 +24,7 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
   const [boards, setBoards] = useState<readonly DocumentMetadata[]>();
   const [cursor, setCursor] = useState<string | null>(null);
   const [round, setRound] = useState(0);
+  const [isReached, setReached] = useState(true);
 
   useEffect(() => {
     let left = false;
@@ -32,8 +37,13 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
             if (left) return;
             setBoards(page.items);
             setCursor(page.nextCursor);
+            setReached(true);
           })
-          .catch((error: unknown) => left || onFailure(error)),
+          .catch((error: unknown) => {
+            if (left) return;
+            if (error instanceof CallError || error instanceof TokenNeeded) onFailure(error);
+            else setReached(false);
+          }),
       search === "" ? 0 : 200,
     );
     return () => {
@@ -41,6 +51,17 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
       clearTimeout(timer);
     };
   }, [account, shelf, search, round, onFailure]);
+
+  useEffect(() => {
+    if (isReached) return undefined;
+    const again = (): void => setRound((before) => before + 1);
+    const timer = setInterval(again, againAfterMs);
+    addEventListener("online", again);
+    return () => {
+      clearInterval(timer);
+      removeEventListener("online", again);
+    };
+  }, [isReached]);
 
   const showMore = useCallback(async () => {
     if (cursor === null) return;
@@ -73,6 +94,7 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
         </h1>
         <NameField account={account} />
       </header>
+      {!isReached && <StoredBoards />}
       <NewBoard account={account} />
       <section aria-labelledby="boards-heading">
         <div className="shelf">
@@ -89,7 +111,7 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
           </button>
         </div>
         <p className="quiet" role="status">
-          {stateOf(boards, shelf, search)}
+          {isReached ? stateOf(boards, shelf, search) : "They are shown when the server can be reached."}
         </p>
         <ul className="cards">
           {boards?.map((board) => (
@@ -112,6 +134,28 @@ export function GalleryPage(props: { readonly account: Account; onFailure(error:
         )}
       </section>
     </main>
+  );
+}
+
+/** Without a server: what opens all the same. */
+function StoredBoards() {
+  const [boards] = useState(storedBoards);
+  return (
+    <section className="new-board" id="stored" aria-labelledby="stored-heading">
+      <h2 id="stored-heading">The server cannot be reached</h2>
+      <p role="status">
+        {boards.length === 0
+          ? "No board is stored in this browser. This page tries again by itself."
+          : "These boards are stored in this browser: what you change is sent when the server is back."}
+      </p>
+      <ul>
+        {boards.map(({ id, name }) => (
+          <li key={id}>
+            <a href={`/?doc=${encodeURIComponent(id)}`}>{name}</a>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

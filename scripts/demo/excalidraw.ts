@@ -14,16 +14,20 @@ const emptyModule = "\0excalidraw-without-mermaid";
 const english = /\(\)=>import\("(\.\/locales\/en-\w+\.js)"\)/;
 /** Every browser that runs this page draws round rectangles itself. */
 const polyfill = 'await import("canvas-roundrect-polyfill")';
+/** The button of the main menu has a picture and no name. */
+const menuButton = '"data-testid":"main-menu-trigger",className:"main-menu-trigger"';
 const fallback = /return (\w+)\.push\(new URL\(\w+,\w+\.ASSETS_FALLBACK_URL\)\),\1\}/;
 
 /**
  * - The list of each font's sources ends with a CDN: 230 errors a page under a policy that forbids it. It is taken out.
  * - The texts in English are loaded with the rest, not after it; a polyfill that no browser needs is not.
+ * - The button of the main menu is given a name, for those who hear the page.
  * - The converter of Mermaid diagrams is as large as all the rest and reached by a menu entry that the page hides.
  */
 export function offlineExcalidraw(): Plugin {
   let stripped = false;
   let lightened = false;
+  let named = false;
   return {
     name: "offline-excalidraw",
     enforce: "pre",
@@ -40,6 +44,10 @@ export function offlineExcalidraw(): Plugin {
         stripped = true;
         changed = changed.replace(fallback, "return $1}");
       }
+      if (changed.includes(menuButton)) {
+        named = true;
+        changed = changed.replaceAll(menuButton, `${menuButton},title:"Menu","aria-label":"Menu"`);
+      }
       const texts = english.exec(code)?.[1];
       if (texts !== undefined && code.includes(polyfill)) {
         lightened = true;
@@ -54,6 +62,7 @@ export function offlineExcalidraw(): Plugin {
         this.error("Excalidraw's list of font sources looks otherwise than expected");
       if (error === undefined && !lightened)
         this.error("Excalidraw loads its texts, or a polyfill, otherwise than expected");
+      if (error === undefined && !named) this.error("Excalidraw's main menu looks otherwise than expected");
     },
   };
 }

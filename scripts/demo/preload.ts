@@ -4,8 +4,13 @@ import type { Plugin } from "vite";
  * Names in the page's head what its first script imports later, so that all of it is on its way before that script runs:
  * the modules given, and what these import statically.
  * @param soon what only some pages use, or most of them later: fetched after the rest, styles included.
+ * @param spare what a page may need when there is no network any more: fetched when nothing else is, and kept.
  */
-export function preload({ first, soon }: Record<"first" | "soon", readonly string[]>): Plugin {
+export function preload({
+  first,
+  soon,
+  spare,
+}: Record<"first" | "soon" | "spare", readonly string[]>): Plugin {
   return {
     name: "preload",
     apply: "build",
@@ -14,7 +19,7 @@ export function preload({ first, soon }: Record<"first" | "soon", readonly strin
       handler(_html, { bundle = {} }) {
         const chunks = Object.values(bundle).filter((file) => file.type === "chunk");
         const named = new Set<string>();
-        const links = (modules: readonly string[], attrs: Record<string, string>) => {
+        const links = (modules: readonly string[], attrs: Record<string, string>, rel = "modulepreload") => {
           const found: { tag: string; attrs: Record<string, string | boolean>; injectTo: "head" }[] = [];
           const add = (fileName: string, how: Record<string, string>): void => {
             named.add(fileName);
@@ -28,7 +33,7 @@ export function preload({ first, soon }: Record<"first" | "soon", readonly strin
           const want = (fileName: string): void => {
             const chunk = chunks.find((one) => one.fileName === fileName);
             if (chunk === undefined || chunk.isEntry || named.has(fileName)) return;
-            add(fileName, { rel: "modulepreload" });
+            add(fileName, { rel });
             for (const css of chunk.viteMetadata?.importedCss ?? [])
               add(css, { rel: "preload", as: "style" });
             for (const imported of chunk.imports) want(imported);
@@ -40,7 +45,11 @@ export function preload({ first, soon }: Record<"first" | "soon", readonly strin
           }
           return found;
         };
-        return [...links(first, {}), ...links(soon, { fetchpriority: "low" })];
+        return [
+          ...links(first, {}),
+          ...links(soon, { fetchpriority: "low" }),
+          ...links(spare, {}, "prefetch"),
+        ];
       },
     },
   };

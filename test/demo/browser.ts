@@ -123,6 +123,19 @@ export async function tool(page: Page, key: string): Promise<void> {
   await page.keyboard.press(key);
 }
 
+/** Drops a picture on the board, as from the desktop. */
+export function dropImage(page: Page): Promise<void> {
+  return page.evaluate(async () => {
+    const canvas = document.createElement("canvas");
+    canvas.getContext("2d")?.fillRect(10, 10, 100, 60);
+    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
+    const data = new DataTransfer();
+    data.items.add(new File([blob ?? ""], "picture.png", { type: "image/png" }));
+    const at = { bubbles: true, cancelable: true, clientX: 600, clientY: 350, dataTransfer: data };
+    document.querySelector("canvas.interactive")?.dispatchEvent(new DragEvent("drop", at));
+  });
+}
+
 /** Saves a screenshot where the environment's DEMO_SCREENSHOTS says. */
 export async function photograph(page: Page, name: string): Promise<void> {
   const folder = process.env.DEMO_SCREENSHOTS;

@@ -206,6 +206,7 @@ describe.skipIf(chromiumPath === undefined)("drawing together, on two instances"
         whole,
       );
     }
+    for (const { page } of [ada, grace]) expect(await page.locator(".notice").allTextContents()).toEqual([]);
     await photograph(ada.page, "typing");
     await ada.page.keyboard.press("Escape");
     await grace.page.keyboard.press("Escape");

@@ -2,7 +2,7 @@ import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { buildCommands, start } from "../commands/run-command.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { chromiumPath, drag, photograph, tool, waitForLive } from "./browser.ts";
+import { chromiumPath, drag, dropImage, photograph, tool, waitForLive } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
 import "./window.ts";
 
@@ -68,24 +68,69 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
 
   it("[demo/network] a network that goes away is seen at once, and its return as well", async () => {
     const { ada, grace, id } = await stage.openTogether();
+    await waitForShell(grace.page);
     grace.expectOutage(true);
     await grace.page.context().setOffline(true);
     const startedAt = performance.now();
     await grace.page.waitForSelector("#banner >> text=You are offline");
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(await grace.page.textContent("#connection")).toBe("offline, trying again");
+    // Where Ada is now, nobody knows here.
+    await grace.page.waitForFunction(
+      () =>
+        (window.aetherflow?.editor.getAppState().collaborators as Map<string, unknown> | undefined)?.size ===
+        0,
+    );
+    await grace.page.locator(".people button").waitFor({ state: "detached" });
     await tool(grace.page, "r");
     await drag(grace.page, [
       [400, 250],
       [600, 350],
     ]);
     await photograph(grace.page, "no-network");
+    // The page of all boards opens as well, and leads back.
+    await waitForKept(grace.page, await idOf(grace.page, "rectangle"));
+    await grace.page.goto(stage.second.url);
+    await grace.page.waitForSelector("#stored >> text=Plan of the engine");
+    await photograph(grace.page, "no-network-boards");
+    await grace.page.click("#stored >> text=Plan of the engine");
+    await waitForScene(grace.page, "the box, stored", (all) => all.length === 1);
     expect(await pending(grace.page)).toBeGreaterThan(0);
     await grace.page.context().setOffline(false);
     await waitForLive(grace.page);
     grace.expectOutage(false);
     await waitForScene(ada.page, "the box", (all) => all.length === 1);
     await stage.agreement(id, [ada, grace]);
+  });
+
+  it("[demo/offline-image] an image pasted offline is there after a reload, and on its way when the network is", async () => {
+    const { ada, grace, id } = await stage.openTogether();
+    const files = (page: Page) =>
+      page.waitForFunction(() => Object.keys(window.aetherflow?.editor.getFiles() ?? {}).length === 1);
+    for (const { page } of [ada, grace]) await waitForShell(page);
+    grace.expectOutage(true);
+    await grace.page.context().setOffline(true);
+    await grace.page.waitForSelector("#banner >> text=You are offline");
+    await dropImage(grace.page);
+    await grace.page.waitForSelector("#pending >> text=1 image waiting");
+    await waitForKept(grace.page, await idOf(grace.page, "image"));
+    await grace.page.reload();
+    await files(grace.page);
+    await grace.page.waitForSelector("#pending >> text=1 image waiting");
+    await photograph(grace.page, "offline-image");
+    await grace.page.context().setOffline(false);
+    await files(ada.page);
+    await waitForLive(grace.page);
+    await grace.page.waitForSelector("#pending >> text=all saved");
+    grace.expectOutage(false);
+    const [image] = Object.values(await stage.agreement(id, [ada, grace]));
+    expect(image?.asset).toMatch(/^[0-9a-f]{64}$/);
+    // What was seen is there without a network as well.
+    await waitForKept(ada.page, `"asset":"${image?.asset}"`);
+    ada.expectOutage(true);
+    await ada.page.context().setOffline(true);
+    await ada.page.reload();
+    await files(ada.page);
   });
 
   it(
@@ -99,16 +144,7 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
         [600, 350],
       ]);
       await waitForScene(grace.page, "the box", (all) => all.length === 1);
-      // The worker that keeps the page is there, and has all of it.
-      await waitFor(() =>
-        grace.page.evaluate(async () => {
-          const kept = await (await caches.open("aetherflow-shell")).keys();
-          const urls = new Set(kept.map(({ url }) => url));
-          const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
-          const assets = loaded.filter((name) => name.includes("/assets/"));
-          return assets.length > 0 && assets.every((name) => urls.has(name));
-        }),
-      );
+      await waitForShell(grace.page);
       grace.expectOutage(true);
       const restart = await killSecond();
       const startedAt = performance.now();
@@ -133,7 +169,7 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
         [400, 500],
         [500, 600],
       ]);
-      await waitForKept(grace.page, "ellipse");
+      await waitForKept(grace.page, await idOf(grace.page, "ellipse"));
       await grace.page.reload();
       await waitForScene(grace.page, "what was drawn before the reload", (all) => all.length === 2);
       expect(await pending(grace.page)).toBeGreaterThan(0);
@@ -167,12 +203,29 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
   );
 });
 
-/**
- * Waits until the browser keeps, for after a reload, an element of that kind that no server has yet. (Playwright's
- * `waitForFunction` takes the promise of an asynchronous predicate for its answer.)
- */
-async function waitForKept(page: Page, kind: string): Promise<void> {
+/** Waits until the worker that keeps the page is there, and has all of it. */
+async function waitForShell(page: Page): Promise<void> {
+  await waitFor(() =>
+    page.evaluate(async () => {
+      const kept = await (await caches.open("aetherflow-shell")).keys();
+      const urls = new Set(kept.map(({ url }) => url));
+      const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+      const assets = loaded.filter((name) => name.includes("/assets/"));
+      return assets.some((name) => name.includes("pica")) && assets.every((name) => urls.has(name));
+    }),
+  );
+}
+
+async function idOf(page: Page, kind: string): Promise<string> {
   const [id] = Object.entries(await sceneOf(page)).find(([, { type }]) => type === kind) ?? [];
+  return String(id);
+}
+
+/**
+ * Waits until the browser keeps, for after a reload, something of which this text is a part: the id of an element that no
+ * server has yet. (Playwright's `waitForFunction` takes the promise of an asynchronous predicate for its answer.)
+ */
+async function waitForKept(page: Page, text: string): Promise<void> {
   const isKept = async (wanted: string): Promise<boolean> => {
     const request = <Result>(asked: IDBRequest<Result>) =>
       new Promise<Result>((resolve, reject) => {
@@ -192,5 +245,5 @@ async function waitForKept(page: Page, kind: string): Promise<void> {
     }
     return false;
   };
-  await waitFor(() => page.evaluate(isKept, String(id)));
+  await waitFor(() => page.evaluate(isKept, text));
 }

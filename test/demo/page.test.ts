@@ -235,6 +235,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await page.click(".App-toolbar__extra-tools-trigger");
     await page.waitForSelector("[data-testid=toolbar-laser]");
     await photograph(page, "more-tools");
+    expect(await page.getByRole("button", { name: "Menu", exact: true }).count()).toBe(1);
     const isOffered = (name: string) =>
       page.locator(".App-toolbar__extra-tools-dropdown").getByText(name).first().isVisible();
     expect(await isOffered("Frame tool")).toBe(true);
@@ -274,8 +275,11 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await waitForScene(ada.page, "the text again", (all) => words(all) === "Newer");
     await stage.agreement(id, [ada]);
     await ada.page.locator("#share").focus();
+    // A key that makes a box on the board makes none here.
+    await keyboard.press("n");
     await keyboard.press("Enter");
     await ada.page.waitForSelector(".dialog[open]");
+    expect(Object.keys(await sceneOf(ada.page))).toHaveLength(2);
     await keyboard.press("Escape");
     await ada.page.waitForSelector(".dialog", { state: "detached" });
     expect(await seriousFindings(ada.page)).toEqual([]);

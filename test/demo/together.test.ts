@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { buildCommands, command } from "../commands/run-command.ts";
 import { devToken, rest } from "../instances/start.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { chromiumPath, drag, photograph, tool, waitForSaved } from "./browser.ts";
+import { chromiumPath, drag, dropImage, photograph, tool, waitForSaved } from "./browser.ts";
 import { Stage, sceneOf, waitForScene } from "./stage.ts";
 import "./window.ts";
 
@@ -37,6 +37,19 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await grace.page.waitForSelector("text=Ada Lovelace has locked that.");
     await waitForScene(grace.page, "the box back", ([now]) => now?.x === box?.x && now?.y === box?.y);
     await photograph(grace.page, "locked");
+    // What is free among what is selected is deleted, and it is said that the rest is not.
+    await tool(grace.page, "o");
+    await drag(grace.page, [
+      [700, 450],
+      [800, 550],
+    ]);
+    await waitForScene(ada.page, "an ellipse", (all) => all.length === 2);
+    await grace.page.keyboard.press("Escape");
+    await grace.page.keyboard.press("Control+a");
+    await grace.page.keyboard.press("Delete");
+    await grace.page.waitForSelector("text=Ada Lovelace has locked a part of that");
+    await waitForScene(ada.page, "the box alone", (all) => all.length === 1 && all[0]?.id === box?.id);
+    await waitForScene(grace.page, "the box alone", (all) => all.length === 1 && all[0]?.id === box?.id);
     await ada.page.click("#lock");
     await grace.page.waitForSelector(".lock-marks div", { state: "detached" });
     // Nothing is selected: the board is meant.
@@ -49,7 +62,13 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await grace.page.keyboard.press("Escape");
     await drawBox(grace.page);
     expect(Object.keys(await sceneOf(grace.page))).toHaveLength(1);
-    await ada.page.click("#lock");
+    // In another window, Ada hears that it was she, and may end it there.
+    const window = await ada.page.context().newPage();
+    await window.goto(ada.page.url());
+    await window.waitForSelector("#banner >> text=You have locked this board in another window.");
+    await window.click("#lock:enabled");
+    await window.waitForSelector("#banner", { state: "hidden" });
+    await window.close();
     await grace.page.waitForSelector("#banner", { state: "hidden" });
     await grace.page.waitForSelector("#lock:enabled");
     await stage.agreement(id, [ada, grace]);
@@ -57,16 +76,7 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
 
   it("[demo/images] a dropped image is kept by its hash and shown on the other page", async () => {
     const { ada, grace, id } = await stage.openTogether();
-    await ada.page.evaluate(async () => {
-      const canvas = document.createElement("canvas");
-      const paint = canvas.getContext("2d");
-      paint?.fillRect(10, 10, 100, 60);
-      const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
-      const data = new DataTransfer();
-      data.items.add(new File([blob ?? ""], "picture.png", { type: "image/png" }));
-      const at = { bubbles: true, cancelable: true, clientX: 600, clientY: 350, dataTransfer: data };
-      document.querySelector("canvas.interactive")?.dispatchEvent(new DragEvent("drop", at));
-    });
+    await dropImage(ada.page);
     await grace.page.waitForFunction(
       () => Object.keys(window.aetherflow?.editor.getFiles() ?? {}).length === 1,
     );
@@ -100,10 +110,23 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.click("#history >> text=Restore this");
     await waitForScene(grace.page, "the box again", ([now]) => now?.id === box?.id);
     await ada.page.waitForFunction(() => window.aetherflow?.editor.getSceneElements().length === 1);
+    // It goes on from what is there now, and goes back by what somebody did.
+    await ada.page.waitForFunction(() =>
+      /^Version (\d+) of \1$/.test(document.querySelector("#history label")?.textContent ?? ""),
+    );
+    await ada.page.click("[aria-label='Earlier step']");
+    await ada.page.waitForSelector("#history .origin >> text=Grace");
+    await ada.page.click("[aria-label='Earlier step']");
+    await ada.page.waitForSelector("#history .origin >> text=You");
     await ada.page.mouse.click(400, 300);
     await ada.page.click("#history >> text=Who changed the selection?");
     await ada.page.waitForSelector("#history th >> text=You");
     await photograph(ada.page, "who-changed");
+    await ada.page.mouse.click(700, 600);
+    await ada.page.waitForSelector("#history th", { state: "detached" });
+    await ada.page.focus("#history input[type=range]");
+    await ada.page.keyboard.press("Escape");
+    await ada.page.waitForSelector("#history", { state: "detached" });
     await stage.agreement(id, [ada, grace]);
   });
 
@@ -181,6 +204,16 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     }
     await ada.page.waitForSelector("#conflicts .sides svg");
     await photograph(ada.page, "conflict");
+    // Which shape is meant shows on the board; folded, the panel is out of the way.
+    await ada.page.keyboard.press("Escape");
+    await ada.page.locator("#conflicts li button").first().focus();
+    await ada.page.waitForFunction(
+      (id) => JSON.stringify(window.aetherflow?.editor.getAppState().selectedElementIds).includes(id),
+      String(box?.id),
+    );
+    await ada.page.click("[aria-label='Fold the conflicts']");
+    await ada.page.waitForSelector("#conflicts li", { state: "detached" });
+    await ada.page.click("[aria-label='Unfold the conflicts']");
     const choices = ada.page.locator("#conflicts li");
     for (let left = await choices.count(); left > 0; left = await choices.count()) {
       await choices.locator("text=Use this").first().click();
