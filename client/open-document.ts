@@ -349,7 +349,7 @@ export class DocumentReplica<Element extends object = Properties> {
   }
 
   #changed(elements: ReadonlySet<string>, origin: ChangeEvent["origin"]): void {
-    this.#history.settle(elements);
+    this.#history.settle();
     this.#durability?.changed(origin === "local" ? "local" : "remote");
     if (elements.size > 0) this.#events.emit("change", { elements: [...elements], origin });
     const { version, pendingCount } = this;
