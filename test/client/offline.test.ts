@@ -212,6 +212,96 @@ describe("a replica that outlives its page", () => {
     expect(server.elements.has("b")).toBe(true);
   });
 
+  for (const step of ["list", "claim", "load"] as const) {
+    test(`[sdk/offline] a storage that hangs at its opening (${step}) is waited for a while, told once, and gone on without`, async () => {
+      const { world: net, browser, server } = world(7);
+      const first = browser.open();
+      await net.drain();
+      first.board.transact((tx) => tx.create("a", { x: 1 }));
+      await net.drain();
+      net.unplugged = true;
+      net.cutAll();
+      first.board.transact((tx) => tx.update("a", { x: 2 }));
+      await net.pass(500);
+      await first.board.close();
+      net.peers.length = 0;
+      net.unplugged = false;
+      let answer = (): void => {};
+      const answering = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const storage = {
+        ...browser.storage,
+        [step]: async (scope: string, clientId: string) => {
+          await answering;
+          return browser.storage[step](scope, clientId);
+        },
+      };
+      // Also one that names its id: what is stored under it may be somebody's.
+      for (const clientId of [undefined, first.board.clientId]) {
+        const options = { storage, user: "ann", ...(clientId === undefined ? {} : { clientId }) };
+        const { document, errors } = net.join("ann", options);
+        await net.pass(step === "load" ? 9_500 : 500, 500);
+        expect(document.connection.state).toBe("connecting");
+        await net.pass(500, 500);
+        await net.drain();
+        expect(await document.offlineReady).toBe(false);
+        expect(document.clientId).not.toBe(first.board.clientId);
+        document.transact((tx) => tx.update("a", { y: 1 }));
+        await net.drain();
+        expect(server.elements.get("a")).toMatchObject({ x: 1, y: 1 });
+        expect(errors).toMatchObject([{ message: "what is stored could not be read" }]);
+      }
+      // Its answer comes after all: nothing of it gets into these replicas, which are stored from then on as their own.
+      answer();
+      await net.pass(2_000);
+      const scope = JSON.stringify(["d", "ann"]);
+      expect([...(await browser.storage.list(scope))].sort()).toEqual(
+        [first.board.clientId, ...net.peers.map(({ document }) => document.clientId)].sort(),
+      );
+      for (const { document, errors } of net.peers) {
+        expect(document.get("a")).toEqual({ x: 1, y: 1 });
+        expect(errors).toHaveLength(1);
+        await document.close();
+      }
+      // What was unsent is not lost: whoever comes next has it, once.
+      net.peers.length = 0;
+      browser.open();
+      await net.drain();
+      await until(net, () => server.elements.get("a")?.x === 2);
+      expect(server.log.filter(({ set }) => set?.x === 2)).toHaveLength(1);
+    });
+  }
+
+  test("[sdk/offline] a document that is closed while its storage hangs keeps no timer and no claim", async () => {
+    const { world: net, browser } = world(8);
+    const first = browser.open();
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", {}));
+    await net.drain();
+    await first.board.close();
+    let answer = (): void => {};
+    const storage: ReplicaStorage = {
+      ...browser.storage,
+      claim: async (scope, clientId) => {
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        return browser.storage.claim(scope, clientId);
+      },
+    };
+    const { document, errors } = net.join("ann", { storage, user: "ann" });
+    await net.settle();
+    await document.close();
+    expect(await document.offlineReady).toBe(false);
+    expect(net.clock.size).toBe(0);
+    answer();
+    await net.settle();
+    const claim = await browser.storage.claim(JSON.stringify(["d", "ann"]), first.board.clientId);
+    expect(claim).toBeDefined();
+    expect(errors).toEqual([]);
+  });
+
   test("[sdk/offline] pages that die at any moment, with lost answers: nothing stored is lost, nothing is doubled", async () => {
     for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
       const faults = { unavailable: 0.08, rateLimited: 0.05, snapshot: seed % 2 === 0 ? 0.3 : 0 };
@@ -240,8 +330,12 @@ describe("a replica that outlives its page", () => {
           browser.kill(tab);
           tabs = tabs.filter((other) => other !== tab);
           if (tabs.length === 0) tabs.push(browser.open());
-        } else if (dice < 0.89 && tabs.length < 3) tabs.push(browser.open());
-        else net.clock.advance(random.between(10, 1_000));
+          await net.settle();
+        } else if (dice < 0.89 && tabs.length < 3) {
+          tabs.push(browser.open());
+          // Not in one step with a jump of the clock: a storage is waited for a second.
+          await net.settle();
+        } else net.clock.advance(random.between(10, 1_000));
         if (random.next() < 0.6) await net.settle();
       }
       server.faults = quiet;
