@@ -3,6 +3,7 @@ import type { Properties } from "../shared/document/json.ts";
 import type { OperationStatus, OperationType, SequencedOperation } from "../shared/document/operation.ts";
 import type { ErrorCode } from "../shared/protocol/codes.ts";
 import type { ConflictInfo, ResolveChoice } from "../shared/protocol/messages.ts";
+import { pathSegment } from "./path-segment.ts";
 
 /** How to reach a document. */
 export interface RestOptions {
@@ -139,7 +140,7 @@ export function documentRest<Element extends object = Properties>(
 ): DocumentRest<Element> {
   const { documentId, clientId } = options;
   const server = typeof options.url === "string" ? options.url : options.url[0];
-  const root = `${server.replace(/^ws/, "http").replace(/\/+$/, "")}/v1/documents/${encodeURIComponent(documentId)}`;
+  const root = `${server.replace(/^ws/, "http").replace(/\/+$/, "")}/v1/documents/${pathSegment("documentId", documentId)}`;
   const author = clientId === undefined ? {} : { clientId };
 
   const call = async (method: string, path: string, query: Query, body?: unknown): Promise<unknown> => {
@@ -164,7 +165,6 @@ export function documentRest<Element extends object = Properties>(
   };
   const get = (path: string, query: Query = {}): Promise<unknown> => call("GET", path, query);
   const post = (path: string, body: unknown): Promise<unknown> => call("POST", path, {}, body);
-  const one = encodeURIComponent;
 
   return {
     contentAt: async (version) => (await get("/content", { version })) as ContentAt<Element>,
@@ -172,7 +172,7 @@ export function documentRest<Element extends object = Properties>(
     versions: async (page = {}) => (await get("/versions", { ...page })) as Page<NamedVersion>,
     nameVersion: async (name, version) =>
       (await post("/versions", { name, ...(version === undefined ? {} : { version }) })) as NamedVersion,
-    deleteVersion: async (name) => void (await call("DELETE", `/versions/${one(name)}`, {})),
+    deleteVersion: async (name) => void (await call("DELETE", `/versions/${pathSegment("name", name)}`, {})),
     restore: async (version) => (await post("/restore", { version, ...author })) as EditResult,
     revert: async (range) => (await post("/revert", { ...range, ...author })) as EditResult,
     blame: async (element) => (await get("/blame", { element })) as Blame,
@@ -187,9 +187,11 @@ export function documentRest<Element extends object = Properties>(
       return all;
     },
     conflict: async (conflictId) =>
-      (await get(`/conflicts/${one(conflictId)}`)) as Awaited<ReturnType<DocumentRest["conflict"]>>,
+      (await get(`/conflicts/${pathSegment("conflictId", conflictId)}`)) as Awaited<
+        ReturnType<DocumentRest["conflict"]>
+      >,
     resolveConflict: async (conflictId, choose, base) =>
-      (await post(`/conflicts/${one(conflictId)}/resolve`, {
+      (await post(`/conflicts/${pathSegment("conflictId", conflictId)}/resolve`, {
         choose,
         ...(base === undefined ? {} : { base }),
         ...author,

@@ -1,3 +1,5 @@
+import { pathSegment } from "./path-segment.ts";
+
 /** The part of a WebSocket that the SDK uses. The browser's, Node.js 22's and the `ws` package's fit. */
 export interface ClientSocket {
   readonly readyState: number;
@@ -36,7 +38,7 @@ export function documentAddress(server: string, documentId: string): string {
   if (url.protocol === "https:") url.protocol = "wss:";
   if (url.protocol !== "ws:" && url.protocol !== "wss:")
     throw new TypeError(`not a server address: ${server}`);
-  url.pathname = `${url.pathname.replace(/\/+$/, "")}/v1/documents/${encodeURIComponent(documentId)}/ws`;
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/v1/documents/${pathSegment("documentId", documentId)}/ws`;
   url.search = "";
   url.hash = "";
   return url.href;
