@@ -178,4 +178,19 @@ describe("locks in the SDK", () => {
     expect(lost).toEqual([]);
     expect(world.clock.size).toBe(0);
   });
+
+  test("[sdk/request] after `close()` it is refused at once, and leaves no timer", async () => {
+    const { world, ann, ben } = await twoPeople();
+    await ann.close();
+    await ben.close();
+    for (const ask of [
+      () => ann.locks.acquire("a"),
+      () => ann.locks.release("a"),
+      () => ben.conflicts.resolve("c", "current"),
+    ]) {
+      const asked = ask().catch((error: unknown) => error);
+      expect(world.clock.size).toBe(0);
+      expect(await asked).toMatchObject({ name: "RequestError", code: "closed" });
+    }
+  });
 });
