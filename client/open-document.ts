@@ -265,7 +265,7 @@ export class DocumentReplica<Element extends object = Properties> {
     return result;
   }
 
-  /** Whether `undo` has something to take back. */
+  /** Whether `undo` has something to take back; never in a closed document. */
   get canUndo(): boolean {
     return this.#history.state.canUndo;
   }
@@ -343,6 +343,7 @@ export class DocumentReplica<Element extends object = Properties> {
   }
 
   #closed(error: ConnectionClosedError): void {
+    this.#history.clear();
     this.#settleReady.reject(error);
     for (const { reject } of this.#waiting) reject(error);
     this.#waiting.clear();

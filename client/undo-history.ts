@@ -179,6 +179,7 @@ export class UndoHistory implements ReplicaObserver {
               stack.passText(element, name, differenceSplice(was, is), is);
             else if (after !== undefined) stack.forgetText(element, name);
           }
+          stack.forgetLost(element, after);
         }
       }
       this.#seen.set(element, after);

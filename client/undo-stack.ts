@@ -6,7 +6,7 @@
 import { type Json, jsonEqual, own, type Properties } from "../shared/document/json.ts";
 import type { SpliceEdit } from "../shared/document/operation.ts";
 import { moveSplicePair } from "../shared/document/splice.ts";
-import type { UndoStep } from "./undo-step.ts";
+import { canTakeBack, type UndoStep } from "./undo-step.ts";
 
 export class UndoStack {
   readonly #steps: UndoStep[] = [];
@@ -144,6 +144,28 @@ export class UndoStack {
       const undo = elements.get(element);
       if (undo?.kind === "changed" && undo.properties.get(property)?.kind === "text")
         undo.properties.delete(property);
+    }
+    this.#sweep(element);
+  }
+
+  /** An element is another than its steps left it (a change was refused, say): what cannot be taken back is gone. */
+  forgetLost(element: string, shown: Properties | undefined): void {
+    const kept = new Set<string>();
+    for (let index = this.#steps.length - 1; index >= 0; index--) {
+      const elements = this.#steps[index]?.elements;
+      const undo = elements?.get(element);
+      if (elements === undefined || undo === undefined) continue;
+      if (undo.kind !== "changed") {
+        // What is below applies to what is there once this is taken back.
+        if ((undo.kind === "created") === (shown !== undefined)) break;
+        elements.delete(element);
+        continue;
+      }
+      for (const [name, property] of undo.properties) {
+        if (kept.has(name)) continue;
+        if (canTakeBack(shown, name, property)) kept.add(name);
+        else undo.properties.delete(name);
+      }
     }
     this.#sweep(element);
   }
