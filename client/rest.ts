@@ -7,7 +7,7 @@ import { pathSegment } from "./path-segment.ts";
 
 /** How to reach a document. */
 export interface RestOptions {
-  /** Address of the server, or of several instances of it, of which the first is used. */
+  /** Address of the server, or of several instances of it: when one cannot be reached, the next is tried. */
   readonly url: string | readonly [string, ...string[]];
   readonly documentId: string;
   readonly token?: string;
@@ -139,26 +139,48 @@ export function documentRest<Element extends object = Properties>(
   options: RestOptions,
 ): DocumentRest<Element> {
   const { documentId, clientId } = options;
-  const server = typeof options.url === "string" ? options.url : options.url[0];
-  const root = `${server.replace(/^ws/, "http").replace(/\/+$/, "")}/v1/documents/${pathSegment("documentId", documentId)}`;
+  const documentPath = `/v1/documents/${pathSegment("documentId", documentId)}`;
+  const roots = (typeof options.url === "string" ? [options.url] : options.url).map(
+    (server) => `${server.replace(/^ws/, "http").replace(/\/+$/, "")}${documentPath}`,
+  );
   const author = clientId === undefined ? {} : { clientId };
+  let current = 0;
+  /** Something has come from `current`. */
+  let reached = false;
 
+  /** Where nothing answers, a read goes on to the next address. */
+  const send = async (path: string, { method, body }: Sent): Promise<Response> => {
+    // A write whose answer is lost may have been carried out: it is not repeated elsewhere, so an address is found before.
+    if (method !== "GET" && roots.length > 1 && !reached)
+      await (await send("", { method: "GET" })).body?.cancel();
+    const token = options.getToken === undefined ? options.token : await options.getToken();
+    for (let left = roots.length; ; ) {
+      try {
+        const response = await (options.fetch ?? globalThis.fetch)(`${roots[current]}${path}`, {
+          method,
+          headers: {
+            accept: "application/json",
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
+        reached = true;
+        return response;
+      } catch (error) {
+        reached = false;
+        current = (current + 1) % roots.length;
+        left -= 1;
+        if (method !== "GET" || left === 0) throw error;
+      }
+    }
+  };
   const call = async (method: string, path: string, query: Query, body?: unknown): Promise<unknown> => {
-    const send = async (): Promise<Response> => {
-      const token = options.getToken === undefined ? options.token : await options.getToken();
-      return (options.fetch ?? globalThis.fetch)(`${root}${path}${queryOf(query)}`, {
-        method,
-        headers: {
-          accept: "application/json",
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-    };
-    let response = await send();
+    const request = { method, ...(body === undefined ? {} : { body }) };
+    let response = await send(`${path}${queryOf(query)}`, request);
     // Expired between asking for it and now: nothing was done.
-    if (response.status === 401 && options.getToken !== undefined) response = await send();
+    if (response.status === 401 && options.getToken !== undefined)
+      response = await send(`${path}${queryOf(query)}`, request);
     const text = await response.text();
     if (!response.ok) throw new RestError(response.status, parse(text));
     return text === "" ? undefined : JSON.parse(text);
@@ -197,6 +219,12 @@ export function documentRest<Element extends object = Properties>(
         ...author,
       })) as ConflictInfo,
   };
+}
+
+/** A request apart from its address. */
+interface Sent {
+  readonly method: string;
+  readonly body?: unknown;
 }
 
 type Query = { readonly [name: string]: string | number | undefined };

@@ -76,6 +76,36 @@ describe("history over REST", () => {
     expect(calls.map(({ url }) => url.slice(root.length))).toEqual(["/versions/..."]);
   });
 
+  test("[sdk/rest] of several addresses the next is tried where nothing answers; a write is sent once", async () => {
+    const { calls, fetch } = server();
+    let down = "a";
+    const tried: string[] = [];
+    const rest = documentRest({
+      url: ["http://a.test", "ws://b.test/"],
+      documentId: "d",
+      fetch: async (url, init) => {
+        const { hostname, pathname } = new URL(String(url));
+        tried.push(`${init?.method} ${hostname}${pathname.replace("/v1/documents/d", "")}`);
+        if (down.includes(hostname.charAt(0))) throw new TypeError("fetch failed");
+        return fetch(url, init);
+      },
+    });
+    // Which one lives is found by a read before.
+    await rest.restore(1);
+    expect(tried.splice(0)).toEqual(["GET a.test", "GET b.test", "POST b.test/restore"]);
+    await rest.restore(1);
+    expect(tried.splice(0)).toEqual(["POST b.test/restore"]);
+    down = "b";
+    await expect(rest.restore(1)).rejects.toThrow("fetch failed");
+    expect(tried.splice(0)).toEqual(["POST b.test/restore"]);
+    await rest.restore(1);
+    expect(tried.splice(0)).toEqual(["GET a.test", "POST a.test/restore"]);
+    down = "ab";
+    await expect(rest.versions()).rejects.toThrow("fetch failed");
+    expect(tried.splice(0)).toEqual(["GET a.test/versions", "GET b.test/versions"]);
+    expect(calls.filter(({ method }) => method === "POST")).toHaveLength(3);
+  });
+
   test("[sdk/rest] a list of conflicts is read to its end", async () => {
     const { calls, fetch } = server(
       { body: { items: [{ id: "1" }], nextCursor: "n" } },
