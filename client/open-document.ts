@@ -15,7 +15,7 @@ import { Replica } from "./replica.ts";
 import { Replication } from "./replication.ts";
 import { systemTimers } from "./timers.ts";
 import { TokenSource } from "./token.ts";
-import { OpenTransaction, type Transaction } from "./transaction.ts";
+import { type AtOnce, atOnce, OpenTransaction, type Transaction } from "./transaction.ts";
 import { UndoHistory } from "./undo-history.ts";
 
 /**
@@ -50,6 +50,8 @@ export class DocumentReplica<Element extends object = Properties> {
   readonly #restoreSelection: ((saved: unknown) => void) | undefined;
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
   readonly #settleReady: { resolve: () => void; reject: (error: Error) => void };
+  /** The one that is being made. */
+  #transaction: OpenTransaction | undefined;
   #pumpScheduled = false;
   #progress = { version: 0, pendingCount: 0 };
 
@@ -241,20 +243,27 @@ export class DocumentReplica<Element extends object = Properties> {
 
   /**
    * Changes the document: visible here at once, sent as soon as what was sent before is answered, and until then merged
-   * with what follows. All of the function's changes are made, or none when it throws.
+   * with what follows. All of the function's changes are made, or none when it throws. Within another transaction it is
+   * a part of that one, whose options hold: made with it, or taken out of it when only this function throws.
+   * @param change makes its changes before it returns, so it is no `async` function.
    * @returns what the function returns.
    * @throws ChangeError where a change does not fit, or may not be made (viewers, archived documents).
    */
   transact<Result>(
-    change: (transaction: Transaction<Element>) => Result,
+    change: ((transaction: Transaction<Element>) => Result) & AtOnce<Result>,
     options: TransactOptions = {},
   ): Result {
+    const make = (transaction: OpenTransaction): Result =>
+      atOnce(change(transaction as Transaction<object> as Transaction<Element>));
+    if (this.#transaction !== undefined) return this.#transaction.part(make);
     this.#mayChange();
     const transaction = new OpenTransaction(this.#replica.view, this.#newId);
+    this.#transaction = transaction;
     let result: Result;
     try {
-      result = change(transaction as Transaction<object> as Transaction<Element>);
+      result = make(transaction);
     } finally {
+      this.#transaction = undefined;
       transaction.end();
     }
     const { operations } = transaction;
@@ -316,6 +325,8 @@ export class DocumentReplica<Element extends object = Properties> {
   }
 
   #mayChange(): void {
+    if (this.#transaction !== undefined)
+      throw new ChangeError("invalid_operation", "undo and redo are no part of a transaction");
     if (this.connection.state === "closed") throw new ConnectionClosedError("the document is closed");
     if (!this.#replication.hasDocument)
       throw new Error("the document has not arrived yet: await its `ready` (or `offlineReady`) first");
