@@ -3,6 +3,7 @@ import { uuidv7 } from "uuidv7";
 import type { Properties } from "../shared/document/json.ts";
 import type { Operation } from "../shared/document/operation.ts";
 import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shared/protocol/messages.ts";
+import { checkListener, checkOpenOptions } from "./check-options.ts";
 import type { Conflicts } from "./conflicts.ts";
 import type { ConnectionState } from "./connection.ts";
 import { type ClaimedReplica, Durability } from "./durability.ts";
@@ -23,6 +24,7 @@ import { UndoHistory } from "./undo-history.ts";
  *
  * `Element` is the shape of its elements, as their applications agree on it; a union where there are several. Nothing
  * checks what others write.
+ * @throws TypeError that names the option, for one that is not what it should be.
  */
 export function openDocument<Element extends object = Properties>(
   options: OpenDocumentOptions,
@@ -57,6 +59,7 @@ export class DocumentReplica<Element extends object = Properties> {
 
   /** Applications call `openDocument`. @param claimed a stored replica to continue as. */
   constructor(options: OpenDocumentOptions, claimed?: ClaimedReplica & { readonly user: string }) {
+    checkOpenOptions(options);
     this.documentId = options.documentId;
     this.#clientId = options.clientId ?? uuidv7();
     this.#newId = options.newId ?? uuidv7;
@@ -236,8 +239,12 @@ export class DocumentReplica<Element extends object = Properties> {
     return this.elements.get(element);
   }
 
-  /** Subscribes to an event. */
+  /**
+   * Subscribes to an event.
+   * @throws TypeError for an event that there is not.
+   */
   on<Name extends keyof DocumentEvents>(name: Name, listener: Listener<DocumentEvents[Name]>): Unsubscribe {
+    checkListener(name, listener);
     return this.#events.on(name, listener);
   }
 

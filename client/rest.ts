@@ -3,6 +3,7 @@ import type { Properties } from "../shared/document/json.ts";
 import type { OperationStatus, OperationType, SequencedOperation } from "../shared/document/operation.ts";
 import type { ErrorCode } from "../shared/protocol/codes.ts";
 import type { ConflictInfo, ResolveChoice } from "../shared/protocol/messages.ts";
+import { checkAddress } from "./check-options.ts";
 import { pathSegment } from "./path-segment.ts";
 
 /** How to reach a document. */
@@ -138,6 +139,7 @@ export interface DocumentRest<Element extends object = Properties> {
 export function documentRest<Element extends object = Properties>(
   options: RestOptions,
 ): DocumentRest<Element> {
+  checkAddress(options);
   const { documentId, clientId } = options;
   const documentPath = `/v1/documents/${pathSegment("documentId", documentId)}`;
   const roots = (typeof options.url === "string" ? [options.url] : options.url).map(

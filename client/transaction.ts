@@ -202,7 +202,7 @@ export class OpenTransaction implements Transaction {
 
   #add(change: Omit<Operation, "id">): void {
     if (!this.#open) throw new ChangeError("invalid_operation", "the transaction has ended");
-    const reading = readOperation(structuredClone({ ...change, id: this.#newId() }));
+    const reading = readOperation(copyOf({ ...change, id: this.#newId() }));
     if (!reading.ok) {
       const code = reading.code === "too_large" ? "too_large" : "invalid_operation";
       throw new ChangeError(code, reading.message, reading.path);
@@ -214,5 +214,15 @@ export class OpenTransaction implements Transaction {
 
   #touch(operation: Operation): void {
     this.#touched.set(operation.element, applyEffect(this.get(operation.element), operation));
+  }
+}
+
+/** A copy; what cannot be copied as it is (a function, say), for the reading to name the place. */
+function copyOf(change: Operation): unknown {
+  try {
+    return structuredClone(change);
+  } catch {
+    // A proxy of JSON (what frameworks make of an application's state) is read as what it stands for.
+    return readOperation(change).ok ? JSON.parse(JSON.stringify(change)) : change;
   }
 }
