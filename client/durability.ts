@@ -8,6 +8,7 @@
  */
 import { Persistence } from "./persistence.ts";
 import type { Replica } from "./replica.ts";
+import { hasUnsent, removeReplicas, scopeOf } from "./storage/forget.ts";
 import type { Release, ReplicaStorage, StoredHead, StoredReplica } from "./storage/storage.ts";
 import type { Timers } from "./timers.ts";
 
@@ -139,6 +140,22 @@ export class Durability {
     return this.#persistence?.flushSoon();
   }
 
+  /**
+   * There is no such document any more for its user: what is stored of it is removed, but for what was never acknowledged.
+   * @param asked whom the server told so, where that is known.
+   */
+  async forget(asked: string | undefined): Promise<void> {
+    const { replica, storage, onError } = this.#options;
+    const user = this.#user;
+    if (user === undefined || (asked !== undefined && asked !== user)) return;
+    if (replica.pendingCount === 0) await this.#persistence?.remove();
+    try {
+      await removeReplicas(storage, this.#scope(user), hasUnsent);
+    } catch (cause) {
+      onError(new Error("what is stored could not be removed", { cause }));
+    }
+  }
+
   /** Stores what there is, and lets others continue it. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -254,7 +271,7 @@ export class Durability {
     if (release === undefined) return;
     try {
       const stored = await storage.load(scope, clientId);
-      if (stored !== undefined && (stored.head.inFlight !== undefined || stored.head.unsent.length > 0)) {
+      if (stored !== undefined && hasUnsent(stored)) {
         if (this.#closed) return;
         const orphan = openOrphan({ clientId, stored });
         this.#adopting.add(orphan);
@@ -272,7 +289,7 @@ export class Durability {
   }
 
   #scope(user: string): string {
-    return JSON.stringify([this.#options.documentId, user]);
+    return scopeOf(this.#options.documentId, user);
   }
 }
 

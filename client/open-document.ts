@@ -2,6 +2,7 @@
 import { uuidv7 } from "uuidv7";
 import type { Properties } from "../shared/document/json.ts";
 import type { Operation } from "../shared/document/operation.ts";
+import { closeCodes } from "../shared/protocol/codes.ts";
 import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shared/protocol/messages.ts";
 import { checkListener, checkOpenOptions } from "./check-options.ts";
 import type { Conflicts } from "./conflicts.ts";
@@ -31,6 +32,13 @@ export function openDocument<Element extends object = Properties>(
 ): DocumentReplica<Element> {
   return new DocumentReplica<Element>(options);
 }
+
+/** The server says that there is no such document, for this user. */
+const goneCodes: ReadonlySet<number | undefined> = new Set([
+  closeCodes.lostAccess.code,
+  closeCodes.notFound.code,
+  closeCodes.deleted.code,
+]);
 
 /** See `openDocument`. */
 export class DocumentReplica<Element extends object = Properties> {
@@ -116,7 +124,10 @@ export class DocumentReplica<Element extends object = Properties> {
           this.#settleReady.resolve();
         },
         store: () => this.#durability?.store(),
-        closed: (error) => this.#closed(error),
+        closed: (error) => {
+          this.#closed(error);
+          if (goneCodes.has(error.code)) void this.#durability?.forget(source.currentUser);
+        },
       },
     });
     if (this.#durability === undefined) {

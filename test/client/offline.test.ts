@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   type DocumentReplica,
+  forgetDocument,
   memoryStorage,
   type OpenDocumentOptions,
   type ReplicaStorage,
@@ -56,6 +57,11 @@ function world(seed: number, faults = quiet): { world: World; browser: Browser; 
   const server = new ModelServer(random, "lww", faults);
   const made = new World(server, random);
   return { world: made, browser: new Browser(made, random), server };
+}
+
+/** A JWT as far as this side reads it. */
+function tokenOf(sub: string): string {
+  return `header.${btoa(JSON.stringify({ sub }))}.signature`;
 }
 
 async function until(world: World, condition: () => boolean): Promise<void> {
@@ -300,6 +306,69 @@ describe("a replica that outlives its page", () => {
     const claim = await browser.storage.claim(JSON.stringify(["d", "ann"]), first.board.clientId);
     expect(claim).toBeDefined();
     expect(errors).toEqual([]);
+  });
+
+  for (const code of [4403, 4404, 4410]) {
+    test(`[sdk/offline] a document that is gone (${code}): what is stored of it is removed, but for unsent changes`, async () => {
+      const { world: net, browser } = world(9);
+      const ids = async (): Promise<readonly string[]> => browser.storage.list(JSON.stringify(["d", "ann"]));
+      // Three tabs of before: one is closed with all acknowledged, one goes on, one dies with unsent changes later.
+      const open = (): ReturnType<Browser["open"]> => browser.open({ token: tokenOf("ann") });
+      const [done, live, unsent] = [open(), open(), open()];
+      await net.drain();
+      done.board.transact((tx) => tx.create("a", { secret: 1 }));
+      await net.drain();
+      await net.pass(2_000);
+      browser.kill(done);
+      net.unplugged = true;
+      net.cutAll();
+      unsent.board.transact((tx) => tx.update("a", { secret: 2 }));
+      await net.pass(500);
+      net.unplugged = false;
+      expect((await ids()).length).toBe(3);
+      const { clientId } = unsent.board;
+      browser.kill(unsent);
+      const told = live.peer.errors.length;
+      // Its next connection is refused, before it has taken over what the dead one left.
+      net.clock.advance(1_000);
+      await net.settle();
+      net.cutOne(code);
+      expect(live.board.connection).toMatchObject({ state: "closed", code });
+      for (let round = 0; round < 20; round++) await net.settle();
+      expect(await ids()).toEqual([clientId]);
+      await live.board.close();
+      expect(await ids()).toEqual([clientId]);
+      expect(live.peer.errors.slice(told)).toEqual([]);
+      // They stay, also when they are continued, until the application gives them up.
+      const again = open();
+      expect(await again.board.offlineReady).toBe(true);
+      expect(again.board.pendingCount).toBe(1);
+      await net.settle();
+      net.cutOne(code);
+      for (let round = 0; round < 20; round++) await net.settle();
+      expect([again.board.pendingCount, again.peer.errors]).toEqual([1, []]);
+      expect(await ids()).toEqual([clientId]);
+      expect(await forgetDocument(browser.storage, { documentId: "d", user: "ann" })).toBe(false);
+      await again.board.close();
+      expect(await forgetDocument(browser.storage, { documentId: "d", user: "ann" })).toBe(true);
+      expect(await ids()).toEqual([]);
+    });
+  }
+
+  test("[sdk/offline] somebody else's answer that there is no document removes nothing", async () => {
+    const { world: net, browser } = world(10);
+    const first = browser.open();
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", {}));
+    await net.drain();
+    await first.board.close();
+    const wrong = browser.open({ token: tokenOf("ben") });
+    expect(await wrong.board.offlineReady).toBe(true);
+    await net.settle();
+    net.cutOne(4404);
+    for (let round = 0; round < 20; round++) await net.settle();
+    expect(wrong.board.connection.state).toBe("closed");
+    expect((await browser.storage.list(JSON.stringify(["d", "ann"]))).length).toBe(1);
   });
 
   test("[sdk/offline] pages that die at any moment, with lost answers: nothing stored is lost, nothing is doubled", async () => {
