@@ -8,6 +8,7 @@
  */
 import { Persistence } from "./persistence.ts";
 import type { Replica } from "./replica.ts";
+import { hasUnsent, removeReplicas, scopeOf } from "./storage/forget.ts";
 import type { Release, ReplicaStorage, StoredHead, StoredReplica } from "./storage/storage.ts";
 import type { Timers } from "./timers.ts";
 
@@ -40,14 +41,25 @@ export interface DurabilityOptions {
   readonly openOrphan: (claimed: ClaimedReplica) => Orphan;
 }
 
+/** How long a document waits for its storage before it goes on without it. */
+const patienceMs = 1_000;
+/** As `patienceMs`, for what takes the longer the larger the document is: offline, there is nothing else to show. */
+const loadPatienceMs = 10_000;
+
+const unheld: Release = () => {};
+
 export class Durability {
   readonly #options: DurabilityOptions;
   #clientId: string;
   #user: string | undefined;
   #persistence: Persistence | undefined;
-  #release: Release = () => {};
+  #release: Release = unheld;
   #orphans: readonly string[] = [];
   readonly #adopting = new Set<Orphan>();
+  /** Ends what is waited for. */
+  #giveUp: () => void = () => {};
+  /** Nothing is stored until the storage says that no other replica has this client id. */
+  #unclaimed = false;
   #closed = false;
   readonly #stopListening: () => void;
 
@@ -64,18 +76,24 @@ export class Durability {
   /**
    * Claims a client id, and brings the replica to what is stored.
    * @param user whose replicas; undefined: not known yet, nothing is looked up.
-   * @returns what was restored, if anything.
+   * @returns what was restored, if anything. Of a storage that does not answer: nothing, after a while.
    */
   async open(user: string | undefined): Promise<StoredHead | undefined> {
     if (user === undefined) return undefined;
     this.#user = user;
+    const { fixed, newClientId, onError } = this.#options;
     try {
-      return await this.#open(user);
+      const head = await this.#open(user);
+      this.#begin(user);
+      return head;
     } catch (error) {
-      this.#options.onError(new Error("what is stored could not be read", { cause: error }));
+      // What is stored under that id, and who has it, is not known.
+      if (fixed && this.#release === unheld) this.#clientId = newClientId();
+      if (this.#closed) return undefined;
+      onError(new Error("what is stored could not be read", { cause: error }));
+      void this.#beginLate(user);
       return undefined;
     } finally {
-      this.#begin(user);
       if (this.#closed) this.#release();
     }
   }
@@ -101,7 +119,7 @@ export class Durability {
       this.#persistence = undefined;
     }
     this.#user = user;
-    if (this.#persistence === undefined) this.#begin(user);
+    if (this.#persistence === undefined && !this.#unclaimed) this.#begin(user);
     this.#persistence?.changed("remote");
     const orphans = this.#orphans;
     this.#orphans = [];
@@ -122,10 +140,27 @@ export class Durability {
     return this.#persistence?.flushSoon();
   }
 
+  /**
+   * There is no such document any more for its user: what is stored of it is removed, but for what was never acknowledged.
+   * @param asked whom the server told so, where that is known.
+   */
+  async forget(asked: string | undefined): Promise<void> {
+    const { replica, storage, onError } = this.#options;
+    const user = this.#user;
+    if (user === undefined || (asked !== undefined && asked !== user)) return;
+    if (replica.pendingCount === 0) await this.#persistence?.remove();
+    try {
+      await removeReplicas(storage, this.#scope(user), hasUnsent);
+    } catch (cause) {
+      onError(new Error("what is stored could not be removed", { cause }));
+    }
+  }
+
   /** Stores what there is, and lets others continue it. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#giveUp();
     this.#stopListening();
     await Promise.all([...this.#adopting].map((orphan) => orphan.close()));
     await this.#persistence?.close();
@@ -135,12 +170,15 @@ export class Durability {
   async #open(user: string): Promise<StoredHead | undefined> {
     const { storage, replica, fixed, newClientId } = this.#options;
     const scope = this.#scope(user);
-    const ids = await storage.list(scope);
+    const ids = await this.#inTime(storage.list(scope));
     const candidates = fixed ? ids.filter((id) => id === this.#clientId) : ids;
     for (const clientId of candidates) {
-      const release = await storage.claim(scope, clientId);
+      const release = await this.#claim(scope, clientId);
       if (release === undefined) continue;
-      const stored = await storage.load(scope, clientId);
+      const stored = await this.#load(scope, clientId).catch((error: unknown) => {
+        release();
+        throw error;
+      });
       if (stored === undefined) {
         release();
         continue;
@@ -152,15 +190,62 @@ export class Durability {
       return stored.head;
     }
     if (fixed && candidates.length > 0) this.#clientId = newClientId();
-    const release = await storage.claim(scope, this.#clientId);
+    const release = await this.#claim(scope, this.#clientId);
     if (release !== undefined) this.#release = release;
     else if (fixed) this.#clientId = newClientId();
     this.#orphans = ids;
     const [latest] = ids;
-    const stored = latest === undefined ? undefined : await storage.load(scope, latest);
+    const stored = latest === undefined ? undefined : await this.#load(scope, latest);
     if (stored === undefined) return undefined;
     replica.restore(stored, false);
     return stored.head;
+  }
+
+  #claim(scope: string, clientId: string): Promise<Release | undefined> {
+    const claiming = this.#options.storage.claim(scope, clientId);
+    return this.#inTime(claiming, patienceMs, (release) => release?.());
+  }
+
+  #load(scope: string, clientId: string): Promise<StoredReplica | undefined> {
+    return this.#inTime(this.#options.storage.load(scope, clientId), loadPatienceMs);
+  }
+
+  /** What the storage answers, if it does so in time. @param late takes an answer that comes afterwards. */
+  #inTime<Answer>(
+    asked: Promise<Answer>,
+    ms = patienceMs,
+    late: (answer: Answer) => void = () => {},
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        cancel();
+        reject(new Error(`the storage did not answer within ${ms} ms`));
+        asked.then(late, () => {});
+      };
+      const cancel = this.#options.timers.after(ms, giveUp);
+      this.#giveUp = giveUp;
+      const settled = (): void => {
+        cancel();
+        if (this.#giveUp === giveUp) this.#giveUp = () => {};
+      };
+      asked.then(settled, settled);
+      asked.then(resolve, reject);
+    });
+  }
+
+  /** As a new replica, once the storage answers again: what it has of former ones waits for the next opening. */
+  async #beginLate(user: string): Promise<void> {
+    if (this.#release === unheld) {
+      this.#unclaimed = true;
+      const { storage } = this.#options;
+      const release = await storage.claim(this.#scope(user), this.#clientId).catch(() => undefined);
+      this.#release = release ?? unheld;
+      this.#unclaimed = false;
+      if (this.#closed) this.#release();
+    }
+    if (this.#closed) return;
+    this.#begin(this.#user ?? user);
+    this.#persistence?.changed("local");
   }
 
   #begin(user: string): void {
@@ -186,7 +271,7 @@ export class Durability {
     if (release === undefined) return;
     try {
       const stored = await storage.load(scope, clientId);
-      if (stored !== undefined && (stored.head.inFlight !== undefined || stored.head.unsent.length > 0)) {
+      if (stored !== undefined && hasUnsent(stored)) {
         if (this.#closed) return;
         const orphan = openOrphan({ clientId, stored });
         this.#adopting.add(orphan);
@@ -204,7 +289,7 @@ export class Durability {
   }
 
   #scope(user: string): string {
-    return JSON.stringify([this.#options.documentId, user]);
+    return scopeOf(this.#options.documentId, user);
   }
 }
 

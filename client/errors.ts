@@ -4,10 +4,13 @@ import type { ConflictInfo, LockInfo } from "../shared/protocol/messages.ts";
 /** Why a change was refused on this side, before anything was shown or sent. */
 export type ChangeErrorCode = Extract<
   ErrorCode,
-  "invalid_operation" | "element_not_found" | "too_large" | "forbidden" | "not_active"
+  "invalid" | "invalid_operation" | "element_not_found" | "too_large" | "forbidden" | "not_active"
 >;
 
-/** Thrown inside `transact` when a change does not fit the document: nothing of the transaction is kept. */
+/**
+ * Thrown inside `transact` when a change does not fit the document: nothing of the transaction is kept. Also for a
+ * presence that cannot be shown (`invalid`, `too_large`).
+ */
 export class ChangeError extends Error {
   readonly code: ChangeErrorCode;
   /** The place within the operation, as in `set.x`; empty for the operation itself. */

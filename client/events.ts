@@ -9,19 +9,20 @@ export type Unsubscribe = () => void;
  * again in a task of its own, where the host reports it like any uncaught one.
  */
 export class Emitter<Events extends object> {
-  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>();
+  readonly #listeners = new Map<keyof Events, Set<{ readonly listener: Listener<never> }>>();
 
-  /** Subscribes to events of one name. */
+  /** Subscribes to events of one name. Two subscriptions of one function are two: each has its own end. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): Unsubscribe {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners);
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+    const subscriptions = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, subscriptions);
+    const subscription = { listener };
+    subscriptions.add(subscription);
+    return () => void subscriptions.delete(subscription);
   }
 
   /** Calls every listener of that name, in the order of subscription. */
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+    for (const { listener } of [...(this.#listeners.get(name) ?? [])]) {
       try {
         (listener as Listener<Events[Name]>)(event);
       } catch (error) {

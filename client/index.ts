@@ -53,6 +53,7 @@ export {
   type RestOptions,
 } from "./rest.ts";
 export type { ClientSocket, CreateWebSocket } from "./socket.ts";
+export { forgetDocument } from "./storage/forget.ts";
 export { indexedDbStorage } from "./storage/indexed-db.ts";
 export { memoryStorage } from "./storage/memory.ts";
 export type {

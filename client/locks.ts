@@ -11,6 +11,7 @@
  * A grant and the list that shows it travel apart, and a list of before may come after the grant. So a lease counts as
  * ended by a list only once a list has shown it.
  */
+import { elementIdExpected, isElementId } from "../shared/document/identifier.ts";
 import type { LockInfo, LocksState } from "../shared/protocol/messages.ts";
 import { LockHeldError, RequestError } from "./errors.ts";
 import type { Requests } from "./requests.ts";
@@ -114,6 +115,7 @@ export class Locks {
    * @throws LockHeldError when another author's lock stands in the way; RequestError.
    */
   async acquire(element: string | null, options: AcquireOptions = {}): Promise<LockInfo> {
+    checkElement(element);
     const { ttlMs, renew = true, timeoutMs } = options;
     const message = {
       type: "lock",
@@ -154,6 +156,7 @@ export class Locks {
 
   /** Ends one's own lock, the same user's from elsewhere, or (owners) anybody's. Of one that has ended: no effect. */
   async release(element: string | null): Promise<void> {
+    checkElement(element);
     const lease = this.#leases.get(element);
     this.#releases.set(element, (this.#releases.get(element) ?? 0) + 1);
     if (lease !== undefined) {
@@ -277,6 +280,12 @@ export class Locks {
     this.#list = list;
     this.#onChange(list);
   }
+}
+
+/** Nothing (a typo, an id not known yet) would reach the server as the whole document. */
+function checkElement(element: unknown): void {
+  if (element !== null && !isElementId(element))
+    throw new RequestError("invalid", `element: ${elementIdExpected}; or null, the document`);
 }
 
 function sameLocks(a: readonly LockInfo[], b: readonly LockInfo[]): boolean {

@@ -2,7 +2,9 @@
 import { uuidv7 } from "uuidv7";
 import type { Properties } from "../shared/document/json.ts";
 import type { Operation } from "../shared/document/operation.ts";
+import { closeCodes } from "../shared/protocol/codes.ts";
 import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shared/protocol/messages.ts";
+import { checkListener, checkOpenOptions } from "./check-options.ts";
 import type { Conflicts } from "./conflicts.ts";
 import type { ConnectionState } from "./connection.ts";
 import { type ClaimedReplica, Durability } from "./durability.ts";
@@ -15,7 +17,7 @@ import { Replica } from "./replica.ts";
 import { Replication } from "./replication.ts";
 import { systemTimers } from "./timers.ts";
 import { TokenSource } from "./token.ts";
-import { OpenTransaction, type Transaction } from "./transaction.ts";
+import { type AtOnce, atOnce, OpenTransaction, type Transaction } from "./transaction.ts";
 import { UndoHistory } from "./undo-history.ts";
 
 /**
@@ -23,12 +25,20 @@ import { UndoHistory } from "./undo-history.ts";
  *
  * `Element` is the shape of its elements, as their applications agree on it; a union where there are several. Nothing
  * checks what others write.
+ * @throws TypeError that names the option, for one that is not what it should be.
  */
 export function openDocument<Element extends object = Properties>(
   options: OpenDocumentOptions,
 ): DocumentReplica<Element> {
   return new DocumentReplica<Element>(options);
 }
+
+/** The server says that there is no such document, for this user. */
+const goneCodes: ReadonlySet<number | undefined> = new Set([
+  closeCodes.lostAccess.code,
+  closeCodes.notFound.code,
+  closeCodes.deleted.code,
+]);
 
 /** See `openDocument`. */
 export class DocumentReplica<Element extends object = Properties> {
@@ -50,11 +60,14 @@ export class DocumentReplica<Element extends object = Properties> {
   readonly #restoreSelection: ((saved: unknown) => void) | undefined;
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
   readonly #settleReady: { resolve: () => void; reject: (error: Error) => void };
+  /** The one that is being made. */
+  #transaction: OpenTransaction | undefined;
   #pumpScheduled = false;
   #progress = { version: 0, pendingCount: 0 };
 
   /** Applications call `openDocument`. @param claimed a stored replica to continue as. */
   constructor(options: OpenDocumentOptions, claimed?: ClaimedReplica & { readonly user: string }) {
+    checkOpenOptions(options);
     this.documentId = options.documentId;
     this.#clientId = options.clientId ?? uuidv7();
     this.#newId = options.newId ?? uuidv7;
@@ -111,7 +124,10 @@ export class DocumentReplica<Element extends object = Properties> {
           this.#settleReady.resolve();
         },
         store: () => this.#durability?.store(),
-        closed: (error) => this.#closed(error),
+        closed: (error) => {
+          this.#closed(error);
+          if (goneCodes.has(error.code)) void this.#durability?.forget(source.currentUser);
+        },
       },
     });
     if (this.#durability === undefined) {
@@ -234,27 +250,38 @@ export class DocumentReplica<Element extends object = Properties> {
     return this.elements.get(element);
   }
 
-  /** Subscribes to an event. */
+  /**
+   * Subscribes to an event.
+   * @throws TypeError for an event that there is not.
+   */
   on<Name extends keyof DocumentEvents>(name: Name, listener: Listener<DocumentEvents[Name]>): Unsubscribe {
+    checkListener(name, listener);
     return this.#events.on(name, listener);
   }
 
   /**
    * Changes the document: visible here at once, sent as soon as what was sent before is answered, and until then merged
-   * with what follows. All of the function's changes are made, or none when it throws.
+   * with what follows. All of the function's changes are made, or none when it throws. Within another transaction it is
+   * a part of that one, whose options hold: made with it, or taken out of it when only this function throws.
+   * @param change makes its changes before it returns, so it is no `async` function.
    * @returns what the function returns.
    * @throws ChangeError where a change does not fit, or may not be made (viewers, archived documents).
    */
   transact<Result>(
-    change: (transaction: Transaction<Element>) => Result,
+    change: ((transaction: Transaction<Element>) => Result) & AtOnce<Result>,
     options: TransactOptions = {},
   ): Result {
+    const make = (transaction: OpenTransaction): Result =>
+      atOnce(change(transaction as Transaction<object> as Transaction<Element>));
+    if (this.#transaction !== undefined) return this.#transaction.part(make);
     this.#mayChange();
     const transaction = new OpenTransaction(this.#replica.view, this.#newId);
+    this.#transaction = transaction;
     let result: Result;
     try {
-      result = change(transaction as Transaction<object> as Transaction<Element>);
+      result = make(transaction);
     } finally {
+      this.#transaction = undefined;
       transaction.end();
     }
     const { operations } = transaction;
@@ -265,7 +292,7 @@ export class DocumentReplica<Element extends object = Properties> {
     return result;
   }
 
-  /** Whether `undo` has something to take back. */
+  /** Whether `undo` has something to take back; never in a closed document. */
   get canUndo(): boolean {
     return this.#history.state.canUndo;
   }
@@ -316,6 +343,8 @@ export class DocumentReplica<Element extends object = Properties> {
   }
 
   #mayChange(): void {
+    if (this.#transaction !== undefined)
+      throw new ChangeError("invalid_operation", "undo and redo are no part of a transaction");
     if (this.connection.state === "closed") throw new ConnectionClosedError("the document is closed");
     if (!this.#replication.hasDocument)
       throw new Error("the document has not arrived yet: await its `ready` (or `offlineReady`) first");
@@ -343,13 +372,14 @@ export class DocumentReplica<Element extends object = Properties> {
   }
 
   #closed(error: ConnectionClosedError): void {
+    this.#history.clear();
     this.#settleReady.reject(error);
     for (const { reject } of this.#waiting) reject(error);
     this.#waiting.clear();
   }
 
   #changed(elements: ReadonlySet<string>, origin: ChangeEvent["origin"]): void {
-    this.#history.settle(elements);
+    this.#history.settle();
     this.#durability?.changed(origin === "local" ? "local" : "remote");
     if (elements.size > 0) this.#events.emit("change", { elements: [...elements], origin });
     const { version, pendingCount } = this;

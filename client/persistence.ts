@@ -55,11 +55,22 @@ export class Persistence {
     this.#cancel();
   }
 
+  /** Removes what is stored, for good: nothing is stored any more. Never rejects. */
+  remove(): Promise<void> {
+    const { storage, scope, clientId, onError } = this.#options;
+    this.#closed = true;
+    this.#cancel();
+    this.#last = this.#last
+      .then(() => storage.remove(scope, clientId))
+      .catch((cause: unknown) => onError(new Error("what is stored could not be removed", { cause })));
+    return this.#last;
+  }
+
   /** Resolves when everything up to now is stored, or could not be. Never rejects. */
   flush(): Promise<void> {
     this.#cancel();
     this.#dueAt = undefined;
-    if (this.#closed) return Promise.resolve();
+    if (this.#closed) return this.#last;
     this.#queued ??= this.#last.then(() => {
       this.#queued = undefined;
       return this.#write();

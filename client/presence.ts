@@ -1,3 +1,5 @@
+import { checkJson, isJsonObject, maxJsonDepth } from "../shared/document/json.ts";
+import { utf8Bytes } from "../shared/document/utf8.ts";
 import type {
   PresenceBroadcast,
   PresenceState,
@@ -5,11 +7,14 @@ import type {
   SessionLimits,
   UserProfile,
 } from "../shared/protocol/messages.ts";
+import { asError, ChangeError } from "./errors.ts";
 import { Others, type PresenceEvent } from "./others.ts";
 import type { Timers } from "./timers.ts";
 
 /** What is sent of one's own presence at most this often, unless the server allows less. */
 const maxPerSecond = 30;
+/** What a server accepts that did not say otherwise yet (protocol section 8). */
+const defaultMaxBytes = 4096;
 
 /** Who else is in the document, and one's own state, of which only the newest is sent. */
 export class Presence {
@@ -17,6 +22,8 @@ export class Presence {
   readonly #send: (text: string) => boolean;
   readonly #timers: Timers;
   #state: PresenceState;
+  #maxBytes = defaultMaxBytes;
+  readonly #onError: (error: Error) => void;
   #intervalMs = 1000 / maxPerSecond;
   /** What the last `hello` carried. */
   #greeted: PresenceState = null;
@@ -30,8 +37,10 @@ export class Presence {
     readonly send: (text: string) => boolean;
     readonly timers: Timers;
     readonly onChange: (event: PresenceEvent) => void;
+    readonly onError: (error: Error) => void;
   }) {
-    this.#state = options.initial;
+    this.#state = checkedState(options.initial, this.#maxBytes);
+    this.#onError = options.onError;
     this.#send = options.send;
     this.#timers = options.timers;
     this.#others = new Others(options.timers, options.onChange);
@@ -50,9 +59,12 @@ export class Presence {
     return this.#state;
   }
 
-  /** Replaces this session's state (cursor, selection, viewport…). Cheap to call for every pointer event. */
+  /**
+   * Replaces this session's state (cursor, selection, viewport…). Cheap to call for every pointer event.
+   * @throws ChangeError for what is no JSON object, and for one larger than the server accepts: the state stays as it was.
+   */
   set(state: PresenceState): void {
-    this.#state = state;
+    this.#state = checkedState(state, this.#maxBytes);
     if (!this.#live) return; // `hello` carries it; after that, `begin` sends it.
     this.#dirty = true;
     this.#flush();
@@ -73,7 +85,9 @@ export class Presence {
     const allowed =
       limits.presencePerSecond === 0 ? maxPerSecond : Math.min(maxPerSecond, limits.presencePerSecond);
     this.#intervalMs = 1000 / allowed;
+    this.#maxBytes = limits.maxPresenceBytes;
     this.#live = true;
+    this.#keepAccepted();
     this.#dirty = this.#state !== this.#greeted;
     this.#others.replace(
       sessions.filter((session) => session.clientId !== self.clientId || session.user.id !== self.user.id),
@@ -99,6 +113,16 @@ export class Presence {
     this.#others.close();
   }
 
+  /** A state of before this server said what it accepts may be too much for it, and would end the next session. */
+  #keepAccepted(): void {
+    try {
+      checkedState(this.#state, this.#maxBytes);
+    } catch (error) {
+      this.#state = null;
+      this.#onError(asError(error));
+    }
+  }
+
   #flush(): void {
     const waitMs = this.#sentAt + this.#intervalMs - this.#timers.now();
     this.#cancel();
@@ -111,4 +135,31 @@ export class Presence {
     this.#sentAt = this.#timers.now();
     this.#send(JSON.stringify({ type: "presence", state: this.#state }));
   }
+}
+
+/**
+ * What the server will read of a state, a copy: a `hello` with one that it refuses would close the document for good.
+ * @param maxBytes 0: no limit.
+ */
+function checkedState(state: PresenceState, maxBytes: number): PresenceState {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(state);
+  } catch (cause) {
+    throw new ChangeError("invalid", `expected what JSON can express: ${asError(cause).message}`, "presence");
+  }
+  const read: unknown = text === undefined ? undefined : JSON.parse(text);
+  if (read !== null && !isJsonObject(read))
+    throw new ChangeError("invalid", "expected an object or null", "presence");
+  const problem = checkJson(read, maxJsonDepth);
+  if (problem !== undefined)
+    throw new ChangeError("invalid", problem.message, ["presence", problem.path].filter(Boolean).join("."));
+  const bytes = utf8Bytes(text ?? "");
+  if (maxBytes > 0 && bytes > maxBytes)
+    throw new ChangeError(
+      "too_large",
+      `expected at most ${maxBytes} bytes of JSON, got ${bytes}`,
+      "presence",
+    );
+  return read as PresenceState;
 }

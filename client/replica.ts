@@ -52,6 +52,8 @@ export interface ReplicaObserver {
     splices: { readonly [property: string]: readonly SpliceEdit[] },
     hides: (property: string) => boolean,
   ): void;
+  /** The view of an element is another. */
+  changed(element: string): void;
   /** A whole state came instead of operations, and the view shows it. */
   replaced(hides: (element: string, property: string) => boolean): void;
 }
@@ -127,6 +129,7 @@ export class Replica {
     const after = applyEffect(this.#view.get(operation.element), operation);
     if (after === undefined) this.#view.delete(operation.element);
     else this.#view.set(operation.element, after);
+    this.observer?.changed(operation.element);
   }
 
   /**
@@ -486,6 +489,7 @@ export class Replica {
       else if (before !== undefined && jsonEqual(before, after)) continue;
       else this.#view.set(element, after);
       changed.add(element);
+      this.observer?.changed(element);
     }
     return changed;
   }

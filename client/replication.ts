@@ -121,6 +121,7 @@ export class Replication {
       send,
       timers,
       onChange: (event) => events.emit("presence", event),
+      onError: (error) => events.emit("error", error),
     });
     this.#requests = new Requests({ send, timers, random });
     this.#tokenRefresh = new TokenRefresh({

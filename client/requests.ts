@@ -55,6 +55,8 @@ export class Requests {
   readonly #pending = new Map<string, Pending>();
   #count = 0;
   #connected = false;
+  /** Why there will never be a connection again. */
+  #closed: string | undefined;
 
   constructor(options: {
     readonly send: (text: string) => boolean;
@@ -72,6 +74,7 @@ export class Requests {
    */
   ask(message: RequestMessage, options: RequestOptions = {}): Promise<Answer> {
     const { timeoutMs = defaultTimeoutMs, repeat = true } = options;
+    if (this.#closed !== undefined) return Promise.reject(new RequestError("closed", this.#closed));
     this.#count += 1;
     const id = `r${this.#count}`;
     return new Promise((resolve, reject) => {
@@ -115,6 +118,7 @@ export class Requests {
   /** There will never be one again. */
   close(reason: string): void {
     this.#connected = false;
+    this.#closed = reason;
     for (const id of [...this.#pending.keys()]) this.#fail(id, new RequestError("closed", reason));
   }
 

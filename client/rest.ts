@@ -3,10 +3,12 @@ import type { Properties } from "../shared/document/json.ts";
 import type { OperationStatus, OperationType, SequencedOperation } from "../shared/document/operation.ts";
 import type { ErrorCode } from "../shared/protocol/codes.ts";
 import type { ConflictInfo, ResolveChoice } from "../shared/protocol/messages.ts";
+import { checkAddress } from "./check-options.ts";
+import { pathSegment } from "./path-segment.ts";
 
 /** How to reach a document. */
 export interface RestOptions {
-  /** Address of the server, or of several instances of it, of which the first is used. */
+  /** Address of the server, or of several instances of it: when one cannot be reached, the next is tried. */
   readonly url: string | readonly [string, ...string[]];
   readonly documentId: string;
   readonly token?: string;
@@ -137,34 +139,56 @@ export interface DocumentRest<Element extends object = Properties> {
 export function documentRest<Element extends object = Properties>(
   options: RestOptions,
 ): DocumentRest<Element> {
+  checkAddress(options);
   const { documentId, clientId } = options;
-  const server = typeof options.url === "string" ? options.url : options.url[0];
-  const root = `${server.replace(/^ws/, "http").replace(/\/+$/, "")}/v1/documents/${encodeURIComponent(documentId)}`;
+  const documentPath = `/v1/documents/${pathSegment("documentId", documentId)}`;
+  const roots = (typeof options.url === "string" ? [options.url] : options.url).map(
+    (server) => `${server.replace(/^ws/, "http").replace(/\/+$/, "")}${documentPath}`,
+  );
   const author = clientId === undefined ? {} : { clientId };
+  let current = 0;
+  /** Something has come from `current`. */
+  let reached = false;
 
+  /** Where nothing answers, a read goes on to the next address. */
+  const send = async (path: string, { method, body }: Sent): Promise<Response> => {
+    // A write whose answer is lost may have been carried out: it is not repeated elsewhere, so an address is found before.
+    if (method !== "GET" && roots.length > 1 && !reached)
+      await (await send("", { method: "GET" })).body?.cancel();
+    const token = options.getToken === undefined ? options.token : await options.getToken();
+    for (let left = roots.length; ; ) {
+      try {
+        const response = await (options.fetch ?? globalThis.fetch)(`${roots[current]}${path}`, {
+          method,
+          headers: {
+            accept: "application/json",
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
+        reached = true;
+        return response;
+      } catch (error) {
+        reached = false;
+        current = (current + 1) % roots.length;
+        left -= 1;
+        if (method !== "GET" || left === 0) throw error;
+      }
+    }
+  };
   const call = async (method: string, path: string, query: Query, body?: unknown): Promise<unknown> => {
-    const send = async (): Promise<Response> => {
-      const token = options.getToken === undefined ? options.token : await options.getToken();
-      return (options.fetch ?? globalThis.fetch)(`${root}${path}${queryOf(query)}`, {
-        method,
-        headers: {
-          accept: "application/json",
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-    };
-    let response = await send();
+    const request = { method, ...(body === undefined ? {} : { body }) };
+    let response = await send(`${path}${queryOf(query)}`, request);
     // Expired between asking for it and now: nothing was done.
-    if (response.status === 401 && options.getToken !== undefined) response = await send();
+    if (response.status === 401 && options.getToken !== undefined)
+      response = await send(`${path}${queryOf(query)}`, request);
     const text = await response.text();
     if (!response.ok) throw new RestError(response.status, parse(text));
     return text === "" ? undefined : JSON.parse(text);
   };
   const get = (path: string, query: Query = {}): Promise<unknown> => call("GET", path, query);
   const post = (path: string, body: unknown): Promise<unknown> => call("POST", path, {}, body);
-  const one = encodeURIComponent;
 
   return {
     contentAt: async (version) => (await get("/content", { version })) as ContentAt<Element>,
@@ -172,7 +196,7 @@ export function documentRest<Element extends object = Properties>(
     versions: async (page = {}) => (await get("/versions", { ...page })) as Page<NamedVersion>,
     nameVersion: async (name, version) =>
       (await post("/versions", { name, ...(version === undefined ? {} : { version }) })) as NamedVersion,
-    deleteVersion: async (name) => void (await call("DELETE", `/versions/${one(name)}`, {})),
+    deleteVersion: async (name) => void (await call("DELETE", `/versions/${pathSegment("name", name)}`, {})),
     restore: async (version) => (await post("/restore", { version, ...author })) as EditResult,
     revert: async (range) => (await post("/revert", { ...range, ...author })) as EditResult,
     blame: async (element) => (await get("/blame", { element })) as Blame,
@@ -187,14 +211,22 @@ export function documentRest<Element extends object = Properties>(
       return all;
     },
     conflict: async (conflictId) =>
-      (await get(`/conflicts/${one(conflictId)}`)) as Awaited<ReturnType<DocumentRest["conflict"]>>,
+      (await get(`/conflicts/${pathSegment("conflictId", conflictId)}`)) as Awaited<
+        ReturnType<DocumentRest["conflict"]>
+      >,
     resolveConflict: async (conflictId, choose, base) =>
-      (await post(`/conflicts/${one(conflictId)}/resolve`, {
+      (await post(`/conflicts/${pathSegment("conflictId", conflictId)}/resolve`, {
         choose,
         ...(base === undefined ? {} : { base }),
         ...author,
       })) as ConflictInfo,
   };
+}
+
+/** A request apart from its address. */
+interface Sent {
+  readonly method: string;
+  readonly body?: unknown;
 }
 
 type Query = { readonly [name: string]: string | number | undefined };

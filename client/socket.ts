@@ -1,3 +1,5 @@
+import { pathSegment } from "./path-segment.ts";
+
 /** The part of a WebSocket that the SDK uses. The browser's, Node.js 22's and the `ws` package's fit. */
 export interface ClientSocket {
   readonly readyState: number;
@@ -31,12 +33,17 @@ export const createHostWebSocket: CreateWebSocket = async (url, subprotocol) => 
  * @param server `http(s)://…` or `ws(s)://…`, with or without a path before `/v1`.
  */
 export function documentAddress(server: string, documentId: string): string {
-  const url = new URL(server);
+  let url: URL;
+  try {
+    url = new URL(server);
+  } catch {
+    throw new TypeError(`url: expected an address like https://example.org, got ${JSON.stringify(server)}`);
+  }
   if (url.protocol === "http:") url.protocol = "ws:";
   if (url.protocol === "https:") url.protocol = "wss:";
   if (url.protocol !== "ws:" && url.protocol !== "wss:")
-    throw new TypeError(`not a server address: ${server}`);
-  url.pathname = `${url.pathname.replace(/\/+$/, "")}/v1/documents/${encodeURIComponent(documentId)}/ws`;
+    throw new TypeError(`url: expected an address of http, https, ws or wss, got ${JSON.stringify(server)}`);
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/v1/documents/${pathSegment("documentId", documentId)}/ws`;
   url.search = "";
   url.hash = "";
   return url.href;

@@ -47,6 +47,11 @@ export class TokenSource {
     return this.#current;
   }
 
+  /** Whose token that is; undefined when it does not say. `anonymous`: without a token. */
+  get currentUser(): string | undefined {
+    return this.#current === undefined ? "anonymous" : readToken(this.#current).sub;
+  }
+
   /** A token for the next connection. */
   async next(): Promise<string | undefined> {
     if (this.#early) {
@@ -62,12 +67,12 @@ export class TokenSource {
     return this.#current;
   }
 
-  /** Who the next connection will be; undefined when that cannot be known now. `anonymous`: without a token. */
+  /** Who the next connection will be; undefined when that cannot be known now. */
   async user(): Promise<string | undefined> {
     try {
-      const token = await this.fresh();
+      await this.fresh();
       this.#early = true;
-      return token === undefined ? "anonymous" : readToken(token).sub;
+      return this.currentUser;
     } catch {
       return undefined;
     }

@@ -60,6 +60,28 @@ export interface Transaction<Element extends object = Properties> {
   delete(element: string, options?: Pick<ChangeOptions, "extra">): void;
 }
 
+/** What is no promise: with any other, a function fits as it is. */
+export type AtOnce<Result> = [Result] extends [never]
+  ? unknown
+  : Result extends PromiseLike<unknown>
+    ? "a transaction makes its changes before it returns"
+    : unknown;
+
+/**
+ * What a transaction's function returned.
+ * @throws ChangeError for a promise: what follows its first `await` would be missing.
+ */
+export function atOnce<Result>(result: Result): Result {
+  const { then } = (result ?? {}) as { readonly then?: unknown };
+  if (typeof then !== "function") return result;
+  // It goes on, and its changes are refused; the error is told here.
+  (result as PromiseLike<unknown>).then(undefined, () => {});
+  throw new ChangeError(
+    "invalid_operation",
+    "transact: expected a function that makes its changes before it returns, got one that returns a promise",
+  );
+}
+
 /** Collects a transaction's operations and what they do to the elements that they touch. */
 export class OpenTransaction implements Transaction {
   readonly operations: Operation[] = [];
@@ -76,6 +98,19 @@ export class OpenTransaction implements Transaction {
   /** Refuses further changes: the transaction was taken, or given up. */
   end(): void {
     this.#open = false;
+  }
+
+  /** A transaction within this one: of one that throws nothing is kept. */
+  part<Result>(make: (transaction: OpenTransaction) => Result): Result {
+    const before = this.operations.length;
+    try {
+      return make(this);
+    } catch (error) {
+      this.operations.length = before;
+      this.#touched.clear();
+      for (const operation of this.operations) this.#touch(operation);
+      throw error;
+    }
   }
 
   get(element: string): Properties | undefined {
@@ -167,13 +202,27 @@ export class OpenTransaction implements Transaction {
 
   #add(change: Omit<Operation, "id">): void {
     if (!this.#open) throw new ChangeError("invalid_operation", "the transaction has ended");
-    const reading = readOperation(structuredClone({ ...change, id: this.#newId() }));
+    const reading = readOperation(copyOf({ ...change, id: this.#newId() }));
     if (!reading.ok) {
       const code = reading.code === "too_large" ? "too_large" : "invalid_operation";
       throw new ChangeError(code, reading.message, reading.path);
     }
     const { operation } = reading;
-    this.#touched.set(operation.element, applyEffect(this.get(operation.element), operation));
+    this.#touch(operation);
     this.operations.push(operation);
+  }
+
+  #touch(operation: Operation): void {
+    this.#touched.set(operation.element, applyEffect(this.get(operation.element), operation));
+  }
+}
+
+/** A copy; what cannot be copied as it is (a function, say), for the reading to name the place. */
+function copyOf(change: Operation): unknown {
+  try {
+    return structuredClone(change);
+  } catch {
+    // A proxy of JSON (what frameworks make of an application's state) is read as what it stands for.
+    return readOperation(change).ok ? JSON.parse(JSON.stringify(change)) : change;
   }
 }

@@ -8,6 +8,8 @@
  * Others' operations are told as they come in (`other`), texts where they stand in the view. `settle` then compares with
  * what the user really sees: whatever changed for another reason (a refusal, a snapshot, an operation that the server
  * rewrote) is taken as one edit of the text.
+ *
+ * A history may hold every element of a large document, so a change must cost what it changes and no more.
  */
 import { jsonEqual, own, type Properties } from "../shared/document/json.ts";
 import type { Operation, OperationEffect, SpliceEdit } from "../shared/document/operation.ts";
@@ -34,6 +36,9 @@ export interface UndoState {
   readonly canRedo: boolean;
 }
 
+/** So many elements are kept in any case. */
+const leastPruned = 100;
+
 export class UndoHistory implements ReplicaObserver {
   readonly #view: ReadonlyMap<string, Properties>;
   readonly #confirmed: () => ReadonlyMap<string, Properties>;
@@ -45,6 +50,9 @@ export class UndoHistory implements ReplicaObserver {
   readonly #redo = new UndoStack();
   /** The elements of all steps as their user saw them when last settled. */
   readonly #seen = new Map<string, Properties | undefined>();
+  /** Those of them whose view may be another since then. */
+  readonly #unsettled = new Set<string>();
+  #pruneAt = leastPruned;
   /** What texts should be by what was told since then. */
   readonly #expected = new Map<string, Map<string, string | undefined>>();
   #capturedAt = Number.NEGATIVE_INFINITY;
@@ -82,6 +90,7 @@ export class UndoHistory implements ReplicaObserver {
     this.#undo.clear();
     this.#redo.clear();
     this.#seen.clear();
+    this.#unsettled.clear();
     this.#expected.clear();
     this.stop();
     this.#tell();
@@ -92,7 +101,7 @@ export class UndoHistory implements ReplicaObserver {
     const now = this.#now();
     const { captureMs = 500, maxSteps = 500, save } = this.#options;
     // Between the frames of a welcome nothing was settled.
-    this.settle(this.#seen.keys());
+    this.settle();
     this.#redo.clear();
     const top = this.#undo.top;
     if (top !== undefined && now - this.#capturedAt <= captureMs) {
@@ -109,7 +118,7 @@ export class UndoHistory implements ReplicaObserver {
 
   /** A change of this replica that is not to be undone, before it is made: as if somebody else had made it. */
   ignore(operations: readonly Operation[]): void {
-    this.settle(this.#seen.keys());
+    this.settle();
     for (const operation of operations) this.#foreign(operation, operation.splice ?? {}, undefined);
   }
 
@@ -145,17 +154,22 @@ export class UndoHistory implements ReplicaObserver {
           this.#undo.hidden(element, name, theirs, present);
       }
     }
-    this.settle(this.#seen.keys());
+    this.settle();
   }
 
-  /** Elements whose view may be another than when last settled. */
-  settle(changed: Iterable<string>): void {
-    for (const element of new Set([...changed, ...this.#expected.keys()])) {
-      if (!this.#seen.has(element)) continue;
+  /** See `ReplicaObserver`. */
+  changed(element: string): void {
+    if (this.#seen.has(element)) this.#unsettled.add(element);
+  }
+
+  /** Compares what changed with what was told of it. */
+  settle(): void {
+    for (const element of this.#expected.keys()) this.#unsettled.add(element);
+    for (const element of this.#unsettled) {
       const before = this.#seen.get(element);
       const after = this.#view.get(element);
       const expected = this.#expected.get(element);
-      if (before !== after || expected !== undefined) {
+      if (!jsonEqual(before, after) || expected !== undefined) {
         for (const stack of [this.#undo, this.#redo]) {
           for (const name of stack.propertiesOf(element)) {
             const was = expected?.has(name) === true ? expected.get(name) : own(before, name);
@@ -165,10 +179,12 @@ export class UndoHistory implements ReplicaObserver {
               stack.passText(element, name, differenceSplice(was, is), is);
             else if (after !== undefined) stack.forgetText(element, name);
           }
+          stack.forgetLost(element, after);
         }
       }
       this.#seen.set(element, after);
     }
+    this.#unsettled.clear();
     this.#expected.clear();
     this.#tell();
   }
@@ -191,7 +207,7 @@ export class UndoHistory implements ReplicaObserver {
   ): { readonly operations: readonly Operation[]; readonly saved: unknown } {
     const { maxSteps = 500, save } = this.#options;
     this.stop();
-    this.settle(this.#seen.keys());
+    this.settle();
     for (let step = from.pop(); step !== undefined; step = from.pop()) {
       const operations = inverseOperations(step, this.#view, this.#newId);
       if (operations.length === 0) continue;
@@ -248,11 +264,13 @@ export class UndoHistory implements ReplicaObserver {
     return typeof seen === "string" ? seen : undefined;
   }
 
-  /** Elements that no step holds any more are not looked at. */
+  /** Elements that no step holds any more are forgotten, now and then: looking for them costs as much as all there are. */
   #prune(): void {
+    if (this.#seen.size < this.#pruneAt) return;
     const held = this.#undo.elements();
     for (const element of this.#redo.elements()) held.add(element);
     for (const element of [...this.#seen.keys()]) if (!held.has(element)) this.#seen.delete(element);
+    this.#pruneAt = Math.max(leastPruned, 2 * this.#seen.size);
   }
 
   #tell(): void {

@@ -6,7 +6,7 @@
 import { type Json, jsonEqual, own, type Properties } from "../shared/document/json.ts";
 import type { SpliceEdit } from "../shared/document/operation.ts";
 import { moveSplicePair } from "../shared/document/splice.ts";
-import type { UndoStep } from "./undo-step.ts";
+import { canTakeBack, type UndoStep } from "./undo-step.ts";
 
 export class UndoStack {
   readonly #steps: UndoStep[] = [];
@@ -40,13 +40,13 @@ export class UndoStack {
   /** Nothing of an element can be taken back any more. */
   forget(element: string): void {
     for (const { elements } of this.#steps) elements.delete(element);
-    this.#sweep();
+    this.#sweep(element);
   }
 
   /** Nothing of a property can be taken back any more. */
   forgetProperty(element: string, property: string): void {
     this.#forgetBelow(element, property, this.#steps.length);
-    this.#sweep();
+    this.#sweep(element);
   }
 
   /** The names of an element's properties that are in steps. */
@@ -82,7 +82,7 @@ export class UndoStack {
       undo.before = before;
       break;
     }
-    this.#sweep();
+    this.#sweep(element);
   }
 
   /**
@@ -97,7 +97,7 @@ export class UndoStack {
       this.#forgetBelow(element, property, index);
       break;
     }
-    this.#sweep();
+    this.#sweep(element);
   }
 
   /** Whether a value is what some step would bring back. */
@@ -135,7 +135,7 @@ export class UndoStack {
       if (!jsonEqual(entry.before, shown)) this.#forgetBelow(element, property, index);
       break;
     }
-    this.#sweep();
+    this.#sweep(element);
   }
 
   /** A property is no text any more, for another reason than somebody's write. */
@@ -145,7 +145,29 @@ export class UndoStack {
       if (undo?.kind === "changed" && undo.properties.get(property)?.kind === "text")
         undo.properties.delete(property);
     }
-    this.#sweep();
+    this.#sweep(element);
+  }
+
+  /** An element is another than its steps left it (a change was refused, say): what cannot be taken back is gone. */
+  forgetLost(element: string, shown: Properties | undefined): void {
+    const kept = new Set<string>();
+    for (let index = this.#steps.length - 1; index >= 0; index--) {
+      const elements = this.#steps[index]?.elements;
+      const undo = elements?.get(element);
+      if (elements === undefined || undo === undefined) continue;
+      if (undo.kind !== "changed") {
+        // What is below applies to what is there once this is taken back.
+        if ((undo.kind === "created") === (shown !== undefined)) break;
+        elements.delete(element);
+        continue;
+      }
+      for (const [name, property] of undo.properties) {
+        if (kept.has(name)) continue;
+        if (canTakeBack(shown, name, property)) kept.add(name);
+        else undo.properties.delete(name);
+      }
+    }
+    this.#sweep(element);
   }
 
   #forgetBelow(element: string, property: string, end: number): void {
@@ -155,14 +177,13 @@ export class UndoStack {
     }
   }
 
-  /** Steps of which nothing is left are gone. */
-  #sweep(): void {
+  /** Something of an element was taken out: steps of which nothing is left are gone. */
+  #sweep(element: string): void {
     for (let index = this.#steps.length - 1; index >= 0; index--) {
       const elements = this.#steps[index]?.elements;
       if (elements === undefined) continue;
-      for (const [element, undo] of elements) {
-        if (undo.kind === "changed" && undo.properties.size === 0) elements.delete(element);
-      }
+      const undo = elements.get(element);
+      if (undo?.kind === "changed" && undo.properties.size === 0) elements.delete(element);
       if (elements.size === 0) this.#steps.splice(index, 1);
     }
   }

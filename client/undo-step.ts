@@ -123,6 +123,18 @@ function takenBack(element: Properties, properties: ReadonlyMap<string, Property
   return applyEffect(element, { type: "update", element: "", ...write }) ?? element;
 }
 
+/** Whether a property is what its step left, so that it can be taken back. */
+export function canTakeBack(element: Properties | undefined, name: string, undo: PropertyUndo): boolean {
+  const present = own(element, name);
+  if (undo.kind === "value") return element !== undefined && jsonEqual(present, undo.after);
+  const edits = effective(undo.inverse);
+  return typeof present === "string" && edits.length > 0 && spliceFits(present, edits);
+}
+
+function effective(edits: readonly SpliceEdit[]): readonly SpliceEdit[] {
+  return edits.filter(([, deleteCount, insert]) => deleteCount > 0 || insert !== "");
+}
+
 type Write = Pick<Operation, "set" | "unset" | "splice">;
 
 /** What writes the values of before, wherever the present one is what the step left. */
@@ -131,14 +143,10 @@ function inverseWrite(element: Properties, properties: ReadonlyMap<string, Prope
   const unset: string[] = [];
   const splice: { [name: string]: readonly SpliceEdit[] } = {};
   for (const [name, undo] of properties) {
-    const present = own(element, name);
-    if (undo.kind === "text") {
-      const edits = undo.inverse.filter(([, deleteCount, insert]) => deleteCount > 0 || insert !== "");
-      if (typeof present === "string" && edits.length > 0 && spliceFits(present, edits)) splice[name] = edits;
-    } else if (jsonEqual(present, undo.after)) {
-      if (undo.before === undefined) unset.push(name);
-      else set[name] = undo.before;
-    }
+    if (!canTakeBack(element, name, undo)) continue;
+    if (undo.kind === "text") splice[name] = effective(undo.inverse);
+    else if (undo.before === undefined) unset.push(name);
+    else set[name] = undo.before;
   }
   return {
     ...(Object.keys(set).length > 0 ? { set } : {}),

@@ -148,8 +148,9 @@ export function useUndo(): {
     () => ({
       canUndo,
       canRedo,
-      undo: () => document.undo(),
-      redo: () => document.redo(),
+      // A button may be pressed before it is rendered as disabled.
+      undo: () => document.canUndo && document.undo(),
+      redo: () => document.canRedo && document.redo(),
       undoStop: () => document.undoStop(),
     }),
     [document, canUndo, canRedo],

@@ -213,9 +213,14 @@ export const contentQuerySchema = z.object({
   version: queryVersion.meta({ description: "An earlier version; default: the current one." }),
 });
 
+/** No path can end in these two: clients and proxies take them for a folder, and DELETE would mean the document. */
+const isPathName = (name: string): boolean => name !== "." && name !== "..";
+
 export const nameVersionSchema = z
   .object({
-    name: storable(z.string().min(1).max(255)),
+    name: storable(z.string().min(1).max(255))
+      .refine(isPathName, 'expected a name other than "." and ".."')
+      .meta({ not: { enum: [".", ".."] } }),
     version: versionSchema.optional(),
   })
   .meta({ examples: [{ name: "before the review" }] });

@@ -150,6 +150,24 @@ describe("locks in the SDK", () => {
     expect(error).toMatchObject({ code: "timeout" });
   });
 
+  test("[sdk/lock] what is neither an element's id nor null is refused, and nothing is locked or released", async () => {
+    const { world, server, ann } = await twoPeople();
+    await outcome(world, ann.locks.acquire(null));
+    for (const element of [undefined, "", 5, "a b", {}]) {
+      const wrong = element as string;
+      for (const ask of [() => ann.locks.acquire(wrong), () => ann.locks.release(wrong)]) {
+        const error = await outcome<unknown>(world, ask()).catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(RequestError);
+        expect(error).toMatchObject({
+          code: "invalid",
+          message: expect.stringMatching(/^element: expected an element id: .*; or null, the document$/),
+        });
+      }
+    }
+    expect(server.locks.state.locks).toMatchObject([{ element: null }]);
+    expect(ann.locks.held).toMatchObject([{ element: null }]);
+  });
+
   test("[sdk/lock] a closed document keeps nothing, and leaves no timer", async () => {
     const { world, ann, ben, lost } = await twoPeople();
     await outcome(world, ann.locks.acquire("a"));
@@ -159,5 +177,20 @@ describe("locks in the SDK", () => {
     expect(await asked).toMatchObject({ code: "closed" });
     expect(lost).toEqual([]);
     expect(world.clock.size).toBe(0);
+  });
+
+  test("[sdk/request] after `close()` it is refused at once, and leaves no timer", async () => {
+    const { world, ann, ben } = await twoPeople();
+    await ann.close();
+    await ben.close();
+    for (const ask of [
+      () => ann.locks.acquire("a"),
+      () => ann.locks.release("a"),
+      () => ben.conflicts.resolve("c", "current"),
+    ]) {
+      const asked = ask().catch((error: unknown) => error);
+      expect(world.clock.size).toBe(0);
+      expect(await asked).toMatchObject({ name: "RequestError", code: "closed" });
+    }
   });
 });

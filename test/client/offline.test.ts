@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   type DocumentReplica,
+  forgetDocument,
   memoryStorage,
   type OpenDocumentOptions,
   type ReplicaStorage,
@@ -56,6 +57,11 @@ function world(seed: number, faults = quiet): { world: World; browser: Browser; 
   const server = new ModelServer(random, "lww", faults);
   const made = new World(server, random);
   return { world: made, browser: new Browser(made, random), server };
+}
+
+/** A JWT as far as this side reads it. */
+function tokenOf(sub: string): string {
+  return `header.${btoa(JSON.stringify({ sub }))}.signature`;
 }
 
 async function until(world: World, condition: () => boolean): Promise<void> {
@@ -212,6 +218,159 @@ describe("a replica that outlives its page", () => {
     expect(server.elements.has("b")).toBe(true);
   });
 
+  for (const step of ["list", "claim", "load"] as const) {
+    test(`[sdk/offline] a storage that hangs at its opening (${step}) is waited for a while, told once, and gone on without`, async () => {
+      const { world: net, browser, server } = world(7);
+      const first = browser.open();
+      await net.drain();
+      first.board.transact((tx) => tx.create("a", { x: 1 }));
+      await net.drain();
+      net.unplugged = true;
+      net.cutAll();
+      first.board.transact((tx) => tx.update("a", { x: 2 }));
+      await net.pass(500);
+      await first.board.close();
+      net.peers.length = 0;
+      net.unplugged = false;
+      let answer = (): void => {};
+      const answering = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const storage = {
+        ...browser.storage,
+        [step]: async (scope: string, clientId: string) => {
+          await answering;
+          return browser.storage[step](scope, clientId);
+        },
+      };
+      // Also one that names its id: what is stored under it may be somebody's.
+      for (const clientId of [undefined, first.board.clientId]) {
+        const options = { storage, user: "ann", ...(clientId === undefined ? {} : { clientId }) };
+        const { document, errors } = net.join("ann", options);
+        await net.pass(step === "load" ? 9_500 : 500, 500);
+        expect(document.connection.state).toBe("connecting");
+        await net.pass(500, 500);
+        await net.drain();
+        expect(await document.offlineReady).toBe(false);
+        expect(document.clientId).not.toBe(first.board.clientId);
+        document.transact((tx) => tx.update("a", { y: 1 }));
+        await net.drain();
+        expect(server.elements.get("a")).toMatchObject({ x: 1, y: 1 });
+        expect(errors).toMatchObject([{ message: "what is stored could not be read" }]);
+      }
+      // Its answer comes after all: nothing of it gets into these replicas, which are stored from then on as their own.
+      answer();
+      await net.pass(2_000);
+      const scope = JSON.stringify(["d", "ann"]);
+      expect([...(await browser.storage.list(scope))].sort()).toEqual(
+        [first.board.clientId, ...net.peers.map(({ document }) => document.clientId)].sort(),
+      );
+      for (const { document, errors } of net.peers) {
+        expect(document.get("a")).toEqual({ x: 1, y: 1 });
+        expect(errors).toHaveLength(1);
+        await document.close();
+      }
+      // What was unsent is not lost: whoever comes next has it, once.
+      net.peers.length = 0;
+      browser.open();
+      await net.drain();
+      await until(net, () => server.elements.get("a")?.x === 2);
+      expect(server.log.filter(({ set }) => set?.x === 2)).toHaveLength(1);
+    });
+  }
+
+  test("[sdk/offline] a document that is closed while its storage hangs keeps no timer and no claim", async () => {
+    const { world: net, browser } = world(8);
+    const first = browser.open();
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", {}));
+    await net.drain();
+    await first.board.close();
+    let answer = (): void => {};
+    const storage: ReplicaStorage = {
+      ...browser.storage,
+      claim: async (scope, clientId) => {
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        return browser.storage.claim(scope, clientId);
+      },
+    };
+    const { document, errors } = net.join("ann", { storage, user: "ann" });
+    await net.settle();
+    await document.close();
+    expect(await document.offlineReady).toBe(false);
+    expect(net.clock.size).toBe(0);
+    answer();
+    await net.settle();
+    const claim = await browser.storage.claim(JSON.stringify(["d", "ann"]), first.board.clientId);
+    expect(claim).toBeDefined();
+    expect(errors).toEqual([]);
+  });
+
+  for (const code of [4403, 4404, 4410]) {
+    test(`[sdk/offline] a document that is gone (${code}): what is stored of it is removed, but for unsent changes`, async () => {
+      const { world: net, browser } = world(9);
+      const ids = async (): Promise<readonly string[]> => browser.storage.list(JSON.stringify(["d", "ann"]));
+      // Three tabs of before: one is closed with all acknowledged, one goes on, one dies with unsent changes later.
+      const open = (): ReturnType<Browser["open"]> => browser.open({ token: tokenOf("ann") });
+      const [done, live, unsent] = [open(), open(), open()];
+      await net.drain();
+      done.board.transact((tx) => tx.create("a", { secret: 1 }));
+      await net.drain();
+      await net.pass(2_000);
+      browser.kill(done);
+      net.unplugged = true;
+      net.cutAll();
+      unsent.board.transact((tx) => tx.update("a", { secret: 2 }));
+      await net.pass(500);
+      net.unplugged = false;
+      expect((await ids()).length).toBe(3);
+      const { clientId } = unsent.board;
+      browser.kill(unsent);
+      const told = live.peer.errors.length;
+      // Its next connection is refused, before it has taken over what the dead one left.
+      net.clock.advance(1_000);
+      await net.settle();
+      net.cutOne(code);
+      expect(live.board.connection).toMatchObject({ state: "closed", code });
+      for (let round = 0; round < 20; round++) await net.settle();
+      expect(await ids()).toEqual([clientId]);
+      await live.board.close();
+      expect(await ids()).toEqual([clientId]);
+      expect(live.peer.errors.slice(told)).toEqual([]);
+      // They stay, also when they are continued, until the application gives them up.
+      const again = open();
+      expect(await again.board.offlineReady).toBe(true);
+      expect(again.board.pendingCount).toBe(1);
+      await net.settle();
+      net.cutOne(code);
+      for (let round = 0; round < 20; round++) await net.settle();
+      expect([again.board.pendingCount, again.peer.errors]).toEqual([1, []]);
+      expect(await ids()).toEqual([clientId]);
+      expect(await forgetDocument(browser.storage, { documentId: "d", user: "ann" })).toBe(false);
+      await again.board.close();
+      expect(await forgetDocument(browser.storage, { documentId: "d", user: "ann" })).toBe(true);
+      expect(await ids()).toEqual([]);
+    });
+  }
+
+  test("[sdk/offline] somebody else's answer that there is no document removes nothing", async () => {
+    const { world: net, browser } = world(10);
+    const first = browser.open();
+    await net.drain();
+    first.board.transact((tx) => tx.create("a", {}));
+    await net.drain();
+    await first.board.close();
+    const wrong = browser.open({ token: tokenOf("ben") });
+    expect(await wrong.board.offlineReady).toBe(true);
+    await net.settle();
+    net.cutOne(4404);
+    for (let round = 0; round < 20; round++) await net.settle();
+    expect(wrong.board.connection.state).toBe("closed");
+    expect((await browser.storage.list(JSON.stringify(["d", "ann"]))).length).toBe(1);
+  });
+
   test("[sdk/offline] pages that die at any moment, with lost answers: nothing stored is lost, nothing is doubled", async () => {
     for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
       const faults = { unavailable: 0.08, rateLimited: 0.05, snapshot: seed % 2 === 0 ? 0.3 : 0 };
@@ -240,8 +399,12 @@ describe("a replica that outlives its page", () => {
           browser.kill(tab);
           tabs = tabs.filter((other) => other !== tab);
           if (tabs.length === 0) tabs.push(browser.open());
-        } else if (dice < 0.89 && tabs.length < 3) tabs.push(browser.open());
-        else net.clock.advance(random.between(10, 1_000));
+          await net.settle();
+        } else if (dice < 0.89 && tabs.length < 3) {
+          tabs.push(browser.open());
+          // Not in one step with a jump of the clock: a storage is waited for a second.
+          await net.settle();
+        } else net.clock.advance(random.between(10, 1_000));
         if (random.next() < 0.6) await net.settle();
       }
       server.faults = quiet;

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { Others, type PresenceEvent } from "../../client/others.ts";
-import { Presence } from "../../client/presence.ts";
-import type { SessionInfo, SessionLimits } from "../../shared/protocol/messages.ts";
+import type { SessionInfo } from "../../shared/protocol/messages.ts";
 import { StillClock } from "./world.ts";
 
 function session(sessionId: string, user: string, presence: SessionInfo["presence"] = null): SessionInfo {
@@ -92,21 +91,4 @@ test("[sdk/presence] a state that follows with the session told again stays", ()
   others.change([session("s2", "ann", { at: 2 })], {}, []);
   clock.advance(5_000);
   expect(others.sessions.get("s2")?.presence).toEqual({ at: 2 });
-});
-
-test("[sdk/presence] a state set between `hello` and `welcome` is sent", () => {
-  const clock = new StillClock();
-  const sent: string[] = [];
-  const send = (text: string): boolean => sent.push(text) > 0;
-  const presence = new Presence({ initial: { at: 1 }, send, timers: clock, onChange: () => {} });
-  expect(presence.greeting()).toEqual({ presence: { at: 1 } });
-  presence.set({ at: 2 });
-  presence.begin({ user: { id: "ann" }, clientId: "c" }, [], { presencePerSecond: 0 } as SessionLimits);
-  expect(sent).toEqual(['{"type":"presence","state":{"at":2}}']);
-  presence.pause();
-  presence.greeting();
-  presence.begin({ user: { id: "ann" }, clientId: "c" }, [], { presencePerSecond: 0 } as SessionLimits);
-  clock.advance(5_000);
-  expect(sent.length).toBe(1);
-  presence.close();
 });

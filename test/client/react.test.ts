@@ -97,6 +97,16 @@ describe("React hooks", () => {
     expect(maps[1]?.get("b")).toBe(maps[0]?.get("b"));
   });
 
+  test("[sdk/react] in a closed document there is nothing to undo, and who presses the button meanwhile gets no error", async () => {
+    const { board } = await start();
+    const values = await renders(board, () => useUndo());
+    const before = values.at(-1)!;
+    expect(before.canUndo).toBe(true);
+    await act(async () => board.close());
+    expect(values.at(-1)).toMatchObject({ canUndo: false, canRedo: false });
+    expect([before.undo(), before.redo()]).toEqual([false, false]);
+  });
+
   test("[sdk/react] undo, connection, progress, locks, conflicts and presence follow their events", async () => {
     const { world, server, board } = await start();
     const values = await renders(board, () => ({

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { documentRest, RestError } from "../../client/index.ts";
+import { documentRest, openDocument, RestError } from "../../client/index.ts";
 
 interface Call {
   readonly method: string;
@@ -59,6 +59,51 @@ describe("history over REST", () => {
       ["POST", "/conflicts/c1/resolve", { choose: "incoming", base: 9, clientId: "c" }],
     ]);
     expect(calls.every(({ url, token }) => url.startsWith(root) && token === "Bearer t")).toBe(true);
+  });
+
+  test("[sdk/rest] what URLs resolve away is refused as a part of a path, and nothing is sent", async () => {
+    const { calls, fetch } = server();
+    const rest = documentRest({ ...at, fetch });
+    for (const value of [".", "..", ""]) {
+      const expected = `expected a text that is not empty, "." or "..", got "${value}"`;
+      await expect(rest.deleteVersion(value)).rejects.toThrow(`name: ${expected}`);
+      await expect(rest.conflict(value)).rejects.toThrow(`conflictId: ${expected}`);
+      await expect(rest.resolveConflict(value, "current")).rejects.toThrow(`conflictId: ${expected}`);
+      for (const open of [documentRest, openDocument])
+        expect(() => open({ url: at.url, documentId: value })).toThrow(`documentId: ${expected}`);
+    }
+    await rest.deleteVersion("...");
+    expect(calls.map(({ url }) => url.slice(root.length))).toEqual(["/versions/..."]);
+  });
+
+  test("[sdk/rest] of several addresses the next is tried where nothing answers; a write is sent once", async () => {
+    const { calls, fetch } = server();
+    let down = "a";
+    const tried: string[] = [];
+    const rest = documentRest({
+      url: ["http://a.test", "ws://b.test/"],
+      documentId: "d",
+      fetch: async (url, init) => {
+        const { hostname, pathname } = new URL(String(url));
+        tried.push(`${init?.method} ${hostname}${pathname.replace("/v1/documents/d", "")}`);
+        if (down.includes(hostname.charAt(0))) throw new TypeError("fetch failed");
+        return fetch(url, init);
+      },
+    });
+    // Which one lives is found by a read before.
+    await rest.restore(1);
+    expect(tried.splice(0)).toEqual(["GET a.test", "GET b.test", "POST b.test/restore"]);
+    await rest.restore(1);
+    expect(tried.splice(0)).toEqual(["POST b.test/restore"]);
+    down = "b";
+    await expect(rest.restore(1)).rejects.toThrow("fetch failed");
+    expect(tried.splice(0)).toEqual(["POST b.test/restore"]);
+    await rest.restore(1);
+    expect(tried.splice(0)).toEqual(["GET a.test", "POST a.test/restore"]);
+    down = "ab";
+    await expect(rest.versions()).rejects.toThrow("fetch failed");
+    expect(tried.splice(0)).toEqual(["GET a.test/versions", "GET b.test/versions"]);
+    expect(calls.filter(({ method }) => method === "POST")).toHaveLength(3);
   });
 
   test("[sdk/rest] a list of conflicts is read to its end", async () => {

@@ -128,6 +128,65 @@ describe("undo takes back what its user did", () => {
   });
 });
 
+describe("there is something to undo where `canUndo` says so", () => {
+  const refusals: Readonly<
+    Record<string, (server: ModelServer, world: World, ben: DocumentReplica) => unknown>
+  > = {
+    refused: (_, world, ben) => {
+      void ben.locks.acquire(null);
+      return world.deliver();
+    },
+    "held back": (server) => {
+      server.holdsBack = ({ set, props, splice, type }) =>
+        (set ?? props ?? splice ?? (type === "delete" ? {} : undefined)) ? "conflict" : undefined;
+    },
+  };
+  const changes: Readonly<Record<string, Parameters<DocumentReplica["transact"]>[0]>> = {
+    write: (tx) => tx.update("a", { x: 2 }),
+    typing: (tx) => tx.splice("a", "text", 5, 0, " world"),
+    creation: (tx) => tx.create("b", { x: 1 }),
+    deletion: (tx) => tx.delete("a"),
+  };
+  for (const [how, refuse] of Object.entries(refusals)) {
+    for (const [what, change] of Object.entries(changes)) {
+      test(`[sdk/undo] not after a ${what} that was ${how}; what was before it can be undone`, async () => {
+        const { world, ann, ben } = await pair();
+        ann.transact((tx) => tx.create("a", { x: 0, text: "hello" }), { undo: false });
+        await world.drain();
+        step(ann, (tx) => tx.update("a", { x: 1 }));
+        await world.drain();
+        await refuse(world.server, world, ben);
+        step(ann, change);
+        expect(ann.canUndo).toBe(true);
+        await world.drain();
+        expect(Object.fromEntries(ann.elements)).toEqual({ a: { x: 1, text: "hello" } });
+        expect(ann.undo()).toBe(true);
+        expect(ann.get("a")).toEqual({ x: 0, text: "hello" });
+        expect([ann.canUndo, ann.canRedo]).toEqual([false, true]);
+        await world.drain();
+        // The undo was refused as well, and is nothing that could be redone.
+        expect(ann.get("a")).toEqual({ x: 1, text: "hello" });
+        expect([ann.canUndo, ann.canRedo]).toEqual([false, false]);
+        step(ann, change);
+        await world.drain();
+        expect(ann.canUndo).toBe(false);
+      });
+    }
+  }
+
+  test("[sdk/undo] not in a closed document", async () => {
+    const { ann } = await pair();
+    const told: unknown[] = [];
+    step(ann, (tx) => tx.create("a", {}));
+    step(ann, (tx) => tx.create("b", {}));
+    ann.undo();
+    ann.on("undo", (state) => told.push(state));
+    await ann.close();
+    expect([ann.canUndo, ann.canRedo]).toEqual([false, false]);
+    expect(told).toEqual([{ canUndo: false, canRedo: false }]);
+  });
+});
+
 describe("undo never takes back what others did", () => {
   test("[sdk/undo-others] a property that somebody else has written since is skipped, the others are not", async () => {
     const { world, ann, ben } = await pair();
@@ -266,6 +325,8 @@ describe("undo never takes back what others did", () => {
         for (const character of theirs.characters) expect(String(text).split(character).length).toBe(2);
         expect(y).toEqual(theirs.y);
         for (const element of theirs.elements) expect(server.elements.has(String(element))).toBe(true);
+        while (ann.canUndo) expect(ann.undo()).toBe(true);
+        while (ann.canRedo) expect(ann.redo()).toBe(true);
       } catch (error) {
         throw new Error(`seed ${seed}`, { cause: error });
       }

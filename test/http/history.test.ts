@@ -118,6 +118,15 @@ describe.each(stores)("the past of a document over the %s store", (store) => {
       expect((await ada("DELETE", `${path}/${encodeURIComponent(longest)}`)).status).toBe(204);
       for (const name of ["", "x".repeat(256), "a\u0000b", "\ud800", 3, undefined])
         expect((await ada("POST", path, { name })).status, String(name)).toBe(400);
+      // DELETE …/versions/.. is a request to delete the document, for all who resolve it on the way.
+      for (const name of [".", ".."])
+        expect(await ada("POST", path, { name }), name).toMatchObject({
+          status: 400,
+          body: {
+            code: "invalid",
+            errors: [{ path: "name", message: 'expected a name other than "." and ".."' }],
+          },
+        });
       expect((await ada("POST", path, { name: "x", version: -1 })).status).toBe(400);
     });
   });
