@@ -2,6 +2,7 @@
  * The rows of sessions and the leases behind them. Joins and leaves of one moment share a statement (a reconnect
  * storm is a few statements, not thousands), and `active_users` follows a little later, once for all of them.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../observability/log.ts";
 import type { Store } from "../store/store.ts";
 
@@ -23,6 +24,9 @@ export interface SessionRowsOptions {
   /** Pause before `active_users` is written: a reload is a leave and a join, and needs no write at all. */
   readonly refreshAfterMs?: number;
 }
+
+/** Another instance's commit holds a row for milliseconds. */
+const closingTries = 4;
 
 export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionRowsOptions): SessionRows {
   let joins: { row: SessionRow; resolve: () => void; reject: (cause: unknown) => void }[] = [];
@@ -84,7 +88,8 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
     const docIds = [...stale];
     stale.clear();
     try {
-      await store.sessions.refreshActiveUsers(docIds);
+      for (const docId of await store.sessions.refreshActiveUsers(docIds)) stale.add(docId);
+      if (stale.size > 0) schedule();
     } catch (cause) {
       log.warn({ err: cause, documents: docIds.length }, "could not write active users");
       for (const docId of docIds) stale.add(docId);
@@ -112,7 +117,10 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
       timer = undefined;
       if (leaves.size > 0) await run();
       clearTimeout(timer);
-      await refreshNow();
+      for (let tries = 0; stale.size > 0 && tries < closingTries; tries += 1) {
+        if (tries > 0) await delay(refreshAfterMs);
+        await refreshNow();
+      }
       clearTimeout(timer);
     },
   };

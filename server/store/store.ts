@@ -180,9 +180,9 @@ export interface DocumentStore {
   readContent(docId: string): Promise<{ version: number; content: Uint8Array } | undefined>;
   /**
    * Makes `updatedAt` and `updatedBy` follow edits, each document once; left as they are where the metadata was changed
-   * after the edit.
+   * after the edit. Returns the documents whose rows others held: they are not waited for.
    */
-  touch(edits: readonly DocumentEdit[]): Promise<void>;
+  touch(edits: readonly DocumentEdit[]): Promise<string[]>;
   addActiveUser(docId: string, user: string): Promise<void>;
   removeActiveUser(docId: string, user: string): Promise<void>;
   /** Snapshot, the log after it, metadata and locks in one consistent read. */
@@ -754,7 +754,10 @@ export interface SessionStore {
   leave(sessionIds: readonly string[]): Promise<void>;
   /** Live sessions of these documents, in one query; those of the instance `except` are left out. */
   live(docIds: readonly string[], except?: string): Promise<SessionRecord[]>;
-  /** Makes `documents.active_users` what the live sessions say, where it differs; returns the documents that changed. */
+  /**
+   * Makes `documents.active_users` what the live sessions say, where it differs and the row is free. Returns the documents
+   * where it differed: they are to be asked for again, until none is left.
+   */
   refreshActiveUsers(docIds: readonly string[]): Promise<string[]>;
 }
 

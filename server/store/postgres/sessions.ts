@@ -93,21 +93,22 @@ const live = {
     ORDER BY s.joined_at, s.id`,
 };
 /**
- * First the rows that differ are taken, in id order like those of a commit; what the sessions say is read afterwards,
- * by a statement of its own. One statement would write what it saw before it waited for a row: two instances at it
- * at once, and a user who came meanwhile stayed out of the list for good.
+ * Rows that others hold are left: waiting for one with the others in hand would stop the commits of a hundred documents.
+ * What is written was read before the row was taken, so that whoever came meanwhile, and whose own refresh found nothing
+ * to do yet, may be missing. Hence all that differed are named, to be looked at once more.
  */
 const users = `ARRAY(SELECT DISTINCT s.user_id::text FROM sessions s WHERE s.doc_id = d.id AND s.left_at IS NULL ORDER BY 1)`;
-const holdStale = {
-  name: "session_hold_stale_active_users",
-  text: `SELECT d.id AS "docId" FROM documents d
-    WHERE d.id = ANY (ARRAY(SELECT d.id FROM documents d WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users}))
-    ORDER BY d.id FOR NO KEY UPDATE`,
-};
 const refresh = {
   name: "session_refresh_active_users",
-  text: `UPDATE documents d SET active_users = ${users}
-    WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users} RETURNING d.id AS "docId"`,
+  answerWithinMs: promptMs,
+  text: `WITH stale AS (
+      SELECT d.id FROM documents d WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users}
+    ), held AS (
+      SELECT d.id FROM documents d WHERE d.id = ANY (ARRAY(SELECT id FROM stale)) FOR NO KEY UPDATE SKIP LOCKED
+    ), written AS (
+      UPDATE documents d SET active_users = ${users} WHERE d.id = ANY (ARRAY(SELECT id FROM held))
+    )
+    SELECT id AS "docId" FROM stale`,
 };
 
 type LiveRow = Omit<SessionRecord, "user"> & { userId: string; name: string | null; color: string | null };
@@ -192,15 +193,7 @@ export function createSessions(database: Database, monotonicMs: () => number): S
 
     async refreshActiveUsers(docIds) {
       if (docIds.length === 0) return [];
-      const changed = await database.transaction(
-        async (query) => {
-          const held = await query<{ docId: string }>(holdStale, [docIds]);
-          if (held.rows.length === 0) return [];
-          return (await query<{ docId: string }>(refresh, [held.rows.map((row) => row.docId)])).rows;
-        },
-        { idempotent: true },
-      );
-      return changed.map((row) => row.docId);
+      return (await database.rows<{ docId: string }>(refresh, [docIds])).map((row) => row.docId);
     },
   };
 }
