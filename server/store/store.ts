@@ -742,7 +742,10 @@ export interface SessionStore {
   reap(olderThanMs: number): Promise<string[]>;
   /** Ends an instance and its sessions. */
   stop(instanceId: string): Promise<void>;
-  /** Records sessions, many in one statement. Each row also says from which version on its operations are to be looked for. */
+  /**
+   * Records sessions, many in one statement. Each row also says from which version on its operations are to be looked for.
+   * Returns the documents whose rows others held: their sessions are not recorded.
+   */
   join(
     sessions: readonly (Omit<SessionRecord, "joinedAt"> & {
       version: number;
@@ -750,8 +753,9 @@ export interface SessionStore {
       userAgent?: string;
       platform?: string;
     })[],
-  ): Promise<void>;
-  leave(sessionIds: readonly string[]): Promise<void>;
+  ): Promise<string[]>;
+  /** Returns the sessions whose rows others held: they have not left yet. */
+  leave(sessionIds: readonly string[]): Promise<string[]>;
   /** Live sessions of these documents, in one query; those of the instance `except` are left out. */
   live(docIds: readonly string[], except?: string): Promise<SessionRecord[]>;
   /**

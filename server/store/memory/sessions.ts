@@ -48,9 +48,11 @@ export function createSessions(state: MemoryState): SessionStore {
         const joinedAt = sessions.get(id)?.joinedAt ?? timeOf(state.nowMs());
         sessions.set(id, { id, docId, instanceId, user, client, role, joinedAt });
       }
+      return [];
     },
     async leave(sessionIds) {
       for (const id of sessionIds) sessions.delete(id);
+      return [];
     },
     async live(docIds, except) {
       const asked = new Set(docIds);

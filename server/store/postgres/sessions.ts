@@ -62,27 +62,41 @@ const stop = {
     UPDATE sessions SET left_at = clock_timestamp() WHERE left_at IS NULL AND instance_id = $1 RETURNING id`,
 };
 /**
- * A session that comes again has a new role or name. Those of absent documents are left out. In the order of their ids, as
- * in the commit: two calls that record the same ones would wait for each other.
+ * A session that comes again has a new role or name. Those of absent documents are left out, and so are those of documents
+ * whose rows are held (by more than a commit), which are named: the foreign key would wait for them, and everybody else
+ * with it. In the order of their ids, as in the commit: two calls that record the same ones would wait for each other.
  */
 const join = {
   name: "session_join",
   answerWithinMs: promptMs,
-  text: `INSERT INTO sessions AS s (id, doc_id, instance_id, user_id, user_name, user_color, client_id, role, first_version,
-      ip, user_agent, platform, left_at)
-    SELECT u.id, u.doc_id, u.instance_id, u.user_id, u.user_name, u.user_color, u.client_id, u.role, u.version,
-      u.ip, u.user_agent, u.platform, CASE WHEN u.instance_id IS NULL THEN clock_timestamp() END
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-      $10::text[], $11::text[], $12::text[]) u(id, doc_id, instance_id, user_id, user_name, user_color, client_id, role,
-      version, ip, user_agent, platform)
-    WHERE EXISTS (SELECT FROM documents d WHERE d.id = u.doc_id)
-    ORDER BY u.id
-    ON CONFLICT (id) DO UPDATE SET role = excluded.role, user_name = excluded.user_name, user_color = excluded.user_color,
-      instance_id = excluded.instance_id, left_at = excluded.left_at, last_version = NULL`,
+  text: `WITH free AS (
+      SELECT d.id FROM documents d WHERE d.id = ANY ($2::uuid[]) FOR KEY SHARE SKIP LOCKED
+    ), stored AS (
+      INSERT INTO sessions AS s (id, doc_id, instance_id, user_id, user_name, user_color, client_id, role, first_version,
+        ip, user_agent, platform, left_at)
+      SELECT u.id, u.doc_id, u.instance_id, u.user_id, u.user_name, u.user_color, u.client_id, u.role, u.version,
+        u.ip, u.user_agent, u.platform, CASE WHEN u.instance_id IS NULL THEN clock_timestamp() END
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::bigint[], $10::text[], $11::text[], $12::text[]) u(id, doc_id, instance_id, user_id, user_name, user_color,
+        client_id, role, version, ip, user_agent, platform)
+      WHERE EXISTS (SELECT FROM free WHERE free.id = u.doc_id)
+      ORDER BY u.id
+      ON CONFLICT (id) DO UPDATE SET role = excluded.role, user_name = excluded.user_name,
+        user_color = excluded.user_color, instance_id = excluded.instance_id, left_at = excluded.left_at, last_version = NULL
+    )
+    SELECT d.id AS "docId" FROM documents d WHERE d.id = ANY ($2::uuid[]) AND NOT EXISTS (
+      SELECT FROM free WHERE free.id = d.id)`,
 };
 const leave = {
   name: "session_leave",
-  text: "UPDATE sessions SET left_at = clock_timestamp() WHERE id = ANY ($1::uuid[]) AND left_at IS NULL",
+  answerWithinMs: promptMs,
+  text: `WITH free AS (
+      SELECT s.id FROM sessions s WHERE s.id = ANY ($1::uuid[]) AND s.left_at IS NULL FOR NO KEY UPDATE SKIP LOCKED
+    ), ended AS (
+      UPDATE sessions SET left_at = clock_timestamp() WHERE id = ANY (ARRAY(SELECT id FROM free))
+    )
+    SELECT s.id FROM sessions s WHERE s.id = ANY ($1::uuid[]) AND s.left_at IS NULL AND NOT EXISTS (
+      SELECT FROM free WHERE free.id = s.id)`,
 };
 const live = {
   name: "session_live",
@@ -160,8 +174,8 @@ export function createSessions(database: Database, monotonicMs: () => number): S
     },
 
     async join(sessions) {
-      if (sessions.length === 0) return;
-      await database.count(join, [
+      if (sessions.length === 0) return [];
+      const rows = await database.rows<{ docId: string }>(join, [
         sessions.map((one) => one.id),
         sessions.map((one) => one.docId),
         sessions.map((one) => one.instanceId),
@@ -175,12 +189,16 @@ export function createSessions(database: Database, monotonicMs: () => number): S
         sessions.map((one) => one.userAgent ?? null),
         sessions.map((one) => one.platform ?? null),
       ]);
-      for (const one of sessions) if (one.instanceId !== null) recorded.set(one.id, one.instanceId);
+      const held = new Set(rows.map(({ docId }) => docId));
+      for (const { id, docId, instanceId } of sessions)
+        if (instanceId !== null && !held.has(docId)) recorded.set(id, instanceId);
+      return [...held];
     },
 
     async leave(sessionIds) {
       for (const id of sessionIds) recorded.delete(id);
-      if (sessionIds.length > 0) await database.count(leave, [sessionIds]);
+      if (sessionIds.length === 0) return [];
+      return (await database.rows<{ id: string }>(leave, [sessionIds])).map(({ id }) => id);
     },
 
     async live(docIds, except) {
