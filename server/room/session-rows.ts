@@ -16,6 +16,11 @@ export interface SessionRows {
   /** Resolves when the row is stored. Rejects with `StoreUnavailable`. */
   join(row: SessionRow): Promise<void>;
   leave(docId: string, sessionId: string): void;
+  /**
+   * Ends the instance's rows of sessions that are not here: a join that was given up may happen after its leave. Rejects
+   * with `StoreUnavailable`.
+   */
+  leaveAbsent(instanceId: string): Promise<void>;
   /** Makes `active_users` of these documents follow, soon. */
   refresh(docIds: Iterable<string>): void;
   /** Writes what waits. */
@@ -50,6 +55,8 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
   let heldJoins: Join[] = [];
   /** Documents by session. */
   const leaves = new Map<string, string>();
+  /** Sessions that joined, or are about to, and have not left. */
+  const present = new Set<string>();
   let underWay = new Set<string>();
   const stale = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
@@ -139,20 +146,27 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
     }
   }
 
+  function refresh(docIds: Iterable<string>): void {
+    for (const docId of docIds) stale.add(docId);
+    schedule();
+  }
+
   return {
     join: (row) =>
       new Promise((resolve, reject) => {
+        present.add(row.id);
         joins.push({ row, askedAtMs: performance.now(), resolve, reject });
         joinLane.start();
       }),
     leave(docId, sessionId) {
+      present.delete(sessionId);
       leaves.set(sessionId, docId);
       leaveLane.start();
     },
-    refresh(docIds) {
-      for (const docId of docIds) stale.add(docId);
-      schedule();
+    async leaveAbsent(instanceId) {
+      refresh(await store.sessions.leaveAbsent(instanceId, [...present]));
     },
+    refresh,
     async close() {
       await joinLane.settled();
       for (const { reject } of heldJoins) reject(new StoreUnavailable("closing"));

@@ -756,6 +756,11 @@ export interface SessionStore {
   ): Promise<string[]>;
   /** Returns the sessions whose rows others held: they have not left yet. */
   leave(sessionIds: readonly string[]): Promise<string[]>;
+  /**
+   * Ends the instance's sessions but those of `present`, which it has now, and those recorded since its last heartbeat was
+   * answered, or some seconds before; returns the documents that lost sessions.
+   */
+  leaveAbsent(instanceId: string, present: readonly string[]): Promise<string[]>;
   /** Live sessions of these documents, in one query; those of the instance `except` are left out. */
   live(docIds: readonly string[], except?: string): Promise<SessionRecord[]>;
   /**

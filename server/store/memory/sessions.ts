@@ -54,6 +54,12 @@ export function createSessions(state: MemoryState): SessionStore {
       for (const id of sessionIds) sessions.delete(id);
       return [];
     },
+    async leaveAbsent(instanceId, present) {
+      const limit = (instances.get(instanceId) ?? Number.NEGATIVE_INFINITY) - 3_000;
+      const here = new Set(present);
+      const isAbsent = ({ id, joinedAt }: SessionRecord) => !here.has(id) && Date.parse(joinedAt) < limit;
+      return [...end((session) => session.instanceId === instanceId && isAbsent(session))];
+    },
     async live(docIds, except) {
       const asked = new Set(docIds);
       return [...sessions.values()]

@@ -17,12 +17,13 @@ const believedMs = 30_000;
 const register = {
   name: "instance_register",
   answerWithinMs: promptMs,
-  text: `INSERT INTO instances (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()`,
+  text: `INSERT INTO instances (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()
+    RETURNING heartbeat_at AS at`,
 };
 const renew = {
   name: "instance_renew",
   answerWithinMs: promptMs,
-  text: "UPDATE instances SET heartbeat_at = clock_timestamp() WHERE id = $1",
+  text: "UPDATE instances SET heartbeat_at = clock_timestamp() WHERE id = $1 RETURNING heartbeat_at AS at",
 };
 /** Leases that ran out with their sessions, and sessions whose instance is not there at all. */
 const reap = {
@@ -98,6 +99,20 @@ const leave = {
     SELECT s.id FROM sessions s WHERE s.id = ANY ($1::uuid[]) AND s.left_at IS NULL AND NOT EXISTS (
       SELECT FROM free WHERE free.id = s.id)`,
 };
+/**
+ * Sessions that an instance has not: whose join was given up and happened after their leave. Those recorded before $3 were
+ * known to the instance when it was told of $3; some seconds more are for a database whose clock goes back.
+ */
+const leaveAbsent = {
+  name: "session_leave_absent",
+  answerWithinMs: promptMs,
+  text: `UPDATE sessions SET left_at = clock_timestamp() WHERE id = ANY (ARRAY(
+      SELECT s.id FROM sessions s
+      WHERE s.instance_id = $1 AND s.left_at IS NULL AND s.joined_at < $3::timestamptz - interval '3 seconds'
+        AND NOT EXISTS (SELECT FROM unnest($2::uuid[]) present(id) WHERE present.id = s.id)
+      FOR NO KEY UPDATE OF s SKIP LOCKED))
+    RETURNING doc_id AS "docId"`,
+};
 const live = {
   name: "session_live",
   answerWithinMs: promptMs,
@@ -136,8 +151,8 @@ export interface Sessions extends SessionStore {
 export function createSessions(database: Database, monotonicMs: () => number): Sessions {
   /** Live sessions recorded here, by instance. */
   const recorded = new Map<string, string>();
-  /** When an instance's lease was last known to be good. */
-  const renewedAt = new Map<string, number>();
+  /** When an instance's lease was last known to be good, by our clock and by the database's. */
+  const renewedAt = new Map<string, { readonly ms: number; readonly at: string }>();
 
   const forget = (instanceId: string) => {
     renewedAt.delete(instanceId);
@@ -147,18 +162,18 @@ export function createSessions(database: Database, monotonicMs: () => number): S
     isRecorded(sessionId) {
       const instance = recorded.get(sessionId);
       const renewed = instance === undefined ? undefined : renewedAt.get(instance);
-      return renewed !== undefined && monotonicMs() - renewed < believedMs;
+      return renewed !== undefined && monotonicMs() - renewed.ms < believedMs;
     },
 
     async heartbeat(instanceId) {
-      const askedAt = monotonicMs();
-      if (!renewedAt.has(instanceId)) {
-        await database.count(register, [instanceId]);
-      } else if ((await database.count(renew, [instanceId])) === 0) {
+      const ms = monotonicMs();
+      const statement = renewedAt.has(instanceId) ? renew : register;
+      const [row] = await database.rows<{ at: string }>(statement, [instanceId]);
+      if (row === undefined) {
         forget(instanceId);
         return false;
       }
-      renewedAt.set(instanceId, askedAt);
+      renewedAt.set(instanceId, { ms, at: row.at });
       return true;
     },
 
@@ -199,6 +214,13 @@ export function createSessions(database: Database, monotonicMs: () => number): S
       for (const id of sessionIds) recorded.delete(id);
       if (sessionIds.length === 0) return [];
       return (await database.rows<{ id: string }>(leave, [sessionIds])).map(({ id }) => id);
+    },
+
+    async leaveAbsent(instanceId, present) {
+      const renewed = renewedAt.get(instanceId);
+      if (renewed === undefined) return [];
+      const rows = await database.rows<{ docId: string }>(leaveAbsent, [instanceId, present, renewed.at]);
+      return rows.map((row) => row.docId);
     },
 
     async live(docIds, except) {
