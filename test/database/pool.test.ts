@@ -74,6 +74,24 @@ test("[pool/statement] a statement is bounded in time, as an outage, and its con
   expect((await pool.run({ text: "SELECT 1 AS n" })).rows).toEqual([{ n: 1 }]);
 });
 
+test("[pool/lock] a row that is held is waited for some seconds only, as an outage, and the connection serves on", async () => {
+  await database.pool.query("CREATE TABLE held AS SELECT 1 AS n");
+  const stranger = await database.pool.connect();
+  await stranger.query("BEGIN");
+  await stranger.query("SELECT FROM held FOR UPDATE");
+  try {
+    const pool = database.createPool({ max: 1 });
+    await expect(pool.run({ text: "UPDATE held SET n = 2" })).rejects.toMatchObject({
+      name: "StoreUnavailable",
+      cause: { code: "55P03" },
+    });
+    expect((await pool.run({ text: "SELECT n FROM held" })).rows).toEqual([{ n: 1 }]);
+  } finally {
+    await stranger.query("ROLLBACK");
+    stranger.release();
+  }
+});
+
 test("[pool/door] a role or a database that is closed for a moment is an outage", async () => {
   const other = await createTestDatabase({ empty: true });
   const name = new URL(other.url).pathname.slice(1);
