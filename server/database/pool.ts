@@ -25,6 +25,11 @@ export interface PoolOptions {
   readonly connectTimeoutMs?: number;
   /** For a statement, enforced by the server. Default 15 s. */
   readonly statementTimeoutMs?: number;
+  /**
+   * For a row or table that others hold, enforced by the server: whoever wants one document whose row is held must not take
+   * all connections for the whole of a statement's time. Default 3 s, as the stored functions that take locks have it.
+   */
+  readonly lockTimeoutMs?: number;
   /** For an answer, enforced here: a frozen network must not hold a caller. Default: statement timeout + 3 s. */
   readonly queryTimeoutMs?: number;
   /** An idle connection is closed after this. Default 30 s. */
@@ -157,6 +162,7 @@ export function createPool(options: PoolOptions): DatabasePool {
     onConnect: (client) =>
       client.query(
         `SET statement_timeout = ${statementTimeoutMs}; ` +
+          `SET lock_timeout = ${options.lockTimeoutMs ?? 3_000}; ` +
           `SET idle_in_transaction_session_timeout = ${statementTimeoutMs}; ` +
           "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET standard_conforming_strings = on",
       ) as unknown as undefined, // typed as returning nothing, awaited nevertheless (pg-pool 3.14)

@@ -18,10 +18,18 @@ const retryable: Readonly<Record<string, Meaning>> = {
   "55P03": { name: "lock_not_available", retry: "again", backoffMs: 100 },
   "57014": { name: "query_canceled", retry: "again", backoffMs: 200 },
   "53100": { name: "disk_full", retry: "again", backoffMs: 1_000 },
+  "53200": { name: "out_of_memory", retry: "again", backoffMs: 1_000 },
   "53300": { name: "too_many_connections", retry: "fresh", backoffMs: 300 },
   "57P01": { name: "admin_shutdown", retry: "fresh", backoffMs: 300 },
   "57P02": { name: "crash_shutdown", retry: "fresh", backoffMs: 300 },
   "57P03": { name: "cannot_connect_now", retry: "fresh", backoffMs: 300 },
+  // The server ends the session, and with it the transaction: nothing of it happened.
+  "25P03": { name: "idle_in_transaction_session_timeout", retry: "fresh", backoffMs: 100 },
+  "25P04": { name: "transaction_timeout", retry: "fresh", backoffMs: 100 },
+  // Refused at the door: a password that is being changed, a role or database that is closed for a moment.
+  "28000": { name: "invalid_authorization_specification", retry: "fresh", backoffMs: 1_000 },
+  "28P01": { name: "invalid_password", retry: "fresh", backoffMs: 1_000 },
+  "55000": { name: "object_not_in_prerequisite_state", retry: "fresh", backoffMs: 1_000 },
   // A migration or a failover beneath a session with named statements.
   "0A000": {
     name: "feature_not_supported (cached plan must not change result type)",

@@ -1,8 +1,8 @@
 /**
  * What makes everything else safe to lose: about once a second the open documents are compared with the database in
  * one query (version, metadata, revision) and one more for other instances' sessions, and what is newer is read. The instance's
- * lease is renewed on the same path. Instances whose lease ended lose their sessions, beside it: that may wait for
- * rows, and neither this instance's lease nor its documents may wait for that.
+ * lease is renewed on the same path. Instances whose lease ended lose their sessions, and this one loses those that it has
+ * not, beside it: that may wait for rows, and neither this instance's lease nor its documents may wait for that.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../config.ts";
@@ -110,12 +110,13 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
 
   async function tidy(): Promise<void> {
     try {
+      await sessionRows.leaveAbsent(instanceId);
       sessionRows.refresh(await store.sessions.reap(config.presence.leaseMs));
       if (monotonicMs() - sweptAtMs < config.manager.cleanupIntervalMs) return;
       sweptAtMs = monotonicMs();
       await store.locks.cleanExpired();
     } catch (error) {
-      log.warn({ err: error }, "could not tidy up after other instances");
+      log.warn({ err: error }, "could not tidy up after sessions and instances that are gone");
     }
   }
 

@@ -187,9 +187,9 @@ export interface DocumentStore {
   readContent(docId: string): Promise<{ version: number; content: Uint8Array } | undefined>;
   /**
    * Makes `updatedAt` and `updatedBy` follow edits, each document once; left as they are where the metadata was changed
-   * after the edit.
+   * after the edit. Returns the documents whose rows others held: they are not waited for.
    */
-  touch(edits: readonly DocumentEdit[]): Promise<void>;
+  touch(edits: readonly DocumentEdit[]): Promise<string[]>;
   addActiveUser(docId: string, user: string): Promise<void>;
   removeActiveUser(docId: string, user: string): Promise<void>;
   /** Snapshot, the log after it, metadata and locks in one consistent read. */
@@ -758,7 +758,10 @@ export interface SessionStore {
   reap(olderThanMs: number): Promise<string[]>;
   /** Ends an instance and its sessions. */
   stop(instanceId: string): Promise<void>;
-  /** Records sessions, many in one statement. Each row also says from which version on its operations are to be looked for. */
+  /**
+   * Records sessions, many in one statement. Each row also says from which version on its operations are to be looked for.
+   * Returns the documents whose rows others held: their sessions are not recorded.
+   */
   join(
     sessions: readonly (Omit<SessionRecord, "joinedAt"> & {
       version: number;
@@ -766,11 +769,20 @@ export interface SessionStore {
       userAgent?: string;
       platform?: string;
     })[],
-  ): Promise<void>;
-  leave(sessionIds: readonly string[]): Promise<void>;
+  ): Promise<string[]>;
+  /** Returns the sessions whose rows others held: they have not left yet. */
+  leave(sessionIds: readonly string[]): Promise<string[]>;
+  /**
+   * Ends the instance's sessions but those of `present`, which it has now, and those recorded since its last heartbeat was
+   * answered, or some seconds before; returns the documents that lost sessions.
+   */
+  leaveAbsent(instanceId: string, present: readonly string[]): Promise<string[]>;
   /** Live sessions of these documents, in one query; those of the instance `except` are left out. */
   live(docIds: readonly string[], except?: string): Promise<SessionRecord[]>;
-  /** Makes `documents.active_users` what the live sessions say, where it differs; returns the documents that changed. */
+  /**
+   * Makes `documents.active_users` what the live sessions say, where it differs and the row is free. Returns the documents
+   * where it differed: they are to be asked for again, until none is left.
+   */
   refreshActiveUsers(docIds: readonly string[]): Promise<string[]>;
 }
 

@@ -74,6 +74,53 @@ test("[pool/statement] a statement is bounded in time, as an outage, and its con
   expect((await pool.run({ text: "SELECT 1 AS n" })).rows).toEqual([{ n: 1 }]);
 });
 
+test("[pool/lock] a row that is held is waited for some seconds only, as an outage, and the connection serves on", async () => {
+  await database.pool.query("CREATE TABLE held AS SELECT 1 AS n");
+  const stranger = await database.pool.connect();
+  await stranger.query("BEGIN");
+  await stranger.query("SELECT FROM held FOR UPDATE");
+  try {
+    const pool = database.createPool({ max: 1 });
+    await expect(pool.run({ text: "UPDATE held SET n = 2" })).rejects.toMatchObject({
+      name: "StoreUnavailable",
+      cause: { code: "55P03" },
+    });
+    expect((await pool.run({ text: "SELECT n FROM held" })).rows).toEqual([{ n: 1 }]);
+  } finally {
+    await stranger.query("ROLLBACK");
+    stranger.release();
+  }
+});
+
+test("[pool/door] a role or a database that is closed for a moment is an outage", async () => {
+  const other = await createTestDatabase({ empty: true });
+  const name = new URL(other.url).pathname.slice(1);
+  const admin = (text: string) => database.pool.query(text);
+  await admin(`CREATE ROLE ${name} NOLOGIN PASSWORD 'secret'`);
+  const address = new URL(other.url);
+  address.username = name;
+  address.password = "secret";
+  const pool = createPool({ url: address.href, max: 1 });
+  const refused = async (code: string) =>
+    await expect(pool.run({ text: "SELECT 1" })).rejects.toMatchObject({
+      name: "StoreUnavailable",
+      cause: { code },
+    });
+  try {
+    await refused("28000");
+    await admin(`ALTER ROLE ${name} LOGIN`);
+    await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+    await refused("55000");
+    await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+    expect((await pool.run({ text: "SELECT 1 AS n" })).rows).toEqual([{ n: 1 }]);
+  } finally {
+    await pool.close();
+    await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+    await admin(`DROP ROLE ${name}`);
+    await other.drop();
+  }
+});
+
 test("[pool/connect] a server that accepts and says nothing, and none at all, are outages after the connect timeout", async () => {
   const sockets: Socket[] = [];
   const mute = createServer((socket) => sockets.push(socket));
@@ -194,13 +241,31 @@ test("[transaction/refused] an error that repeating cannot help is thrown at the
   expect(runs).toBe(1);
 });
 
-test("[sqlstate] exactly the listed states pass, three of them and lost connections on a new connection", () => {
+test("[sqlstate] exactly the listed states pass; those that end or stale a session, and lost connections, on a new connection", () => {
   const meaning = (code: string) => retryMeaning(Object.assign(new Error("x"), { code }))?.retry;
-  for (const code of ["40001", "40P01", "55P03", "57014", "53100"]) expect(meaning(code), code).toBe("again");
-  for (const code of ["0A000", "26000", "25006", "53300", "57P01", "57P02", "57P03", "08006", "ECONNRESET"]) {
+  for (const code of ["40001", "40P01", "55P03", "57014", "53100", "53200"])
+    expect(meaning(code), code).toBe("again");
+  for (const code of [
+    ...[
+      "0A000",
+      "26000",
+      "25006",
+      "25P03",
+      "25P04",
+      "28000",
+      "28P01",
+      "53300",
+      "55000",
+      "57P01",
+      "57P02",
+      "57P03",
+    ],
+    ...["08006", "ECONNRESET"],
+  ]) {
     expect(meaning(code), code).toBe("fresh");
   }
-  for (const code of ["23505", "22P05", "42P01", "XX000"]) expect(meaning(code), code).toBeUndefined();
+  for (const code of ["23505", "22P05", "42501", "42P01", "XX000"])
+    expect(meaning(code), code).toBeUndefined();
 });
 
 test("[pool/silent] after one connection fell silent the idle ones are given up too: the next query is answered", async () => {

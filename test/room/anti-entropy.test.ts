@@ -33,7 +33,7 @@ function start(heartbeats: (boolean | Error)[], { reap = async () => [], onLease
       },
       locks: { cleanExpired: async () => 0 },
     },
-    sessionRows: { refresh() {} },
+    sessionRows: { refresh() {}, leaveAbsent: async () => {} },
     instanceId: "one",
     log: createLog({ level: "silent" }),
     config: {

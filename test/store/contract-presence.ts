@@ -281,6 +281,37 @@ export function presenceContract(subject: () => Subject): void {
     });
   });
 
+  describe("sessions that are not there", () => {
+    test("[store/sessions] an instance's sessions that it has not leave, but none that came since its last heartbeat", async () => {
+      const { sessions } = subject().store;
+      const { docId } = await open();
+      const [instanceId, other] = [uuidv7(), uuidv7()];
+      const join = async (instance: string) => {
+        const id = uuidv7();
+        await sessions.join([
+          { id, docId, instanceId: instance, user: { id }, client: "c", role: "viewer", version: 0 },
+        ]);
+        return id;
+      };
+      const ids = async () => (await sessions.live([docId])).map(({ id }) => id).sort();
+      for (const each of [instanceId, other]) await sessions.heartbeat(each);
+      const [absent, present, elsewhere] = [
+        await join(instanceId),
+        await join(instanceId),
+        await join(other),
+      ];
+      await subject().pass(3_100);
+      const late = await join(instanceId);
+      expect(await sessions.leaveAbsent(instanceId, [present])).toEqual([]);
+      await sessions.heartbeat(instanceId);
+      expect(await sessions.leaveAbsent(instanceId, [present])).toEqual([docId]);
+      expect(await ids()).toEqual([present, elsewhere, late].sort());
+      expect(await ids()).not.toContain(absent);
+      expect(await sessions.leaveAbsent(instanceId, [present])).toEqual([]);
+      for (const each of [instanceId, other]) await sessions.stop(each);
+    });
+  });
+
   describe("the whole", () => {
     test("[store] a secret is decided once", async () => {
       const { store } = subject();

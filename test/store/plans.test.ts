@@ -201,6 +201,14 @@ const lookups: [name: string, blocks: number, run: (store: Store) => Promise<unk
     (s) => s.sessions.live(Array.from({ length: 100 }, (_, i) => documentId(i))),
   ],
   [
+    "sessions that an instance has not",
+    100,
+    async (s) => {
+      await s.sessions.heartbeat("planner");
+      return s.sessions.leaveAbsent("planner", [sessionId(77, 0)]);
+    },
+  ],
+  [
     "statistics of 10 documents",
     600,
     (s) => s.documentStats(Array.from({ length: 10 }, (_, i) => documentId(i))),

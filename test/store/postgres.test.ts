@@ -55,3 +55,25 @@ test("[store/commit] a call waits for a row that comes free; one that stays held
   const versions = await store.documents.heads(heads.map(({ docId }) => ({ docId })));
   expect(versions.map(({ head }) => head.version)).toEqual([1, 1]);
 });
+
+test("[store/documents] touch waits for no row: it writes the others, and names what it left", async () => {
+  const docIds = [newDocument(), newDocument(), newDocument()].map(({ id }) => id).sort();
+  for (const id of docIds) await store.documents.create(newDocument({ id, createdBy: "olga" }));
+  const edits = docIds.map((docId) => ({
+    docId,
+    by: "bob",
+    at: new Date().toISOString(),
+    metadataVersion: 1,
+  }));
+  const stranger = await holdRow(database, docIds[1] ?? "");
+  try {
+    expect(await store.documents.touch(edits)).toEqual([docIds[1]]);
+  } finally {
+    await stranger.release();
+  }
+  const by = async () =>
+    (await Promise.all(docIds.map((id) => store.documents.get(id)))).map((one) => one?.updatedBy);
+  expect(await by()).toEqual(["bob", "olga", "bob"]);
+  expect(await store.documents.touch(edits)).toEqual([]);
+  expect(await by()).toEqual(["bob", "bob", "bob"]);
+});

@@ -175,6 +175,7 @@ export function createDocuments(state: MemoryState): DocumentStore {
         record.updatedBy = by;
         if (record.updatedAt < at) record.updatedAt = at;
       }
+      return [];
     },
     async addActiveUser(docId, user) {
       const document = documents.get(docId);

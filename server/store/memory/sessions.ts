@@ -48,9 +48,17 @@ export function createSessions(state: MemoryState): SessionStore {
         const joinedAt = sessions.get(id)?.joinedAt ?? timeOf(state.nowMs());
         sessions.set(id, { id, docId, instanceId, user, client, role, joinedAt });
       }
+      return [];
     },
     async leave(sessionIds) {
       for (const id of sessionIds) sessions.delete(id);
+      return [];
+    },
+    async leaveAbsent(instanceId, present) {
+      const limit = (instances.get(instanceId) ?? Number.NEGATIVE_INFINITY) - 3_000;
+      const here = new Set(present);
+      const isAbsent = ({ id, joinedAt }: SessionRecord) => !here.has(id) && Date.parse(joinedAt) < limit;
+      return [...end((session) => session.instanceId === instanceId && isAbsent(session))];
     },
     async live(docIds, except) {
       const asked = new Set(docIds);

@@ -71,12 +71,19 @@ const readContent = {
   name: "document_read_content",
   text: "SELECT content_version AS version, content FROM documents WHERE id = $1 AND content IS NOT NULL",
 };
+/** Rows that others hold are left, and named: waiting for one with the others in hand would stop their commits. */
 const touch = {
   name: "document_touch",
-  text: `WITH held AS MATERIALIZED (SELECT id FROM documents WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)
-    UPDATE documents d SET updated_at = greatest(d.updated_at, u.at), updated_by = u.by
-    FROM held, unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[]) u(id, by, at, metadata_version)
-    WHERE d.id = held.id AND u.id = held.id AND d.metadata_version = u.metadata_version`,
+  answerWithinMs: promptMs,
+  text: `WITH free AS MATERIALIZED (
+      SELECT id FROM documents WHERE id = ANY ($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
+    ), written AS (
+      UPDATE documents d SET updated_at = greatest(d.updated_at, u.at), updated_by = u.by
+      FROM free, unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[]) u(id, by, at, metadata_version)
+      WHERE d.id = free.id AND u.id = free.id AND d.metadata_version = u.metadata_version
+    )
+    SELECT d.id AS "docId" FROM documents d WHERE d.id = ANY ($1::uuid[]) AND NOT EXISTS (
+      SELECT FROM free WHERE free.id = d.id)`,
 };
 const addActiveUser = { name: "document_add_active_user", text: "SELECT add_active_user($1, $2)" };
 const removeActiveUser = { name: "document_remove_active_user", text: "SELECT remove_active_user($1, $2)" };
@@ -201,13 +208,14 @@ export function createDocuments(database: Database, orm: NodePgDatabase): Own {
     },
 
     async touch(edits) {
-      if (edits.length === 0) return;
-      await database.count(touch, [
+      if (edits.length === 0) return [];
+      const left = await database.rows<{ docId: string }>(touch, [
         edits.map(({ docId }) => docId),
         edits.map(({ by }) => by),
         edits.map(({ at }) => at),
         edits.map(({ metadataVersion }) => metadataVersion),
       ]);
+      return left.map((row) => row.docId);
     },
 
     async addActiveUser(docId, user) {

@@ -17,12 +17,13 @@ const believedMs = 30_000;
 const register = {
   name: "instance_register",
   answerWithinMs: promptMs,
-  text: `INSERT INTO instances (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()`,
+  text: `INSERT INTO instances (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()
+    RETURNING heartbeat_at AS at`,
 };
 const renew = {
   name: "instance_renew",
   answerWithinMs: promptMs,
-  text: "UPDATE instances SET heartbeat_at = clock_timestamp() WHERE id = $1",
+  text: "UPDATE instances SET heartbeat_at = clock_timestamp() WHERE id = $1 RETURNING heartbeat_at AS at",
 };
 /** Leases that ran out with their sessions, and sessions whose instance is not there at all. */
 const reap = {
@@ -62,27 +63,55 @@ const stop = {
     UPDATE sessions SET left_at = clock_timestamp() WHERE left_at IS NULL AND instance_id = $1 RETURNING id`,
 };
 /**
- * A session that comes again has a new role or name. Those of absent documents are left out. In the order of their ids, as
- * in the commit: two calls that record the same ones would wait for each other.
+ * A session that comes again has a new role or name. Those of absent documents are left out, and so are those of documents
+ * whose rows are held (by more than a commit), which are named: the foreign key would wait for them, and everybody else
+ * with it. In the order of their ids, as in the commit: two calls that record the same ones would wait for each other.
  */
 const join = {
   name: "session_join",
   answerWithinMs: promptMs,
-  text: `INSERT INTO sessions AS s (id, doc_id, instance_id, user_id, user_name, user_color, client_id, role, first_version,
-      ip, user_agent, platform, left_at)
-    SELECT u.id, u.doc_id, u.instance_id, u.user_id, u.user_name, u.user_color, u.client_id, u.role, u.version,
-      u.ip, u.user_agent, u.platform, CASE WHEN u.instance_id IS NULL THEN clock_timestamp() END
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-      $10::text[], $11::text[], $12::text[]) u(id, doc_id, instance_id, user_id, user_name, user_color, client_id, role,
-      version, ip, user_agent, platform)
-    WHERE EXISTS (SELECT FROM documents d WHERE d.id = u.doc_id)
-    ORDER BY u.id
-    ON CONFLICT (id) DO UPDATE SET role = excluded.role, user_name = excluded.user_name, user_color = excluded.user_color,
-      instance_id = excluded.instance_id, left_at = excluded.left_at, last_version = NULL`,
+  text: `WITH free AS (
+      SELECT d.id FROM documents d WHERE d.id = ANY ($2::uuid[]) FOR KEY SHARE SKIP LOCKED
+    ), stored AS (
+      INSERT INTO sessions AS s (id, doc_id, instance_id, user_id, user_name, user_color, client_id, role, first_version,
+        ip, user_agent, platform, left_at)
+      SELECT u.id, u.doc_id, u.instance_id, u.user_id, u.user_name, u.user_color, u.client_id, u.role, u.version,
+        u.ip, u.user_agent, u.platform, CASE WHEN u.instance_id IS NULL THEN clock_timestamp() END
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::bigint[], $10::text[], $11::text[], $12::text[]) u(id, doc_id, instance_id, user_id, user_name, user_color,
+        client_id, role, version, ip, user_agent, platform)
+      WHERE EXISTS (SELECT FROM free WHERE free.id = u.doc_id)
+      ORDER BY u.id
+      ON CONFLICT (id) DO UPDATE SET role = excluded.role, user_name = excluded.user_name,
+        user_color = excluded.user_color, instance_id = excluded.instance_id, left_at = excluded.left_at, last_version = NULL
+    )
+    SELECT d.id AS "docId" FROM documents d WHERE d.id = ANY ($2::uuid[]) AND NOT EXISTS (
+      SELECT FROM free WHERE free.id = d.id)`,
 };
 const leave = {
   name: "session_leave",
-  text: "UPDATE sessions SET left_at = clock_timestamp() WHERE id = ANY ($1::uuid[]) AND left_at IS NULL",
+  answerWithinMs: promptMs,
+  text: `WITH free AS (
+      SELECT s.id FROM sessions s WHERE s.id = ANY ($1::uuid[]) AND s.left_at IS NULL FOR NO KEY UPDATE SKIP LOCKED
+    ), ended AS (
+      UPDATE sessions SET left_at = clock_timestamp() WHERE id = ANY (ARRAY(SELECT id FROM free))
+    )
+    SELECT s.id FROM sessions s WHERE s.id = ANY ($1::uuid[]) AND s.left_at IS NULL AND NOT EXISTS (
+      SELECT FROM free WHERE free.id = s.id)`,
+};
+/**
+ * Sessions that an instance has not: whose join was given up and happened after their leave. Those recorded before $3 were
+ * known to the instance when it was told of $3; some seconds more are for a database whose clock goes back.
+ */
+const leaveAbsent = {
+  name: "session_leave_absent",
+  answerWithinMs: promptMs,
+  text: `UPDATE sessions SET left_at = clock_timestamp() WHERE id = ANY (ARRAY(
+      SELECT s.id FROM sessions s
+      WHERE s.instance_id = $1 AND s.left_at IS NULL AND s.joined_at < $3::timestamptz - interval '3 seconds'
+        AND NOT EXISTS (SELECT FROM unnest($2::uuid[]) present(id) WHERE present.id = s.id)
+      FOR NO KEY UPDATE OF s SKIP LOCKED))
+    RETURNING doc_id AS "docId"`,
 };
 const live = {
   name: "session_live",
@@ -93,21 +122,22 @@ const live = {
     ORDER BY s.joined_at, s.id`,
 };
 /**
- * First the rows that differ are taken, in id order like those of a commit; what the sessions say is read afterwards,
- * by a statement of its own. One statement would write what it saw before it waited for a row: two instances at it
- * at once, and a user who came meanwhile stayed out of the list for good.
+ * Rows that others hold are left: waiting for one with the others in hand would stop the commits of a hundred documents.
+ * What is written was read before the row was taken, so that whoever came meanwhile, and whose own refresh found nothing
+ * to do yet, may be missing. Hence all that differed are named, to be looked at once more.
  */
 const users = `ARRAY(SELECT DISTINCT s.user_id::text FROM sessions s WHERE s.doc_id = d.id AND s.left_at IS NULL ORDER BY 1)`;
-const holdStale = {
-  name: "session_hold_stale_active_users",
-  text: `SELECT d.id AS "docId" FROM documents d
-    WHERE d.id = ANY (ARRAY(SELECT d.id FROM documents d WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users}))
-    ORDER BY d.id FOR NO KEY UPDATE`,
-};
 const refresh = {
   name: "session_refresh_active_users",
-  text: `UPDATE documents d SET active_users = ${users}
-    WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users} RETURNING d.id AS "docId"`,
+  answerWithinMs: promptMs,
+  text: `WITH stale AS (
+      SELECT d.id FROM documents d WHERE d.id = ANY ($1::uuid[]) AND d.active_users <> ${users}
+    ), held AS (
+      SELECT d.id FROM documents d WHERE d.id = ANY (ARRAY(SELECT id FROM stale)) FOR NO KEY UPDATE SKIP LOCKED
+    ), written AS (
+      UPDATE documents d SET active_users = ${users} WHERE d.id = ANY (ARRAY(SELECT id FROM held))
+    )
+    SELECT id AS "docId" FROM stale`,
 };
 
 type LiveRow = Omit<SessionRecord, "user"> & { userId: string; name: string | null; color: string | null };
@@ -121,8 +151,8 @@ export interface Sessions extends SessionStore {
 export function createSessions(database: Database, monotonicMs: () => number): Sessions {
   /** Live sessions recorded here, by instance. */
   const recorded = new Map<string, string>();
-  /** When an instance's lease was last known to be good. */
-  const renewedAt = new Map<string, number>();
+  /** When an instance's lease was last known to be good, by our clock and by the database's. */
+  const renewedAt = new Map<string, { readonly ms: number; readonly at: string }>();
 
   const forget = (instanceId: string) => {
     renewedAt.delete(instanceId);
@@ -132,18 +162,18 @@ export function createSessions(database: Database, monotonicMs: () => number): S
     isRecorded(sessionId) {
       const instance = recorded.get(sessionId);
       const renewed = instance === undefined ? undefined : renewedAt.get(instance);
-      return renewed !== undefined && monotonicMs() - renewed < believedMs;
+      return renewed !== undefined && monotonicMs() - renewed.ms < believedMs;
     },
 
     async heartbeat(instanceId) {
-      const askedAt = monotonicMs();
-      if (!renewedAt.has(instanceId)) {
-        await database.count(register, [instanceId]);
-      } else if ((await database.count(renew, [instanceId])) === 0) {
+      const ms = monotonicMs();
+      const statement = renewedAt.has(instanceId) ? renew : register;
+      const [row] = await database.rows<{ at: string }>(statement, [instanceId]);
+      if (row === undefined) {
         forget(instanceId);
         return false;
       }
-      renewedAt.set(instanceId, askedAt);
+      renewedAt.set(instanceId, { ms, at: row.at });
       return true;
     },
 
@@ -159,8 +189,8 @@ export function createSessions(database: Database, monotonicMs: () => number): S
     },
 
     async join(sessions) {
-      if (sessions.length === 0) return;
-      await database.count(join, [
+      if (sessions.length === 0) return [];
+      const rows = await database.rows<{ docId: string }>(join, [
         sessions.map((one) => one.id),
         sessions.map((one) => one.docId),
         sessions.map((one) => one.instanceId),
@@ -174,12 +204,23 @@ export function createSessions(database: Database, monotonicMs: () => number): S
         sessions.map((one) => one.userAgent ?? null),
         sessions.map((one) => one.platform ?? null),
       ]);
-      for (const one of sessions) if (one.instanceId !== null) recorded.set(one.id, one.instanceId);
+      const held = new Set(rows.map(({ docId }) => docId));
+      for (const { id, docId, instanceId } of sessions)
+        if (instanceId !== null && !held.has(docId)) recorded.set(id, instanceId);
+      return [...held];
     },
 
     async leave(sessionIds) {
       for (const id of sessionIds) recorded.delete(id);
-      if (sessionIds.length > 0) await database.count(leave, [sessionIds]);
+      if (sessionIds.length === 0) return [];
+      return (await database.rows<{ id: string }>(leave, [sessionIds])).map(({ id }) => id);
+    },
+
+    async leaveAbsent(instanceId, present) {
+      const renewed = renewedAt.get(instanceId);
+      if (renewed === undefined) return [];
+      const rows = await database.rows<{ docId: string }>(leaveAbsent, [instanceId, present, renewed.at]);
+      return rows.map((row) => row.docId);
     },
 
     async live(docIds, except) {
@@ -192,15 +233,7 @@ export function createSessions(database: Database, monotonicMs: () => number): S
 
     async refreshActiveUsers(docIds) {
       if (docIds.length === 0) return [];
-      const changed = await database.transaction(
-        async (query) => {
-          const held = await query<{ docId: string }>(holdStale, [docIds]);
-          if (held.rows.length === 0) return [];
-          return (await query<{ docId: string }>(refresh, [held.rows.map((row) => row.docId)])).rows;
-        },
-        { idempotent: true },
-      );
-      return changed.map((row) => row.docId);
+      return (await database.rows<{ docId: string }>(refresh, [docIds])).map((row) => row.docId);
     },
   };
 }
