@@ -52,10 +52,12 @@ export interface LoggedError {
  */
 export function describeError(error: unknown): LoggedError {
   if (!(error instanceof Error)) return { type: typeof error, message: scrub(String(error)) };
+  // Of every address of a name, as Node.js tells of connections: an AggregateError without a message of its own.
+  const each = error instanceof AggregateError && error.message === "" ? error.errors.map(describeError) : [];
   const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
   return {
     type: error.name,
-    message: scrub(error.message),
+    message: each.length > 0 ? each.map(({ message }) => message).join("; ") : scrub(error.message),
     ...(code === undefined ? {} : { code }),
     ...(error.stack === undefined ? {} : { stack: scrub(error.stack) }),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
