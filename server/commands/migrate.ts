@@ -12,7 +12,7 @@ import {
   readArguments,
   type Surroundings,
 } from "./command.ts";
-import { openDatabase } from "./database.ts";
+import { whileOpen } from "./database.ts";
 
 const directions: readonly string[] = ["up", "down", "reset", "status"] satisfies MigrateDirection[];
 
@@ -94,12 +94,7 @@ export async function runMigrate(args: string[], surroundings: MigrateSurroundin
 async function migrateConfigured(config: Config, direction: MigrateDirection): Promise<MigrateResult> {
   // The result is told on standard output; a line of log for each step would say it twice.
   const log = commandLog(config);
-  const database = await openDatabase(config, log);
-  try {
-    return await migrate(database.url(), direction, { log });
-  } finally {
-    await database.close();
-  }
+  return whileOpen(config, log, (database) => migrate(database.url(), direction, { log }));
 }
 
 function describe(direction: MigrateDirection, result: MigrateResult): string {
