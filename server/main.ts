@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=64 --no-allocation-site-pretenuring --heap-growing-percent=100
 /** The command line. Exit codes: 0 done, 1 failed, 2 bad usage or configuration. */
+import { setImmediate as writesTold } from "node:timers/promises";
 import type { Command } from "./commands/command.ts";
 import { packageVersion } from "./commands/package-root.ts";
 import { ConfigError } from "./config.ts";
@@ -109,4 +110,18 @@ function isRefusedByDatabase(code: string | undefined): boolean {
   return code !== undefined && /^28\w{3}$|^3D000$|^42501$|CERT|SIGNATURE/.test(code);
 }
 
-process.exitCode = await main(process.argv.slice(2));
+/** Why standard output took not everything; a reader that has enough (`| head`) is no failure. */
+let unwritten: string | undefined;
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+  if (code !== "EPIPE") unwritten ??= code;
+});
+// Nobody is left to be told.
+process.stderr.on("error", () => undefined);
+
+const args = process.argv.slice(2);
+const code = await main(args);
+await writesTold();
+// Documents are served whatever becomes of what serve prints.
+const isLost = code === 0 && unwritten !== undefined && args[0] !== "serve";
+if (isLost) process.stderr.write(`aetherflow: the output could not be written (${unwritten})\n`);
+process.exitCode = isLost ? 1 : code;

@@ -163,6 +163,8 @@ export function createPool(options: PoolOptions): DatabasePool {
   };
   const pool = new DatabasePool(config, options.maxWaiting ?? 1_000);
   pool.on("error", (error) => {
+    // A server that stops right after the pool was closed is faster than the connection's own farewell.
+    if (pool.ending) return;
     // pg hangs the client on it, password included: only for a serializer of errors, never to be spread.
     log.warn({ err: error }, "an idle database connection broke");
   });

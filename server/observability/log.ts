@@ -33,8 +33,18 @@ export function createLog(options: LogOptions): Logger {
       redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: "[redacted]" },
       serializers: { err: describeError, error: describeError },
     },
-    options.destination ?? pino.destination({ dest: 2, sync: true }),
+    options.destination ?? standardError(),
   );
+}
+
+/** What waits where nothing can be written, on a full disk, before lines are dropped. */
+const maxWaitingBytes = 64 * 1024;
+
+/** A log that cannot be written ends nobody's work. */
+function standardError(): DestinationStream {
+  const stream = pino.destination({ dest: 2, sync: true, maxLength: maxWaitingBytes });
+  stream.on("error", () => undefined);
+  return stream;
 }
 
 /** An error as it may be logged. */

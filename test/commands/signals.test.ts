@@ -1,12 +1,13 @@
-import { execFileSync } from "node:child_process";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { processCommand } from "../../server/database/embedded/process-identity.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { buildCommands, command, start } from "./run-command.ts";
+import { buildCommands, command, main, start } from "./run-command.ts";
 
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -22,6 +23,25 @@ beforeAll(async () => {
   expect(await command(["migrate", "up", "--data-dir", dataDir])).toMatchObject({ code: 0 });
 }, 300_000);
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
+
+const secret = { AETHERFLOW_JWT_SECRET: "a secret of the tests, 32 bytes or more" };
+
+/** Starts a command that writes to files, `undefined` being a pipe; `ended`: its exit code, and what came on standard error. */
+async function startWith(args: string[], out: string | undefined, err: string | undefined) {
+  const files = await Promise.all(
+    [out, err].map((name) => (name === undefined ? undefined : open(name, "w"))),
+  );
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { PATH: process.env.PATH ?? "", ...secret },
+    stdio: ["ignore", files[0]?.fd ?? "pipe", files[1]?.fd ?? "pipe"],
+  });
+  await Promise.all(files.map((file) => file?.close()));
+  let said = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  return { child, ended: once(child, "close").then(([code]) => ({ code, err: said })) };
+}
 
 /** Of the PostgreSQL that runs, or undefined. */
 async function postmaster(): Promise<number | undefined> {
@@ -80,5 +100,51 @@ test("[embedded/signal] SIGTERM to serve while a request is half sent: it is cut
     expect(await postmaster()).toBeUndefined();
   } finally {
     for (const socket of sockets) socket.destroy();
+  }
+});
+
+test("[cli/output] a reader that leaves ends neither serve nor the embedded PostgreSQL's stop", async () => {
+  const server = start(["serve", "--port", "0", "--data-dir", dataDir]);
+  const url = await server.listening;
+  server.child.stdout?.destroy();
+  server.child.stderr?.destroy();
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  server.child.kill("SIGTERM");
+  expect(await server.ended).toMatchObject({ code: 0 });
+  expect(await postmaster()).toBeUndefined();
+
+  const verify = start(["verify", "--data-dir", dataDir]);
+  verify.child.stdout?.destroy();
+  expect(await verify.ended).toEqual({ code: 0, out: "", err: "" });
+  expect(await postmaster()).toBeUndefined();
+});
+
+test("[cli/output] serve goes on where its output is full or has no reader from the beginning", async () => {
+  const free = createServer().listen(0, "127.0.0.1");
+  await once(free, "listening");
+  const { port } = free.address() as AddressInfo;
+  await new Promise((closed) => free.close(closed));
+  const args = ["serve", "--store", "memory", "--port", String(port), "--log-level", "debug"];
+  for (const output of ["/dev/full", undefined]) {
+    const { child, ended } = await startWith(args, output, output);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    await waitFor(async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok, { timeoutMs: 60_000 });
+    // Each is a line of the log.
+    for (let count = 0; count < 5; count++) await fetch(`http://127.0.0.1:${port}/healthz`);
+    child.kill("SIGTERM");
+    expect(await ended, output).toMatchObject({ code: 0 });
+  }
+});
+
+test("[cli/output] a command's result that cannot be written: exit 1 and one line; without a reader its own exit code", async () => {
+  for (const args of [["--help"], ["verify", "--help"], ["token", "--user", "a"]]) {
+    expect(await (await startWith(args, "/dev/full", undefined)).ended, args.join(" ")).toEqual({
+      code: 1,
+      err: "aetherflow: the output could not be written (ENOSPC)\n",
+    });
+    const { child, ended } = start(args, secret);
+    child.stdout?.destroy();
+    expect(await ended, args.join(" ")).toMatchObject({ code: 0, err: "" });
   }
 });
