@@ -7,7 +7,7 @@ import { ConfigError } from "./config.ts";
 import { EmbeddedProblem } from "./database/embedded/problem.ts";
 import { MigrationProblem } from "./database/migration-files.ts";
 import { isConnectionLoss } from "./database/sqlstate.ts";
-import { describeError } from "./observability/log.ts";
+import { describeError, withCause } from "./observability/log.ts";
 import { StoreUnavailable } from "./store/store.ts";
 
 /** Loaded when it is asked for: a token should not wait for the server's parts. */
@@ -80,7 +80,7 @@ async function main(args: string[]): Promise<number> {
 
 /** Says what went wrong: in words where a person can change it, with the stack where it is a bug. */
 function explain(command: string, error: unknown): number {
-  const { message, code, cause, stack } = describeError(error);
+  const { message, code, stack } = describeError(error);
   const say = (text: string) => process.stderr.write(`aetherflow ${command}: ${text}\n`);
   if (error instanceof ConfigError) {
     for (const problem of error.problems) say(problem);
@@ -89,11 +89,11 @@ function explain(command: string, error: unknown): number {
   const expected = [EmbeddedProblem, MigrationProblem, StoreUnavailable].some(
     (kind) => error instanceof kind,
   );
-  if (expected) say(cause === undefined ? message : `${message} (${cause.message})`);
+  if (expected) say(withCause(error));
   else if (command === "serve" && code !== undefined && code in listening)
     say(`${listening[code]} (${message})`);
+  else if (isRefusedByDatabase(error)) say(`the database: ${message}`);
   else if (isConnectionLoss(error)) say(`the database cannot be reached (${message})`);
-  else if (isRefusedByDatabase(code)) say(`the database: ${message}`);
   else say(stack ?? message);
   return 1;
 }
@@ -105,9 +105,17 @@ const listening: { readonly [code: string]: string } = {
   ENOTFOUND: "--host: not an address of this machine",
   EACCES: "--port: not allowed to listen there",
 };
-/** Wrong password or role, no such database, no privilege, a certificate that is not believed: no bug of ours. */
-function isRefusedByDatabase(code: string | undefined): boolean {
-  return code !== undefined && /^28\w{3}$|^3D000$|^42501$|CERT|SIGNATURE/.test(code);
+/**
+ * Wrong password or role, no such database, too many connections, no privilege, TLS that is not there or not believed: no
+ * bug of ours. What PostgreSQL ends a connection with is FATAL.
+ */
+function isRefusedByDatabase(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("severity" in error && error.severity === "FATAL") return true;
+  return (
+    ("code" in error && /^42501$|CERT|SIGNATURE/.test(String(error.code))) ||
+    error.message === "The server does not support SSL connections"
+  );
 }
 
 /** Why standard output took not everything; a reader that has enough (`| head`) is no failure. */

@@ -2,7 +2,7 @@
 import { type Config, configWarnings, type Flags, loadConfig } from "../config.ts";
 import { pendingMigrations } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
-import { describeError, type Logger } from "../observability/log.ts";
+import { type Logger, withCause } from "../observability/log.ts";
 import {
   type Command,
   commandLog,
@@ -96,10 +96,7 @@ async function database(config: Config, log: Logger): Promise<Finding[]> {
       }
     });
   } catch (error) {
-    const { message, cause } = describeError(error);
-    return [
-      failure("database", `does not work: ${message}${cause === undefined ? "" : ` (${cause.message})`}`),
-    ];
+    return [failure("database", `does not work: ${withCause(error)}`)];
   }
 }
 

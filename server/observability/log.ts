@@ -74,6 +74,12 @@ export function describeError(error: unknown): LoggedError {
   };
 }
 
+/** An error in one line for people: its message, and its cause's where that says more. */
+export function withCause(error: unknown): string {
+  const { message, cause } = describeError(error);
+  return cause === undefined || message.includes(cause.message) ? message : `${message} (${cause.message})`;
+}
+
 /** Removes credentials of connection strings, and tokens, from a text. */
 function scrub(text: string): string {
   return text

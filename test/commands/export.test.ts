@@ -237,6 +237,21 @@ describe("export and import", () => {
     expect(err).toMatch(/^aetherflow export: the output ended before the document did \(EPIPE\)\n$/);
   });
 
+  test("[history-8] the database goes in the middle: exit 1 in one line", async () => {
+    const docId = await document(false);
+    for (const element of ["b", "c", "d"]) await edit(docId, set(element, { t: "long ".repeat(100_000) }));
+    const { child, ended } = start(["export", docId], { DATABASE_URL: source.url });
+    // More than fits between the two waits to be read.
+    child.stdout?.pause();
+    const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND state = 'idle in transaction' AND application_name = 'aetherflow'`;
+    await waitFor(async () => (await source.pool.query(terminate)).rowCount, { timeoutMs: 30_000 });
+    child.stdout?.resume();
+    const { code, err } = await ended;
+    expect(code).toBe(1);
+    expect(err).toMatch(/^aetherflow export: the database.*\n$/);
+  });
+
   test("[history-8] a large object is read item by item, however it is cut into pieces", async () => {
     const value = {
       one: 'a "quoted\\" ,]} text',
