@@ -4,6 +4,7 @@ import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { processCommand } from "../../server/database/embedded/process-identity.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -102,6 +103,27 @@ test("[embedded/signal] SIGTERM to serve while a request is half sent: it is cut
     for (const socket of sockets) socket.destroy();
   }
 });
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "[cli] %s to npm start ends the server too, and PostgreSQL",
+  async (signal) => {
+    const child = spawn("npm", ["start", "--", "--port", "0", "--data-dir", dataDir], {
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
+      env: { PATH: process.env.PATH ?? "", HOME: os.homedir() },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    let out = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      out += text;
+    });
+    const url = await waitFor(() => /^listening on (\S+)$/m.exec(out)?.[1], { timeoutMs: 120_000 });
+    child.kill(signal);
+    // Whoever holds its output has ended then.
+    await once(child, "close");
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+    expect(await postmaster()).toBeUndefined();
+  },
+);
 
 test("[cli/output] a reader that leaves ends neither serve nor the embedded PostgreSQL's stop", async () => {
   const server = start(["serve", "--port", "0", "--data-dir", dataDir]);
