@@ -140,7 +140,9 @@ export function readSources(flags: Flags, env: Environment): Layers {
     sources.flatMap(({ key, flag, sets }) => {
       const value = flag === undefined ? undefined : flags[flag];
       if (value === undefined || value === false) return [];
-      return [{ key, value: sets ?? value, origin: `--${flag}` }];
+      // One that is given several times is a list like one with commas.
+      const given = Array.isArray(value) ? value.join(",") : value;
+      return [{ key, value: sets ?? given, origin: `--${flag}` }];
     }),
   );
   return { values, origins };

@@ -129,6 +129,12 @@ describe("precedence", () => {
     expect(configWarnings(load(), {})).toEqual([]);
   });
 
+  test("[config] a flag that may be repeated takes commas too", () => {
+    const [a, b, c] = ["https://a.example", "https://b.example", "http://c.example:8080"];
+    for (const given of [[a, b, c], [`${a},${b}`, c], [`${a}, ${b},${c}`]])
+      expect(load({ "allowed-origin": given as string[] }).auth.allowedOrigins).toEqual([a, b, c]);
+  });
+
   test("[config] an empty variable is one that is not set", () => {
     expect(load({}, { PORT: "", DATABASE_URL: "", AETHERFLOW_CONFIG: "" }).server.port).toBe(9002);
   });
