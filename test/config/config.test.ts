@@ -237,6 +237,21 @@ describe("errors name the key, flag or variable", () => {
     expect(problems({ config: file("- a\n") })[0]).toMatch(/expected sections/);
   });
 
+  test.each([
+    [
+      "store:\n  postgres:\n    password: *hunter2!\n",
+      /yaml: line 3: store\.postgres\.password: .* \* needs quotes$/,
+    ],
+    ["*hunter2 : 1\n", /yaml: line 1: .* \* needs quotes$/],
+    ["auth:\n  jwtSecret: !hunter2\n", /yaml: line 2: .* ! needs quotes$/],
+    ["log: &hunter2\n  level: *hunter2\n", /yaml: too many aliases/],
+    [`a: &hunter2 [1, 2]\nb: [${"*hunter2, ".repeat(20)}]\n`, /yaml: too many aliases/],
+  ])("[config] an alias or a tag that was none names its line, never its value: %j", (text, expected) => {
+    const found = problems({ config: file(text) });
+    expect(found).toEqual([expect.stringMatching(expected)]);
+    expect(found.join()).not.toContain("hunter2");
+  });
+
   test("[config] autoResolveConflicts false is accepted: new documents get the policy manual", () => {
     expect(load({ config: file("manager: { autoResolveConflicts: false }") }).manager).toMatchObject({
       autoResolveConflicts: false,
