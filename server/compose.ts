@@ -134,6 +134,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   });
 
   let listener: Listener | undefined;
+  let comparing: Promise<void> | undefined;
   if (databaseUrl !== undefined) {
     publisher = createPublisher({
       url: databaseUrl,
@@ -151,7 +152,9 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
       random,
       canaryEveryMs: config.fanout.canaryMs,
       onNews: (envelope) => registry.hear(envelope),
-      onConnected: () => void antiEntropy.run().catch(() => undefined),
+      onConnected() {
+        comparing = antiEntropy.run().catch(() => undefined);
+      },
       sendCanary: (count) => publisher?.canary(count),
     });
   }
@@ -249,6 +252,8 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     clearInterval(measuring);
     await Promise.all([host.close(config.server.drainMs / 2), closeHttp()]);
     await webhooks?.close();
+    await listener?.close();
+    await comparing;
     await antiEntropy.close();
     await registry.close();
     await groupCommit.close();
@@ -257,7 +262,6 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     await store.sessions
       .stop(instanceId)
       .catch((cause: unknown) => log.warn({ err: cause }, "lease not released"));
-    await listener?.close();
     await publisher?.close();
     await store.close();
     await pool?.close();

@@ -90,6 +90,8 @@ function explain(command: string, error: unknown): number {
     (kind) => error instanceof kind,
   );
   if (expected) say(withCause(error));
+  else if (command === "serve" && code === "EADDRINUSE" && error instanceof Error && "port" in error)
+    say(`port ${error.port} is already in use; choose another with --port`);
   else if (command === "serve" && code !== undefined && code in listening)
     say(`${listening[code]} (${message})`);
   else if (isRefusedByDatabase(error)) say(`the database: ${message}`);
@@ -100,7 +102,6 @@ function explain(command: string, error: unknown): number {
 
 /** Why an address cannot be listened on; the database was reached before. */
 const listening: { readonly [code: string]: string } = {
-  EADDRINUSE: "--port: the port is in use by another program; choose another one",
   EADDRNOTAVAIL: "--host: not an address of this machine",
   ENOTFOUND: "--host: not an address of this machine",
   EACCES: "--port: not allowed to listen there",

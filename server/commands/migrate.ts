@@ -1,5 +1,6 @@
 /** `aetherflow migrate`: the database schema, by hand. `serve` runs `up` by itself. */
 import { createInterface } from "node:readline/promises";
+import type { Readable, Writable } from "node:stream";
 import { type Config, ConfigError } from "../config.ts";
 import { type MigrateDirection, type MigrateResult, migrate } from "../database/migrate.ts";
 import {
@@ -46,6 +47,8 @@ export interface MigrateSurroundings extends Surroundings {
   readonly ask: ((question: string) => Promise<string>) | undefined;
 }
 
+const ask = (question: string) => askOn(question, process.stdin, process.stdout);
+
 /** The command as the command line's main lists it. */
 export const migrateCommand: Command = {
   usage,
@@ -54,7 +57,7 @@ export const migrateCommand: Command = {
       env: process.env,
       out: (text) => process.stdout.write(text),
       err: (text) => process.stderr.write(text),
-      ask: process.stdin.isTTY && process.stdout.isTTY ? askOnTerminal : undefined,
+      ask: process.stdin.isTTY && process.stdout.isTTY ? ask : undefined,
     }),
 };
 
@@ -128,11 +131,12 @@ function isDirection(word: string): word is MigrateDirection {
   return directions.includes(word);
 }
 
-async function askOnTerminal(question: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return await terminal.question(question);
-  } finally {
-    terminal.close();
-  }
+/** Asks; the end of the input, and Ctrl-C, are an empty answer. Exported for its test. */
+export async function askOn(question: string, input: Readable, output: Writable): Promise<string> {
+  const terminal = createInterface({ input, output, terminal: true });
+  const ended = new Promise<undefined>((resolve) => terminal.once("close", () => resolve(undefined)));
+  const answer = await Promise.race([terminal.question(question).catch(() => undefined), ended]);
+  terminal.close();
+  if (answer === undefined) output.write("\n");
+  return answer ?? "";
 }

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -45,8 +45,8 @@ async function startWith(args: string[], out: string | undefined, err: string | 
 }
 
 /** Of the PostgreSQL that runs, or undefined. */
-async function postmaster(): Promise<number | undefined> {
-  const base = path.join(dataDir, "postgres");
+async function postmaster(dir = dataDir): Promise<number | undefined> {
+  const base = path.join(dir, "postgres");
   const location = await readFile(path.join(base, "location"), "utf8").catch(() => ".");
   const file = path.resolve(base, location.trim(), "cluster", "postmaster.pid");
   const pid = Number((await readFile(file, "utf8").catch(() => "")).split("\n")[0]);
@@ -58,13 +58,38 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
   async (signal) => {
     // Nobody ever writes into it.
     const { child, ended } = start(["import", fifo, "--data-dir", dataDir]);
-    const pid = await waitFor(postmaster, { timeoutMs: 60_000 });
+    const pid = await waitFor(() => postmaster(), { timeoutMs: 60_000 });
     child.kill(signal);
     expect(await ended).toEqual({ code: null, out: "", err: "" });
     expect(child.signalCode).toBe(signal);
     expect(await processCommand(pid)).toBeUndefined();
   },
 );
+
+test("[embedded/signal] Ctrl-C during the first start of serve: initdb does not hear it, exit 0, PostgreSQL stops", async () => {
+  const fresh = await mkdtemp(path.join(os.tmpdir(), "aetherflow-signals-"));
+  try {
+    await chmod(fresh, 0o711);
+    // A process group of its own, which gets what a terminal sends.
+    const child = spawn(process.execPath, [main, "serve", "--port", "0", "--data-dir", fresh], {
+      env: { PATH: process.env.PATH ?? "" },
+      detached: true,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let err = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      err += text;
+    });
+    const names = async () => (await readdir(path.join(fresh, "postgres")).catch(() => [])).join();
+    await waitFor(async () => (await names()).includes("cluster.draft-"), { timeoutMs: 60_000 });
+    process.kill(-(child.pid ?? 0), "SIGINT");
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(err).not.toContain("initdb");
+    expect(await postmaster(fresh)).toBeUndefined();
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+});
 
 test("[embedded/signal] SIGHUP to serve is an ordinary end, twice at once too: exit 0, PostgreSQL stops", async () => {
   const { child, ended, listening } = start(["serve", "--port", "0", "--data-dir", dataDir]);
