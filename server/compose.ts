@@ -13,6 +13,7 @@ import { createPool, type DatabasePool } from "./database/pool.ts";
 import { createListener, type Listener } from "./fanout/listener.ts";
 import { createPublisher, type Publisher } from "./fanout/publisher.ts";
 import { createHttp } from "./http/app.ts";
+import { watchRequests } from "./http/hanging.ts";
 import type { Logger } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { startAntiEntropy } from "./room/anti-entropy.ts";
@@ -45,7 +46,7 @@ export interface Instance {
   /** Where it listens, such as `http://127.0.0.1:9002`. */
   readonly url: string;
   readonly instanceId: string;
-  /** Stops accepting, says `bye`, finishes what is in flight; at most `server.drainMs`. */
+  /** Stops accepting, says `bye`, finishes what is in flight; at most three quarters of `server.drainMs`. */
   close(): Promise<void>;
 }
 
@@ -133,6 +134,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   });
 
   let listener: Listener | undefined;
+  let comparing: Promise<void> | undefined;
   if (databaseUrl !== undefined) {
     publisher = createPublisher({
       url: databaseUrl,
@@ -150,7 +152,9 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
       random,
       canaryEveryMs: config.fanout.canaryMs,
       onNews: (envelope) => registry.hear(envelope),
-      onConnected: () => void antiEntropy.run().catch(() => undefined),
+      onConnected() {
+        comparing = antiEntropy.run().catch(() => undefined);
+      },
       sendCanary: (count) => publisher?.canary(count),
     });
   }
@@ -189,6 +193,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     makeSecret: () => `whsec_${randomBytes(32).toString("base64url")}`,
     ...(parts.demoDir === undefined ? {} : { demoDir: parts.demoDir }),
   });
+  const cutHanging = watchRequests(http.server);
   sessions = createSessionHost({
     server: http.server,
     turn,
@@ -224,22 +229,31 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     return closed;
   }
 
-  /** What still waits for a frozen database then ends by its own timeouts. */
+  /** What still waits for a frozen database then ends by its own timeouts. The rest is for the embedded database's stop. */
   async function closeInTime(): Promise<void> {
     const stop = new AbortController();
-    const late = delay(config.server.drainMs, undefined, { signal: stop.signal }).then(
+    const late = delay(0.75 * config.server.drainMs, undefined, { signal: stop.signal }).then(
       () => log.warn("the database did not let everything end in time"),
       () => undefined,
     );
     await Promise.race([end(), late]).finally(() => stop.abort());
   }
 
+  async function closeHttp(): Promise<void> {
+    const { drainMs } = config.server;
+    const ended = new AbortController();
+    const cutting = cutHanging({ sendingMs: drainMs / 10, answeringMs: drainMs / 2 }, ended.signal);
+    await http.close().finally(() => ended.abort());
+    await cutting;
+  }
+
   async function end(): Promise<void> {
     // In the order of the flow: nothing new comes in, what is in flight is answered, then what it used goes.
     clearInterval(measuring);
-    await host.close(config.server.drainMs / 2);
-    await http.close();
+    await Promise.all([host.close(config.server.drainMs / 2), closeHttp()]);
     await webhooks?.close();
+    await listener?.close();
+    await comparing;
     await antiEntropy.close();
     await registry.close();
     await groupCommit.close();
@@ -248,7 +262,6 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     await store.sessions
       .stop(instanceId)
       .catch((cause: unknown) => log.warn({ err: cause }, "lease not released"));
-    await listener?.close();
     await publisher?.close();
     await store.close();
     await pool?.close();

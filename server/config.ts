@@ -6,7 +6,15 @@ import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import type { z } from "zod";
 import { configSchema, jwksAlgorithms, type ParsedConfig } from "./config/schema.ts";
-import { ConfigError, type Environment, type Flags, type Layers, readSources } from "./config/sources.ts";
+import {
+  ConfigError,
+  configSources,
+  type Environment,
+  type Flags,
+  isServiceLink,
+  type Layers,
+  readSources,
+} from "./config/sources.ts";
 import { type ConfigWarning, unknownVariables } from "./config/variables.ts";
 
 export { formatDuration, parseDuration } from "./config/fields.ts";
@@ -72,7 +80,11 @@ export interface Config {
 export function loadConfig({ flags, env }: { flags: Flags; env: Environment }): Config {
   const layers = readSources(flags, env);
   const parsed = configSchema.safeParse(layers.values);
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap((issue) => describe(issue, layers)));
+  if (!parsed.success) {
+    // One problem of a value is enough: what is empty is no URL either.
+    const found = new Map(parsed.error.issues.toReversed().map((issue) => [issue.path.join("."), issue]));
+    throw new ConfigError([...found.values()].toReversed().flatMap((issue) => describe(issue, layers)));
+  }
   const { auth, ...sections } = parsed.data;
   const problems: string[] = [];
   const says = (key: string) => nameOf(key, layers);
@@ -96,16 +108,65 @@ export function loadConfig({ flags, env }: { flags: Flags; env: Environment }): 
       `${says("server.instances")}: the memory store cannot be shared, so only 1 instance is possible with it`,
     );
   }
+  problems.push(...addressProblems(sections.store, layers));
   const resolved = resolveAuth(auth, sections.server.host, says, problems);
   if (problems.length > 0 || resolved === undefined) throw new ConfigError(problems);
   return { ...sections, auth: resolved };
+}
+
+/** Keys that together say where the database is; `store.postgres.url` says it alone. */
+const addressKeys = ["host", "port", "user", "password", "dbName", "sslMode"] as const;
+/** `sslMode` goes into the URL. */
+const replacedByUrl = addressKeys.filter((name) => name !== "sslMode");
+
+/** Half an address of a database: what was meant must not end in the embedded one, or in another. */
+function addressProblems({ type, postgres }: StoreConfig, layers: Layers): string[] {
+  if (type === "memory") return [];
+  const origin = (name: string) => layers.origins.get(`store.postgres.${name}`);
+  if (postgres.url === undefined && postgres.host === undefined) {
+    const given = addressKeys.filter((name) => origin(name) !== undefined);
+    if (given.length === 0) return [];
+    const names = given.map((name) => nameOf(`store.postgres.${name}`, layers)).join(", ");
+    return [
+      `store.postgres.host: is missing, and so is store.postgres.url (DATABASE_URL): ${names} would not be used`,
+    ];
+  }
+  const problems: string[] = [];
+  if (origin("url")?.endsWith(": store.postgres.url")) {
+    const beside = replacedByUrl.filter((name) => origin(name)?.endsWith(`: store.postgres.${name}`));
+    if (beside.length > 0)
+      problems.push(
+        `${nameOf("store.postgres.url", layers)}: says it all; leave out ${beside.map((name) => `store.postgres.${name}`).join(", ")}`,
+      );
+  }
+  if (postgres.url === undefined && /[?#]/.test(postgres.dbName))
+    problems.push(`${nameOf("store.postgres.dbName", layers)}: a name with ? or # cannot be connected to`);
+  return problems;
+}
+
+/** Variables that say where the database is and are not used, since its URL says it too. */
+function unusedVariables({ store: { type, postgres } }: Config, env: Environment): ConfigWarning[] {
+  if (type === "memory" || postgres.url === undefined) return [];
+  const keys = replacedByUrl.map((name) => `store.postgres.${name}`);
+  return configSources()
+    .filter(({ key, env: name }) => keys.includes(key) && env[name] && !isServiceLink(name, env[name]))
+    .map(({ env: name }) => ({
+      name,
+      message: "is not used: DATABASE_URL, --database-url or store.postgres.url says it",
+    }));
+}
+
+/** Variables that are there and do nothing. */
+export function variableWarnings(config: Config, env: Environment): ConfigWarning[] {
+  return [...unusedVariables(config, env), ...unknownVariables(env)];
 }
 
 /** HS256 takes keys of its hash's size (RFC 7518, 3.2); what is shorter can be guessed from one token. */
 const minSecretBytes = 32;
 
 /** What a server should not run with, and may. */
-export function configWarnings({ auth, server }: Config, env: Environment): ConfigWarning[] {
+export function configWarnings(config: Config, env: Environment): ConfigWarning[] {
+  const { auth, server } = config;
   const isWeak = auth.key.kind === "secret" && Buffer.byteLength(auth.key.secret) < minSecretBytes;
   const weak = `shorter than ${minSecretBytes} bytes; make one with: openssl rand -base64 48`;
   // Who configures a secret means to check tokens, not to hand them out.
@@ -116,7 +177,7 @@ export function configWarnings({ auth, server }: Config, env: Environment): Conf
   return [
     ...(isWeak ? [{ name: "auth.jwtSecret", message: weak }] : []),
     ...(isOpen ? [{ name: "auth.mode", message: open }] : []),
-    ...unknownVariables(env),
+    ...variableWarnings(config, env),
   ];
 }
 
@@ -132,7 +193,8 @@ export function databaseUrl(config: PostgresConfig): string | undefined {
     url.port = String(config.port);
     url.username = encodeURIComponent(config.user);
     url.password = encodeURIComponent(config.password ?? "");
-    url.pathname = `/${encodeURIComponent(config.dbName)}`;
+    // The driver decodes no character that a URL reserves, so that a slash has to stand as it is.
+    url.pathname = `/${encodeURI(config.dbName)}`;
     if (config.host.startsWith("/")) {
       // A socket folder cannot be a URL's host; the driver takes it as a parameter.
       url.hostname = "localhost";

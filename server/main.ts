@@ -1,12 +1,13 @@
 #!/usr/bin/env -S node --max-semi-space-size=64 --no-allocation-site-pretenuring --heap-growing-percent=100
 /** The command line. Exit codes: 0 done, 1 failed, 2 bad usage or configuration. */
+import { setImmediate as writesTold } from "node:timers/promises";
 import type { Command } from "./commands/command.ts";
 import { packageVersion } from "./commands/package-root.ts";
 import { ConfigError } from "./config.ts";
 import { EmbeddedProblem } from "./database/embedded/problem.ts";
 import { MigrationProblem } from "./database/migration-files.ts";
 import { isConnectionLoss } from "./database/sqlstate.ts";
-import { describeError } from "./observability/log.ts";
+import { describeError, withCause } from "./observability/log.ts";
 import { StoreUnavailable } from "./store/store.ts";
 
 /** Loaded when it is asked for: a token should not wait for the server's parts. */
@@ -79,7 +80,7 @@ async function main(args: string[]): Promise<number> {
 
 /** Says what went wrong: in words where a person can change it, with the stack where it is a bug. */
 function explain(command: string, error: unknown): number {
-  const { message, code, cause, stack } = describeError(error);
+  const { message, code, stack } = describeError(error);
   const say = (text: string) => process.stderr.write(`aetherflow ${command}: ${text}\n`);
   if (error instanceof ConfigError) {
     for (const problem of error.problems) say(problem);
@@ -88,25 +89,48 @@ function explain(command: string, error: unknown): number {
   const expected = [EmbeddedProblem, MigrationProblem, StoreUnavailable].some(
     (kind) => error instanceof kind,
   );
-  if (expected) say(cause === undefined ? message : `${message} (${cause.message})`);
+  if (expected) say(withCause(error));
+  else if (command === "serve" && code === "EADDRINUSE" && error instanceof Error && "port" in error)
+    say(`port ${error.port} is already in use; choose another with --port`);
   else if (command === "serve" && code !== undefined && code in listening)
     say(`${listening[code]} (${message})`);
+  else if (isRefusedByDatabase(error)) say(`the database: ${message}`);
   else if (isConnectionLoss(error)) say(`the database cannot be reached (${message})`);
-  else if (isRefusedByDatabase(code)) say(`the database: ${message}`);
   else say(stack ?? message);
   return 1;
 }
 
 /** Why an address cannot be listened on; the database was reached before. */
 const listening: { readonly [code: string]: string } = {
-  EADDRINUSE: "--port: the port is in use by another program; choose another one",
   EADDRNOTAVAIL: "--host: not an address of this machine",
   ENOTFOUND: "--host: not an address of this machine",
   EACCES: "--port: not allowed to listen there",
 };
-/** Wrong password or role, no such database, no privilege, a certificate that is not believed: no bug of ours. */
-function isRefusedByDatabase(code: string | undefined): boolean {
-  return code !== undefined && /^28\w{3}$|^3D000$|^42501$|CERT|SIGNATURE/.test(code);
+/**
+ * Wrong password or role, no such database, too many connections, no privilege, TLS that is not there or not believed: no
+ * bug of ours. What PostgreSQL ends a connection with is FATAL.
+ */
+function isRefusedByDatabase(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("severity" in error && error.severity === "FATAL") return true;
+  return (
+    ("code" in error && /^42501$|CERT|SIGNATURE/.test(String(error.code))) ||
+    error.message === "The server does not support SSL connections"
+  );
 }
 
-process.exitCode = await main(process.argv.slice(2));
+/** Why standard output took not everything; a reader that has enough (`| head`) is no failure. */
+let unwritten: string | undefined;
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+  if (code !== "EPIPE") unwritten ??= code;
+});
+// Nobody is left to be told.
+process.stderr.on("error", () => undefined);
+
+const args = process.argv.slice(2);
+const code = await main(args);
+await writesTold();
+// Documents are served whatever becomes of what serve prints.
+const isLost = code === 0 && unwritten !== undefined && args[0] !== "serve";
+if (isLost) process.stderr.write(`aetherflow: the output could not be written (${unwritten})\n`);
+process.exitCode = isLost ? 1 : code;

@@ -9,7 +9,7 @@ import {
   formatDuration,
   loadConfig,
   parseDuration,
-  unknownVariables,
+  variableWarnings,
 } from "../config.ts";
 import { createLog, type Logger } from "../observability/log.ts";
 
@@ -97,11 +97,12 @@ export interface Surroundings {
 
 const ofProcess: Surroundings = { env: process.env, err: (text) => process.stderr.write(text) };
 
-/** The configuration of a command that does not listen. Tells of variables that nothing reads. */
+/** The configuration of a command that does not listen. Tells of variables that do nothing. */
 export function commandConfig(command: string, flags: Flags, { env, err }: Surroundings = ofProcess): Config {
   // The address that a server would listen on says nothing about who may work here.
   const config = loadConfig({ flags: { ...flags, host: "127.0.0.1" }, env });
-  for (const { name, message } of unknownVariables(env)) err(`aetherflow ${command}: ${name}: ${message}\n`);
+  for (const { name, message } of variableWarnings(config, env))
+    err(`aetherflow ${command}: ${name}: ${message}\n`);
   return config;
 }
 

@@ -1,10 +1,12 @@
 /** The database that is configured, or the embedded one: opened alike for every command. */
+import os from "node:os";
 import { type Config, databaseUrl } from "../config.ts";
 import { type AcquireOptions, acquireEmbedded } from "../database/embedded/acquire.ts";
 import { migrate, schemaProblem } from "../database/migrate.ts";
 import { MigrationProblem } from "../database/migration-files.ts";
 import { createPool, type DatabasePool } from "../database/pool.ts";
 import type { Logger } from "../observability/log.ts";
+import { type EndingSignal, onEndingSignal } from "./signals.ts";
 
 export interface OpenDatabase {
   /** The connection string, password included: never log it. It changes when the embedded server moves. */
@@ -46,6 +48,48 @@ export async function openDatabase(
 }
 
 /**
+ * Opens the database for a command's work, and closes it however that ends: a signal too lets go of it first, or the
+ * embedded server would stay behind. The process then ends by that signal.
+ */
+export async function whileOpen<T>(
+  config: Config,
+  log: Logger,
+  work: (database: OpenDatabase) => Promise<T>,
+): Promise<T> {
+  const opening = openDatabase(config, log);
+  let isInterrupted = false;
+  const off = onEndingSignal(
+    (signal) => {
+      isInterrupted = true;
+      log.level = "silent";
+      const close = async () => (await opening).close();
+      void close()
+        .catch(() => undefined)
+        .then(() => endBy(signal));
+    },
+    () => process.exit(1),
+  );
+  function endBy(signal: EndingSignal): void {
+    off();
+    process.kill(process.pid, signal);
+    // The first process of a container is ended by no signal of its own.
+    setTimeout(() => process.exit(128 + os.constants.signals[signal]), 100);
+  }
+  try {
+    const database = await opening;
+    try {
+      return await work(database);
+    } finally {
+      await database.close();
+    }
+  } finally {
+    // What is cut off fails, and nobody needs to hear of it.
+    if (isInterrupted) await new Promise(() => undefined);
+    off();
+  }
+}
+
+/**
  * Opens the database with a small pool for one piece of work, and closes both. The schema is used as it is: a command
  * of a newer version, beside servers of an older one, changes nothing of theirs. `createSchema`: what may come before
  * the first server makes one where there is none.
@@ -57,8 +101,7 @@ export async function withDatabase<T>(
   work: (pool: DatabasePool, database: OpenDatabase) => Promise<T>,
   { createSchema = false }: { readonly createSchema?: boolean } = {},
 ): Promise<T> {
-  const database = await openDatabase(config, log);
-  try {
+  return whileOpen(config, log, async (database) => {
     const pool = createPool({ url: database.url(), max: 3, log });
     try {
       const problem = await schemaProblem(pool);
@@ -68,9 +111,7 @@ export async function withDatabase<T>(
     } finally {
       await pool.end();
     }
-  } finally {
-    await database.close();
-  }
+  });
 }
 
 function shownAddress(connectionString: string): string {

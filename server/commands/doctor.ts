@@ -2,7 +2,7 @@
 import { type Config, configWarnings, type Flags, loadConfig } from "../config.ts";
 import { pendingMigrations } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
-import { describeError, type Logger } from "../observability/log.ts";
+import { type Logger, withCause } from "../observability/log.ts";
 import {
   type Command,
   commandLog,
@@ -11,7 +11,7 @@ import {
   readArguments,
   refusePositionals,
 } from "./command.ts";
-import { openDatabase } from "./database.ts";
+import { whileOpen } from "./database.ts";
 import { checkDatabase, checkNotifications, type Finding, failure, ok, warning } from "./database-check.ts";
 import { openFilesLimit } from "./open-files.ts";
 
@@ -78,8 +78,7 @@ async function database(config: Config, log: Logger): Promise<Finding[]> {
     return [warning("store", "memory: everything is lost when the process ends")];
   }
   try {
-    const opened = await openDatabase(config, log);
-    try {
+    return await whileOpen(config, log, async (opened) => {
       const pool = createPool({ url: opened.url(), max: 2, log });
       try {
         const settings = await checkDatabase(pool, config, Date.now);
@@ -95,14 +94,9 @@ async function database(config: Config, log: Logger): Promise<Finding[]> {
       } finally {
         await pool.end();
       }
-    } finally {
-      await opened.close();
-    }
+    });
   } catch (error) {
-    const { message, cause } = describeError(error);
-    return [
-      failure("database", `does not work: ${message}${cause === undefined ? "" : ` (${cause.message})`}`),
-    ];
+    return [failure("database", `does not work: ${withCause(error)}`)];
   }
 }
 

@@ -1,5 +1,6 @@
 /** `aetherflow migrate`: the database schema, by hand. `serve` runs `up` by itself. */
 import { createInterface } from "node:readline/promises";
+import type { Readable, Writable } from "node:stream";
 import { type Config, ConfigError } from "../config.ts";
 import { type MigrateDirection, type MigrateResult, migrate } from "../database/migrate.ts";
 import {
@@ -12,7 +13,7 @@ import {
   readArguments,
   type Surroundings,
 } from "./command.ts";
-import { openDatabase } from "./database.ts";
+import { whileOpen } from "./database.ts";
 
 const directions: readonly string[] = ["up", "down", "reset", "status"] satisfies MigrateDirection[];
 
@@ -46,6 +47,8 @@ export interface MigrateSurroundings extends Surroundings {
   readonly ask: ((question: string) => Promise<string>) | undefined;
 }
 
+const ask = (question: string) => askOn(question, process.stdin, process.stdout);
+
 /** The command as the command line's main lists it. */
 export const migrateCommand: Command = {
   usage,
@@ -54,7 +57,7 @@ export const migrateCommand: Command = {
       env: process.env,
       out: (text) => process.stdout.write(text),
       err: (text) => process.stderr.write(text),
-      ask: process.stdin.isTTY && process.stdout.isTTY ? askOnTerminal : undefined,
+      ask: process.stdin.isTTY && process.stdout.isTTY ? ask : undefined,
     }),
 };
 
@@ -94,12 +97,7 @@ export async function runMigrate(args: string[], surroundings: MigrateSurroundin
 async function migrateConfigured(config: Config, direction: MigrateDirection): Promise<MigrateResult> {
   // The result is told on standard output; a line of log for each step would say it twice.
   const log = commandLog(config);
-  const database = await openDatabase(config, log);
-  try {
-    return await migrate(database.url(), direction, { log });
-  } finally {
-    await database.close();
-  }
+  return whileOpen(config, log, (database) => migrate(database.url(), direction, { log }));
 }
 
 function describe(direction: MigrateDirection, result: MigrateResult): string {
@@ -133,11 +131,12 @@ function isDirection(word: string): word is MigrateDirection {
   return directions.includes(word);
 }
 
-async function askOnTerminal(question: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return await terminal.question(question);
-  } finally {
-    terminal.close();
-  }
+/** Asks; the end of the input, and Ctrl-C, are an empty answer. Exported for its test. */
+export async function askOn(question: string, input: Readable, output: Writable): Promise<string> {
+  const terminal = createInterface({ input, output, terminal: true });
+  const ended = new Promise<undefined>((resolve) => terminal.once("close", () => resolve(undefined)));
+  const answer = await Promise.race([terminal.question(question).catch(() => undefined), ended]);
+  terminal.close();
+  if (answer === undefined) output.write("\n");
+  return answer ?? "";
 }

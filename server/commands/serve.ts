@@ -4,6 +4,7 @@ import { type Config, configSources, configWarnings, type Flags, loadConfig } fr
 import { createLog, type Logger } from "../observability/log.ts";
 import { type Command, configOptions, helpOption, readArguments, refusePositionals } from "./command.ts";
 import { runInstance } from "./run-instance.ts";
+import { endingSignals, onEndingSignal } from "./signals.ts";
 import { superviseWorkers, workerReady } from "./workers.ts";
 
 const says: { readonly [flag: string]: string } = {
@@ -43,7 +44,7 @@ function flagLines(): string {
 const usage = `aetherflow serve [flags]
 
 Runs the server with the demo client at /. Prints "listening on http://HOST:PORT" when it is ready.
-Without a database it starts an embedded PostgreSQL. SIGTERM or SIGINT: finishes what is in flight and ends.
+Without a database it starts an embedded PostgreSQL. SIGTERM, SIGINT or SIGHUP: finishes what is in flight and ends.
 
 ${flagLines()}
 Every key has a variable, most have no flag: docs/configuration.md. Others see a command line; secrets belong in these:
@@ -85,16 +86,16 @@ function print(line: string): void {
 /** Runs one instance until a signal comes. */
 async function runHere(config: Config, log: Logger): Promise<number> {
   const stopped = new Promise<void>((resolve) => {
-    let asked = false;
-    const stop = () => {
+    if (!cluster.isWorker) {
       // Somebody who asks twice does not want to wait.
-      if (asked) process.exit(1);
-      asked = true;
-      resolve();
-    };
-    process.on("SIGTERM", stop);
-    // A terminal sends SIGINT to the whole group; the process that started the others tells them in its own time.
-    process.on("SIGINT", cluster.isWorker ? () => undefined : stop);
+      onEndingSignal(
+        () => resolve(),
+        () => process.exit(1),
+      );
+      return;
+    }
+    // A terminal tells the whole group; the process that started the others tells them in its own time, by SIGTERM.
+    for (const signal of endingSignals) process.on(signal, signal === "SIGTERM" ? resolve : () => undefined);
   });
   // A signal during the start ends it as soon as there is something to close.
   const instance = await runInstance(config, log);
@@ -110,7 +111,8 @@ async function runHere(config: Config, log: Logger): Promise<number> {
     process.exit(0);
   }, config.server.drainMs);
   await instance.close();
-  clearTimeout(deadline);
+  // Where something hangs on, it ends the process; else that ends by itself, now.
+  deadline.unref();
   log.info("stopped");
   return 0;
 }

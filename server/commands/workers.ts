@@ -4,6 +4,7 @@
  */
 import cluster, { type Worker } from "node:cluster";
 import type { Logger } from "../observability/log.ts";
+import { endingSignals } from "./signals.ts";
 
 interface Ready {
   readonly type: "ready";
@@ -74,8 +75,7 @@ export function superviseWorkers({ count, drainMs, log, print }: Supervision): P
     let deadline: NodeJS.Timeout | undefined;
     function finish(): void {
       clearTimeout(deadline);
-      process.off("SIGTERM", stop);
-      process.off("SIGINT", stop);
+      for (const signal of endingSignals) process.off(signal, stop);
       resolve(code);
     }
 
@@ -93,8 +93,7 @@ export function superviseWorkers({ count, drainMs, log, print }: Supervision): P
       }, drainMs + 500);
     }
 
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
+    for (const signal of endingSignals) process.on(signal, stop);
     for (let index = 0; index < count; index++) start();
   });
 }

@@ -1,6 +1,6 @@
 /** Where configuration comes from: file, environment, flags, in rising precedence. */
 import { readFileSync } from "node:fs";
-import { parseDocument } from "yaml";
+import { type Document, isPair, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { configKeys } from "./schema.ts";
 
 /** Values of command line flags by their long name, as `node:util` parseArgs gives them. */
@@ -140,7 +140,9 @@ export function readSources(flags: Flags, env: Environment): Layers {
     sources.flatMap(({ key, flag, sets }) => {
       const value = flag === undefined ? undefined : flags[flag];
       if (value === undefined || value === false) return [];
-      return [{ key, value: sets ?? value, origin: `--${flag}` }];
+      // One that is given several times is a list like one with commas.
+      const given = Array.isArray(value) ? value.join(",") : value;
+      return [{ key, value: sets ?? given, origin: `--${flag}` }];
     }),
   );
   return { values, origins };
@@ -156,14 +158,54 @@ function readFile(file: string, named: string): Record<string, unknown> {
       { cause },
     );
   }
-  const document = parseDocument(text);
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
   if (document.errors.length > 0) {
     throw new ConfigError(document.errors.map((error) => `${file}: ${error.message.split("\n")[0]}`));
   }
-  const content: unknown = document.toJS({ maxAliasCount: 10 }) ?? {};
+  const misread = [...unknownTags(document), ...unknownAliases(document, lines)];
+  if (misread.length > 0) throw new ConfigError(misread.map((problem) => `${file}: ${problem}`));
+  const content = contentOf(document);
+  if (content === undefined)
+    throw new ConfigError([`${file}: too many aliases (*), or one within what it stands for; write it out`]);
   if (!isMapping(content))
     throw new ConfigError([`${file}: expected sections such as "server:", not a list or a single value`]);
   return content;
+}
+
+/** A password such as `!x` that stands there without quotes is read as a tag. */
+function unknownTags(document: Document): string[] {
+  return document.warnings
+    .filter(({ code }) => code === "TAG_RESOLVE_FAILED")
+    .map(
+      ({ linePos }) => `line ${linePos?.[0].line}: an unknown tag; a value that begins with ! needs quotes`,
+    );
+}
+
+/** One such as `*x` is read as an alias. The library's own message repeats it. */
+function unknownAliases(document: Document, lines: LineCounter): string[] {
+  const problems: string[] = [];
+  visit(document, {
+    Alias(_key, node, path) {
+      if (node.resolve(document) !== undefined) return;
+      const keys = path.filter(isPair).flatMap(({ key }) => (isScalar(key) ? [String(key.value)] : []));
+      const { line } = lines.linePos(node.range?.[0] ?? 0);
+      const place = `line ${line}${keys.length === 0 ? "" : `: ${keys.join(".")}`}`;
+      problems.push(`${place}: an alias of nothing; a value that begins with * needs quotes`);
+    },
+  });
+  return problems;
+}
+
+/** Undefined for aliases that multiply, or never end. */
+function contentOf(document: Document): unknown {
+  try {
+    const content: unknown = document.toJS({ maxAliasCount: 10 }) ?? {};
+    JSON.stringify(content);
+    return content;
+  } catch {
+    return undefined;
+  }
 }
 
 function isMapping(value: unknown): value is Record<string, unknown> {

@@ -169,10 +169,10 @@ export function createPool(options: PoolOptions): DatabasePool {
   };
   const pool = new DatabasePool(config, options.maxWaiting ?? 1_000);
   pool.on("error", (error) => {
-    log.warn(
-      { err: { code: "code" in error ? error.code : undefined, message: error.message } },
-      "an idle database connection broke",
-    );
+    // A server that stops right after the pool was closed is faster than the connection's own farewell.
+    if (pool.ending) return;
+    // pg hangs the client on it, password included: only for a serializer of errors, never to be spread.
+    log.warn({ err: error }, "an idle database connection broke");
   });
   return pool;
 }

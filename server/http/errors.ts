@@ -1,6 +1,6 @@
 /** Turns whatever ends a request into a problem document; logs, once, what is the server's own fault. */
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
-import { describeError, type Logger } from "../observability/log.ts";
+import type { Logger } from "../observability/log.ts";
 import { StoreRefused, StoreUnavailable, UnreadableCursor } from "../store/store.ts";
 import {
   notFound,
@@ -34,7 +34,7 @@ export function handleErrors(app: FastifyInstance, log: Logger): void {
     const tooLarge = error.code === "FST_ERR_CTP_BODY_TOO_LARGE";
     const parts = tooLarge ? { ...found, details: { limit } } : found;
     if (parts.code === "internal" || parts.code === "unavailable") {
-      const fields = { method: request.method, route: request.routeOptions.url, err: describeError(error) };
+      const fields = { method: request.method, route: request.routeOptions.url, err: error };
       if (parts.code === "internal") log.error(fields, "request failed");
       else log.warn(fields, "request not answered: the database did not answer");
     }

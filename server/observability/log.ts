@@ -33,8 +33,18 @@ export function createLog(options: LogOptions): Logger {
       redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: "[redacted]" },
       serializers: { err: describeError, error: describeError },
     },
-    options.destination ?? pino.destination({ dest: 2, sync: true }),
+    options.destination ?? standardError(),
   );
+}
+
+/** What waits where nothing can be written, on a full disk, before lines are dropped. */
+const maxWaitingBytes = 64 * 1024;
+
+/** A log that cannot be written ends nobody's work. */
+function standardError(): DestinationStream {
+  const stream = pino.destination({ dest: 2, sync: true, maxLength: maxWaitingBytes });
+  stream.on("error", () => undefined);
+  return stream;
 }
 
 /** An error as it may be logged. */
@@ -52,14 +62,22 @@ export interface LoggedError {
  */
 export function describeError(error: unknown): LoggedError {
   if (!(error instanceof Error)) return { type: typeof error, message: scrub(String(error)) };
+  // Of every address of a name, as Node.js tells of connections: an AggregateError without a message of its own.
+  const each = error instanceof AggregateError && error.message === "" ? error.errors.map(describeError) : [];
   const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
   return {
     type: error.name,
-    message: scrub(error.message),
+    message: each.length > 0 ? each.map(({ message }) => message).join("; ") : scrub(error.message),
     ...(code === undefined ? {} : { code }),
     ...(error.stack === undefined ? {} : { stack: scrub(error.stack) }),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
   };
+}
+
+/** An error in one line for people: its message, and its cause's where that says more. */
+export function withCause(error: unknown): string {
+  const { message, cause } = describeError(error);
+  return cause === undefined || message.includes(cause.message) ? message : `${message} (${cause.message})`;
 }
 
 /** Removes credentials of connection strings, and tokens, from a text. */

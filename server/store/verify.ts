@@ -20,6 +20,10 @@ export interface Finding {
 
 /** Operations read at once. */
 const chunk = 1_000;
+/** Parts of a snapshot are written before it; what a crashed writer left is swept after this (postgres/snapshots.ts). */
+const partsWithin = "1 hour";
+/** What a log holds; the table's other statuses are reserved. */
+export const loggedStatuses: readonly OperationStatus[] = ["applied", "conflict", "resolved"];
 /** Findings of one document that are told; a broken log would fill the screen. */
 const maxFindings = 20;
 
@@ -55,16 +59,20 @@ export function verifyDocument(pool: DatabasePool, docId: string): Promise<Findi
   return pool.withClient(async (client) => {
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     try {
-      return await checkDocument(client, docId);
+      return await check(client, docId, partsWithin);
     } finally {
       await client.query("ROLLBACK");
     }
   });
 }
 
-/** The same in a transaction of the caller's. */
-export async function checkDocument(client: pg.PoolClient, docId: string): Promise<Finding[]> {
-  return (await new DocumentCheck(client, docId).run()).slice(0, maxFindings);
+/** The same in a transaction of the caller's, in which nobody else writes to the document. */
+export function checkDocument(client: pg.PoolClient, docId: string): Promise<Finding[]> {
+  return check(client, docId, "0 hours");
+}
+
+async function check(client: pg.PoolClient, docId: string, within: string): Promise<Finding[]> {
+  return (await new DocumentCheck(client, docId, within).run()).slice(0, maxFindings);
 }
 
 /** Checks every document and what belongs to none. `onDocument` is called before each, for progress. */
@@ -117,12 +125,16 @@ class DocumentCheck {
   readonly #client: pg.PoolClient;
   readonly #docId: string;
   readonly #findings: Finding[] = [];
+  readonly #partsWithin: string;
+  /** Of the retained log: conflict → the first version that names it. */
+  readonly #conflicts = new Map<string, number>();
   /** The version at which each element was last written to, of those replayed. */
   readonly #written = new Map<string, number>();
 
-  constructor(client: pg.PoolClient, docId: string) {
+  constructor(client: pg.PoolClient, docId: string, partsWithin: string) {
     this.#client = client;
     this.#docId = docId;
+    this.#partsWithin = partsWithin;
   }
 
   async run(): Promise<Finding[]> {
@@ -143,7 +155,7 @@ class DocumentCheck {
       "SELECT version, base, operation_id FROM snapshot_changes WHERE doc_id = $1 ORDER BY version",
     );
     await this.#checkLog(document, snapshots, changes);
-    await this.#checkReferences();
+    await this.#checkReferences(document.version);
     return this.#findings;
   }
 
@@ -213,6 +225,10 @@ class DocumentCheck {
         }
         expected = row.version + 1;
         lastId = row.id;
+        if (!loggedStatuses.includes(row.status))
+          this.#found("data", `version ${row.version} has the status ${row.status}, which no log holds`);
+        if (row.conflict !== null && row.status !== "conflict" && !this.#conflicts.has(row.conflict))
+          this.#conflicts.set(row.conflict, row.version);
         if (row.status === "applied") this.#written.set(row.element, row.version);
         if (elements !== undefined && row.status === "applied") this.#apply(elements, row);
         await compareAt(row.version);
@@ -342,7 +358,7 @@ class DocumentCheck {
   }
 
   /** What points at nothing. What points at an archived operation is no orphan. */
-  async #checkReferences(): Promise<void> {
+  async #checkReferences(current: number): Promise<void> {
     for (const row of await this.#rows<{ conflict_id: string; operation_id: string }>(
       `SELECT n.conflict_id, n.operation_id FROM conflict_operations n WHERE n.doc_id = $1
         AND NOT EXISTS (SELECT FROM operations o WHERE o.doc_id = n.doc_id AND o.id = n.operation_id)
@@ -358,6 +374,28 @@ class DocumentCheck {
         AND NOT EXISTS (SELECT FROM conflicts c WHERE c.doc_id = o.doc_id AND c.id = o.conflict) LIMIT 20`,
     )) {
       this.#found("orphan", `version ${row.version} belongs to conflict ${row.conflict}, which is nowhere`);
+    }
+    for (const { id } of await this.#rows<{ id: string }>(
+      `SELECT u.id FROM unnest($2::uuid[]) u(id)
+        WHERE NOT EXISTS (SELECT FROM conflicts c WHERE c.doc_id = $1 AND c.id = u.id) LIMIT 20`,
+      [[...this.#conflicts.keys()]],
+    )) {
+      this.#found("orphan", `version ${this.#conflicts.get(id)} belongs to conflict ${id}, which is nowhere`);
+    }
+    for (const row of await this.#rows<{ snapshot_id: string; count: number }>(
+      `SELECT p.snapshot_id, count(*)::int AS count FROM snapshot_parts p
+        WHERE p.doc_id = $1 AND p.created_at <= clock_timestamp() - $2::interval
+        AND NOT EXISTS (SELECT FROM snapshots s WHERE s.doc_id = p.doc_id AND s.id = p.snapshot_id)
+        GROUP BY p.snapshot_id LIMIT 20`,
+      [this.#partsWithin],
+    )) {
+      this.#found("orphan", `${row.count} parts belong to snapshot ${row.snapshot_id}, which is nowhere`);
+    }
+    for (const row of await this.#rows<{ version: number }>(
+      "SELECT version FROM document_versions WHERE doc_id = $1 AND version > $2 ORDER BY version LIMIT 20",
+      [current],
+    )) {
+      this.#found("orphan", `a named version is ${row.version}, beyond the current version ${current}`);
     }
     for (const row of await this.#rows<{ id: string }>(
       `SELECT a.id FROM archived_operations a JOIN operations o ON o.doc_id = a.doc_id AND o.id = a.id

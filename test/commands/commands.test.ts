@@ -1,4 +1,7 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { decodeJwt } from "jose";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseOptions } from "../../server/commands/command.ts";
 import { configSources, loadConfig } from "../../server/config.ts";
@@ -127,6 +130,66 @@ describe("usage", () => {
     const { err } = await command(["verify", "--database-url", "postgres://u@nowhere.invalid/db"]);
     expect(err).toMatch(/^aetherflow verify: the database cannot be reached \(.*nowhere.invalid\)$/m);
   });
+});
+
+describe("a database that takes nobody in", () => {
+  const all = [["serve", "--port", "0"], ["verify"], ["token", "--user", "a"], ["migrate", "status"]];
+  const refused = async (url: string, says: RegExp) => {
+    const ended = await Promise.all(all.map((args) => command(args, { DATABASE_URL: url })));
+    for (const [at, { code, out, err }] of ended.entries()) {
+      expect({ code, out }, all[at]?.[0]).toEqual({ code: 1, out: "" });
+      expect(err.split("\n"), all[at]?.[0]).toEqual([expect.stringMatching(says), ""]);
+      expect(err).not.toContain("hunter2");
+    }
+  };
+
+  test("[cli] too many connections, and a database that is closed: exit 1 and one line", async () => {
+    const database = await createTestDatabase();
+    const name = new URL(database.url).pathname.slice(1);
+    const role = `${name}_role`;
+    try {
+      await database.pool.query(`CREATE ROLE ${role} LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 0`);
+      const url = Object.assign(new URL(database.url), { username: role, password: "hunter2" });
+      await refused(url.href, /^aetherflow \w+: the database.*too many connections for role/);
+      await database.pool.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+      await withMaintenance(database.url, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+      await refused(url.href, /^aetherflow \w+: the database: .* is not currently accepting connections$/);
+    } finally {
+      await withMaintenance(database.url, `DROP ROLE IF EXISTS ${role}`);
+      await database.drop();
+    }
+  });
+
+  test("[cli] one without TLS where TLS is asked for, and one that says nothing: exit 1 and one line", async () => {
+    const sockets: Socket[] = [];
+    let answer = "N";
+    const fake = createServer((socket) => {
+      sockets.push(socket.on("error", () => {}));
+      socket.once("data", () => socket.write(answer));
+    });
+    await once(fake.listen(0, "127.0.0.1"), "listening");
+    const { port } = fake.address() as AddressInfo;
+    try {
+      const url = `postgres://u:hunter2@127.0.0.1:${port}/db`;
+      await refused(
+        `${url}?sslmode=verify-full`,
+        /^aetherflow \w+: the database: .* does not support SSL connections$/,
+      );
+      answer = "";
+      await refused(url, /^aetherflow \w+: the database .*(timeout|timed out)/);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      fake.close();
+    }
+  });
+
+  async function withMaintenance(url: string, statement: string): Promise<void> {
+    const client = new pg.Client({
+      connectionString: Object.assign(new URL(url), { pathname: "/postgres" }).href,
+    });
+    await client.connect();
+    await client.query(statement).finally(() => client.end());
+  }
 });
 
 describe("without the schema", () => {

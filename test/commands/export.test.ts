@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -71,10 +72,11 @@ async function document(archived: boolean): Promise<string> {
     authors: ["a\na", "b\nb"],
     operations,
   });
+  const body = Buffer.alloc(3_000, "\x00\xff\n");
   await source.pool.run({
     text: `INSERT INTO assets (doc_id, sha256, content_type, bytes, body, created_by)
       VALUES ($1, $2, 'image/png', 3000, $3, 'ada')`,
-    values: [docId, "ab".repeat(32), Buffer.alloc(3_000, "\x00\xff\n")],
+    values: [docId, createHash("sha256").update(body).digest("hex"), body],
   });
   if (archived) {
     await source.pool.run({
@@ -185,21 +187,31 @@ describe("export and import", () => {
     const docId = await document(false);
     const { out } = await run(source, "export", docId);
     const file = path.join(folder, "bad.json");
-    const cases: [string, string][] = [
+    const cases: [string, string, RegExp?][] = [
       ["cut off", out.slice(0, Math.floor(out.length * 0.9))],
       ["with a gap", out.replace(/\n\{[^\n]*"version":300,[^\n]*/, "")],
       ["with an operation that cannot be", out.replace('{\\"set\\":{\\"p3\\":', '{\\"set\\":{\\"p 3\\":')],
       ["with a type that is none", out.replace('"type":"update"', '"type":"paint"')],
+      [
+        "with a status that no log holds",
+        out.replace('"status":"applied"', '"status":"pending"'),
+        /operations: .*status/,
+      ],
+      ["with another asset", out.replace(/("body":")../, "$1xx"), /assets: sha256/],
+      ["with an asset of another length", out.replace('"bytes":3000', '"bytes":2999'), /assets: bytes/],
+      ["without a name", out.replace('"name":"plan ✓"', '"name":""'), /document: name/],
+      ["without an owner", out.replace('"owner":"ada"', '"owner":""'), /document: owner/],
       ["of another format", out.replace("aetherflow-document-1", "aetherflow-document-9")],
       ["empty", ""],
       ["no object", "[1]"],
     ];
-    for (const [title, text] of cases) {
+    for (const [title, text, says = /^aetherflow import: /] of cases) {
       expect(text, title).not.toBe(out);
       await writeFile(file, text);
       const ended = await run(target, "import", file);
       expect(ended, title).toMatchObject({ code: 1, out: "" });
       expect(ended.err, title).toMatch(/^aetherflow import: /);
+      expect(ended.err, title).toMatch(says);
       expect(ended.err, title).not.toContain("    at ");
       for (const [table, column] of [
         ["documents", "id"],
@@ -235,6 +247,21 @@ describe("export and import", () => {
     const { code, err } = await ended;
     expect(code).toBe(1);
     expect(err).toMatch(/^aetherflow export: the output ended before the document did \(EPIPE\)\n$/);
+  });
+
+  test("[history-8] the database goes in the middle: exit 1 in one line", async () => {
+    const docId = await document(false);
+    for (const element of ["b", "c", "d"]) await edit(docId, set(element, { t: "long ".repeat(100_000) }));
+    const { child, ended } = start(["export", docId], { DATABASE_URL: source.url });
+    // More than fits between the two waits to be read.
+    child.stdout?.pause();
+    const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND state = 'idle in transaction' AND application_name = 'aetherflow'`;
+    await waitFor(async () => (await source.pool.query(terminate)).rowCount, { timeoutMs: 30_000 });
+    child.stdout?.resume();
+    const { code, err } = await ended;
+    expect(code).toBe(1);
+    expect(err).toMatch(/^aetherflow export: the database.*\n$/);
   });
 
   test("[history-8] a large object is read item by item, however it is cut into pieces", async () => {

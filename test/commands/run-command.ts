@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const main = fileURLToPath(new URL("../../dist/server/main.js", import.meta.url));
+export const main = fileURLToPath(new URL("../../dist/server/main.js", import.meta.url));
 const build = fileURLToPath(new URL("../../scripts/build.mjs", import.meta.url));
 
 /** Builds what is older than its sources; `npm test` has done so already. Call it in `beforeAll`. */

@@ -1,7 +1,12 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { startInstance } from "../../server/compose.ts";
+import { loadConfig } from "../../server/config.ts";
+import { createLog } from "../../server/observability/log.ts";
 import { devToken, rest } from "../instances/start.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -46,8 +51,31 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 
 test("[cli] a port that is taken: exit 1, the message names --port", async () => {
   const url = await serve("--store", "memory").listening;
-  const second = start(["serve", "--store", "memory", "--port", new URL(url).port]);
-  expect(await second.ended).toMatchObject({ code: 1, err: expect.stringContaining("--port") });
+  const { port } = new URL(url);
+  const second = start(["serve", "--store", "memory", "--port", port]);
+  const err = `aetherflow serve: port ${port} is already in use; choose another with --port\n`;
+  expect(await second.ended).toEqual({ code: 1, out: "", err });
+});
+
+test("[cli] a port that is taken, with a database: what was begun ends without a word", async () => {
+  const database = await createTestDatabase();
+  const taken = createServer().listen(0, "127.0.0.1");
+  try {
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    const config = loadConfig({ flags: { port: String(port), "database-url": database.url }, env: {} });
+    const lines: string[] = [];
+    const log = createLog({ level: "warn", destination: { write: (line) => void lines.push(line) } });
+    // A race: what the end has to wait for is under way in one of a few.
+    for (let count = 0; count < 20; count++)
+      await expect(startInstance(config, { databaseUrl: () => database.url, log })).rejects.toThrow(
+        "EADDRINUSE",
+      );
+    expect(lines).toEqual([]);
+  } finally {
+    taken.close();
+    await database.drop();
+  }
 });
 
 test("[cli] a database that refuses: exit 1 and one line that says why, without a stack", async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import pg from "pg";
 import { afterAll, describe, expect, test } from "vitest";
 import {
   ConfigError,
@@ -129,6 +130,12 @@ describe("precedence", () => {
     expect(configWarnings(load(), {})).toEqual([]);
   });
 
+  test("[config] a flag that may be repeated takes commas too", () => {
+    const [a, b, c] = ["https://a.example", "https://b.example", "http://c.example:8080"];
+    for (const given of [[a, b, c], [`${a},${b}`, c], [`${a}, ${b},${c}`]])
+      expect(load({ "allowed-origin": given as string[] }).auth.allowedOrigins).toEqual([a, b, c]);
+  });
+
   test("[config] an empty variable is one that is not set", () => {
     expect(load({}, { PORT: "", DATABASE_URL: "", AETHERFLOW_CONFIG: "" }).server.port).toBe(9002);
   });
@@ -229,6 +236,71 @@ describe("errors name the key, flag or variable", () => {
     expect(found.join()).not.toContain("hunter2");
     expect(problems({ config: file("a: [\n") })).toHaveLength(1);
     expect(problems({ config: file("- a\n") })[0]).toMatch(/expected sections/);
+  });
+
+  test.each([
+    [
+      "store:\n  postgres:\n    password: *hunter2!\n",
+      /yaml: line 3: store\.postgres\.password: .* \* needs quotes$/,
+    ],
+    ["*hunter2 : 1\n", /yaml: line 1: .* \* needs quotes$/],
+    ["auth:\n  jwtSecret: !hunter2\n", /yaml: line 2: .* ! needs quotes$/],
+    ["log: &hunter2\n  level: *hunter2\n", /yaml: too many aliases/],
+    [`a: &hunter2 [1, 2]\nb: [${"*hunter2, ".repeat(20)}]\n`, /yaml: too many aliases/],
+  ])("[config] an alias or a tag that was none names its line, never its value: %j", (text, expected) => {
+    const found = problems({ config: file(text) });
+    expect(found).toEqual([expect.stringMatching(expected)]);
+    expect(found.join()).not.toContain("hunter2");
+  });
+
+  test("[config] half an address of a database is refused, and names what is missing", () => {
+    const postgres = (keys: string) => ({ config: file(`store: { postgres: { ${keys} } }`) });
+    for (const keys of ["user: u, password: hunter2, dbName: d", "port: 1", "sslMode: require"]) {
+      const [problem, ...more] = problems(postgres(keys));
+      expect(problem).toMatch(/^store\.postgres\.host: is missing.* would not be used$/);
+      expect(problem).not.toContain("hunter2");
+      expect(more).toEqual([]);
+      expect(load({ ...postgres(keys), store: "memory" }).store.type).toBe("memory");
+    }
+    expect(problems({}, { AETHERFLOW_STORE_POSTGRES_USER: "u" })[0]).toContain(
+      "AETHERFLOW_STORE_POSTGRES_USER",
+    );
+    expect(load(postgres("maxOpenConns: 9")).store.postgres.maxOpenConns).toBe(9);
+    expect(load(postgres("host: h, user: u")).store.postgres.user).toBe("u");
+    expect(problems(postgres("url: 'postgres://a/b', host: h, dbName: d"))).toEqual([
+      expect.stringMatching(
+        /store\.postgres\.url: says it all; leave out store\.postgres\.host, store\.postgres\.dbName$/,
+      ),
+    ]);
+    // A stronger source says where to go instead.
+    const elsewhere = load({ ...postgres("host: h, dbName: d"), "database-url": "postgres://a/b" });
+    expect(elsewhere.store.postgres.url).toBe("postgres://a/b");
+  });
+
+  test("[config] a variable that a URL of the database makes useless is accepted with a warning", () => {
+    const single = { AETHERFLOW_STORE_POSTGRES_DB_NAME: "c", AETHERFLOW_STORE_POSTGRES_SSL_MODE: "require" };
+    const both = { ...single, DATABASE_URL: "postgres://a/b" };
+    expect(configWarnings(load({}, both), both)).toEqual([
+      { name: "AETHERFLOW_STORE_POSTGRES_DB_NAME", message: expect.stringMatching(/not used: DATABASE_URL/) },
+    ]);
+    const whole = { ...single, AETHERFLOW_STORE_POSTGRES_HOST: "h" };
+    expect(configWarnings(load({}, whole), whole)).toEqual([]);
+  });
+
+  test("[config] an empty value is one problem; those of two keys are two", () => {
+    expect(problems({ "database-url": "" })).toEqual([
+      "--database-url (store.postgres.url): must not be empty",
+    ]);
+    expect(problems({ port: "x", store: "y" })).toHaveLength(2);
+  });
+
+  test("[config] the name of a database may hold anything but ? and #", () => {
+    const url = (dbName: string) => databaseUrl({ ...load().store.postgres, host: "h", dbName }) ?? "";
+    for (const name of ["a/b", "50%", "a%41", "ü b", "a:b@c;d&e=f+g$h,i", "q\"'\\"])
+      expect(new pg.Client({ connectionString: url(name) }).database, name).toBe(name);
+    expect(problems({ config: file("store: { postgres: { host: h, dbName: 'a?b' } }") })).toEqual([
+      expect.stringMatching(/store\.postgres\.dbName: .*\? or #/),
+    ]);
   });
 
   test("[config] autoResolveConflicts false is accepted: new documents get the policy manual", () => {

@@ -6,7 +6,9 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { acquireEmbedded } from "../../server/database/embedded/acquire.ts";
+import { asProblem } from "../../server/database/embedded/problem.ts";
 import { processCommand } from "../../server/database/embedded/process-identity.ts";
+import { installRuntime } from "../../server/database/embedded/runtime.ts";
 import { migrate, schemaProblem } from "../../server/database/migrate.ts";
 import { createPool } from "../../server/database/pool.ts";
 import { verifyAll } from "../../server/store/verify.ts";
@@ -366,9 +368,40 @@ test("[embedded/problems] a directory that cannot be, and data of another major 
   await expect(acquireEmbedded({ dataDir: path.join(file, "data") })).rejects.toThrow(
     /cannot create the data directory/,
   );
+  // There nothing can be made, and Node.js' own recursive mkdir tries for ever.
+  if (process.platform === "linux")
+    await expect(acquireEmbedded({ dataDir: "/proc/aetherflow/data" })).rejects.toThrow(
+      /cannot create the data/,
+    );
   const old = path.join(root, "old");
   await mkdir(path.join(old, "postgres", "cluster"), { recursive: true });
   await chmod(old, 0o711);
   await writeFile(path.join(old, "postgres", "cluster", "PG_VERSION"), "15\n");
   await expect(acquireEmbedded({ dataDir: old })).rejects.toThrow(/data of PostgreSQL 15.*brings 18/);
+});
+
+test("[embedded/problems] a full disk and a read-only one are said in words; another error stays what it is", () => {
+  const failed = (code: string) =>
+    Object.assign(new Error(`${code}: copyfile`), { code, syscall: "copyfile" });
+  for (const [code, words] of Object.entries({
+    ENOSPC: /disk is full/,
+    EROFS: /read-only/,
+    EACCES: /permissions/,
+  })) {
+    const problem = asProblem(failed(code), "/data");
+    expect(problem).toMatchObject({ name: "EmbeddedProblem", message: expect.stringMatching(words) });
+    expect(problem).toMatchObject({ message: expect.stringContaining("/data") });
+  }
+  const bug = failed("EBADF");
+  expect(asProblem(bug, "/data")).toBe(bug);
+});
+
+test("[embedded/problems] a copy of the binaries that fails leaves no half of it", async () => {
+  const base = path.join(root, "half");
+  await mkdir(path.join(base, "native", "bin"), { recursive: true });
+  await writeFile(path.join(base, "native", "bin", "postgres"), "x");
+  await writeFile(path.join(base, "native", "pg-symlinks.json"), "no JSON");
+  const source = { nativeDir: path.join(base, "native"), version: "1.0", major: "1" };
+  await expect(installRuntime(source, base)).rejects.toThrow(SyntaxError);
+  expect(await readdir(base)).toEqual(["native"]);
 });

@@ -1,8 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { runMigrate } from "../../server/commands/migrate.ts";
+import { askOn, runMigrate } from "../../server/commands/migrate.ts";
 import { ConfigError } from "../../server/config.ts";
 import { migrate, pendingMigrations } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -222,4 +223,15 @@ test("[cli/migrate] reset asks first, on a terminal only; --yes does not; bad us
   await expect(memory).rejects.toSatisfy(
     (error) => error instanceof ConfigError && /^store.type/.test(error.message),
   );
+});
+
+test.each([
+  ["Ctrl-C", "\u0003", ""],
+  ["Ctrl-D", "\u0004", ""],
+  ["yes", "yes\r", "yes"],
+])("[migrate/reset] %s at the question is an answer, no error", async (_title, typed, answer) => {
+  const [input, output] = [new PassThrough(), new PassThrough()];
+  const asked = askOn("Go on? ", input, output);
+  input.write(typed);
+  expect(await asked).toBe(answer);
 });

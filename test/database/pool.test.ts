@@ -4,6 +4,7 @@ import { createPool } from "../../server/database/pool.ts";
 import { retryMeaning } from "../../server/database/sqlstate.ts";
 import { withTransaction } from "../../server/database/transaction.ts";
 import { parseTimestamp } from "../../server/database/values.ts";
+import { createLog } from "../../server/observability/log.ts";
 import { StoreUnavailable } from "../../server/store/store.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
@@ -185,6 +186,19 @@ test("[pool/broken] connections cut while idle and while borrowed are replaced; 
   });
   await expect(cut).rejects.toBeInstanceOf(StoreUnavailable);
   expect(await pid()).toBeGreaterThan(0);
+});
+
+test("[pool/broken] that an idle connection broke is logged with its cause and SQLSTATE, without the connection", async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: "warn", destination: { write: (line) => void lines.push(line) } });
+  const pool = database.createPool({ log });
+  const { rows } = await pool.run<{ pid: number }>({ text: "SELECT pg_backend_pid() AS pid" });
+  await database.pool.query("SELECT pg_terminate_backend($1)", [rows[0]?.pid]);
+  await waitFor(() => lines.length > 0);
+  const { err, ...rest } = JSON.parse(lines[0] ?? "");
+  expect(rest).toMatchObject({ level: "warn", msg: "an idle database connection broke" });
+  expect(err).toMatchObject({ code: "57P01", message: expect.stringContaining("terminating connection") });
+  expect(Object.keys(err).sort()).toEqual(["code", "message", "stack", "type"]);
 });
 
 test("[pool/moved] a new connection goes to the URL of that moment", async () => {

@@ -128,7 +128,7 @@ describe("containers", () => {
       "--heap-growing-percent=100",
     ];
     const quoted = flags.map((flag) => `"${flag}"`).join(", ");
-    expect(read("package.json")).toContain(`node ${flags.join(" ")} dist/server/main.js serve`);
+    expect(read("package.json")).toContain(`exec node ${flags.join(" ")} dist/server/main.js serve`);
     expect(read("server/main.ts").split("\n")[0]).toBe(`#!/usr/bin/env -S node ${flags.join(" ")}`);
     expect(read("Dockerfile")).toContain(`ENTRYPOINT ["node", ${quoted}, "dist/server/main.js"]`);
     expect(read("bench/processes.ts")).toContain(`[${quoted}]`);

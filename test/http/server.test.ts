@@ -236,6 +236,7 @@ describe("with parts that fail", () => {
   let demoDir = "";
   let reason: string | undefined;
   let failure: Error = new StoreUnavailable("gone");
+  let logged: Record<string, unknown>[] = [];
 
   beforeAll(async () => {
     demoDir = await mkdtemp(path.join(os.tmpdir(), "aetherflow-demo-"));
@@ -265,7 +266,7 @@ describe("with parts that fail", () => {
       history: { contentAt: fails, restore: fails, revert: fails, blame: fails },
       tokens: createTokens({ auth: config.auth, store, makeSecret: () => "x", now: Date.now }),
       metrics,
-      log: createLog({ level: "silent" }),
+      log: createLog({ level: "warn", destination: { write: (line) => void logged.push(JSON.parse(line)) } }),
       readiness: async () => reason,
       webhookUrlProblem: () => undefined,
       makeSecret: () => "secret",
@@ -299,6 +300,28 @@ describe("with parts that fail", () => {
     const bug = await get();
     expect(bug).toMatchObject({ status: 500, body: { code: "internal" } });
     expect(JSON.stringify(bug.body)).not.toContain("secret row content");
+  });
+
+  test("[log] an outage and a bug are logged once each, with cause, SQLSTATE and stack, without credentials", async () => {
+    const get = async () => rest(url, await token("ada"), "GET", `/documents/${crypto.randomUUID()}`);
+    const sql = Object.assign(new Error("terminating postgres://u:hunter2@db/x"), {
+      code: "57P01",
+      detail: "a row",
+    });
+    failure = new StoreUnavailable("gone", { cause: sql });
+    logged = [];
+    await get();
+    failure = new Error("a bug", { cause: sql });
+    await get();
+    const cause = { type: "Error", code: "57P01", message: "terminating postgres://[redacted]@db/x" };
+    expect(logged).toMatchObject([
+      { level: "warn", method: "GET", err: { type: "StoreUnavailable", message: "gone", cause } },
+      {
+        level: "error",
+        err: { type: "Error", message: "a bug", stack: expect.stringContaining("at "), cause },
+      },
+    ]);
+    expect(JSON.stringify(logged)).not.toMatch(/hunter2|a row|object Object/);
   });
 
   test("[demo] the page is served at /, a missing file answers 404 and not the page", async () => {

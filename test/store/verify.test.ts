@@ -178,3 +178,40 @@ test("[verify] orphans: named operations, records and whole documents that are n
   expect(found.filter((finding) => finding.docId === lost)).toMatchObject([{ problem: "orphan" }]);
   expect(found.filter((finding) => finding.docId === docId).length).toBeGreaterThan(0);
 });
+
+test.each(["pending", "rejected"])("[verify] a log does not hold %s operations", async (status) => {
+  await sql("UPDATE operations SET status = $2 WHERE doc_id = $1 AND version = 3", docId, status);
+  expect(await problems()).toContain("data");
+});
+
+test("[verify] orphans: a settled operation's record, a snapshot's parts, a named version that is beyond", async () => {
+  const set = (conflict: string | null) =>
+    sql(
+      "UPDATE operations SET status = 'applied', conflict = $2 WHERE doc_id = $1 AND version = 3",
+      docId,
+      conflict,
+    );
+  await set(uuidv7());
+  expect(await problems()).toEqual(["orphan"]);
+  await set(null);
+
+  await sql(
+    "INSERT INTO snapshot_parts (doc_id, snapshot_id, kind, part, body) VALUES ($1, $2, 'elements', 0, '')",
+    docId,
+    uuidv7(),
+  );
+  // A server may be about to write the snapshot.
+  expect(await problems()).toEqual([]);
+  await sql(
+    "UPDATE snapshot_parts SET created_at = created_at - interval '2 hours' WHERE doc_id = $1",
+    docId,
+  );
+  expect(await problems()).toEqual(["orphan"]);
+  await sql("DELETE FROM snapshot_parts WHERE doc_id = $1 AND body = ''", docId);
+
+  await sql(
+    "INSERT INTO document_versions (doc_id, name, version, created_by) VALUES ($1, 'n', 4, 'ann')",
+    docId,
+  );
+  expect(await problems()).toEqual(["orphan"]);
+});

@@ -19,7 +19,7 @@ import type { Client } from "pg";
 import { type Log, silentLog } from "../log.ts";
 import { embeddedDatabase, embeddedUser, findPostmaster, prepareCluster, readPassword } from "./cluster.ts";
 import { type Layout, prepareLayout } from "./layout.ts";
-import { EmbeddedProblem } from "./problem.ts";
+import { asProblem, EmbeddedProblem } from "./problem.ts";
 import { findPlatformPackage, installRuntime, removeOtherRuntimes } from "./runtime.ts";
 import { joinIfRunning, joinOrStart, type Running, stop } from "./server.ts";
 import { withStartLock } from "./start-lock.ts";
@@ -62,6 +62,14 @@ export interface EmbeddedDatabase {
  * @throws EmbeddedProblem when that is impossible here, saying what to change.
  */
 export async function acquireEmbedded(options: AcquireOptions): Promise<EmbeddedDatabase> {
+  try {
+    return await acquire(options);
+  } catch (error) {
+    throw asProblem(error, options.dataDir);
+  }
+}
+
+async function acquire(options: AcquireOptions): Promise<EmbeddedDatabase> {
   const platform = await findPlatformPackage(process.platform, process.arch);
   const layout = await prepareLayout(options.dataDir, options.reachableRoot);
   const log = options.log ?? silentLog;

@@ -82,6 +82,8 @@ async function runInitdb(layout: Layout, initdb: string, args: string[]): Promis
     ...(layout.account ?? {}),
     cwd: layout.baseDir,
     env: serverEnvironment,
+    // As for the server: Ctrl-C ends what we are doing in our own time.
+    detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -96,6 +98,8 @@ async function runInitdb(layout: Layout, initdb: string, args: string[]): Promis
     child.once("close", (code, signal) => resolve(code ?? signal ?? "ended"));
   });
   if (result === 0) return;
+  if (/^SIG(INT|TERM|HUP)$/.test(String(result)) || output.includes("caught signal"))
+    throw new EmbeddedProblem("initdb was interrupted; nothing of it stays, the next start begins anew");
   throw new EmbeddedProblem(
     `initdb failed (${result}): ${output.trim().split("\n").slice(-5).join("\n") || "no output"}\n` +
       "(the embedded binaries need glibc, a user with a name in /etc/passwd, and a directory that permits execution)",

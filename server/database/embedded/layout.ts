@@ -133,11 +133,32 @@ async function recordLocation(home: string, root: string): Promise<string> {
   return decided;
 }
 
-/** Creates what is missing of a path with this mode whatever the umask is; what exists stays as it is. */
+/**
+ * Creates what is missing of a path with this mode whatever the umask is; what exists stays as it is. Not by mkdir's
+ * `recursive`: below `/proc`, where nothing can be made, that tries for ever (Node.js 20).
+ */
 async function makeDir(dir: string, mode: number): Promise<void> {
-  const first = await mkdir(dir, { recursive: true });
-  if (first === undefined) return;
-  for (let made = dir; made.length >= first.length; made = path.dirname(made)) await chmod(made, mode);
+  const made = await makeOne(dir).catch(async (error: unknown) => {
+    if (!hasCode(error, "ENOENT") || dir === path.dirname(dir)) throw error;
+    await makeDir(path.dirname(dir), mode);
+    return await makeOne(dir);
+  });
+  if (made) await chmod(dir, mode);
+}
+
+/** Whether it was not there yet. */
+async function makeOne(dir: string): Promise<boolean> {
+  try {
+    await mkdir(dir);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EEXIST") && (await stat(dir)).isDirectory()) return false;
+    throw error;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 async function attempt(dir: string, work: () => Promise<unknown>): Promise<void> {

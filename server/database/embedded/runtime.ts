@@ -63,9 +63,15 @@ export async function installRuntime(source: PlatformPackage, baseDir: string): 
   const target = path.join(baseDir, `runtime-${source.version}`);
   if (await exists(path.join(target, "bin", "postgres"))) return target;
   const draft = path.join(baseDir, `runtime.draft-${randomBytes(6).toString("hex")}`);
-  await copyTree(source.nativeDir, draft);
-  await makeLinks(draft);
-  await rename(draft, target);
+  try {
+    await copyTree(source.nativeDir, draft);
+    await makeLinks(draft);
+    await rename(draft, target);
+  } catch (error) {
+    // On a full disk it would be in the way of whatever is done about that.
+    await rm(draft, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
   return target;
 }
 

@@ -2,10 +2,11 @@
  * Reads what export wrote into the tables, in one transaction: the document is there whole, and sound as `verify`
  * says, or nothing is. Rows go in as they come, a bounded number at a time.
  */
+import { createHash } from "node:crypto";
 import type pg from "pg";
 import { readOperation } from "../../../shared/document/operation.ts";
 import type { DatabasePool } from "../../database/pool.ts";
-import { checkDocument } from "../verify.ts";
+import { checkDocument, loggedStatuses } from "../verify.ts";
 import { documentFields, type TransferSection, transferFormat, transferSections } from "./transfer.ts";
 
 /** The file is not what it has to be, or the document cannot be taken in. For people. */
@@ -87,9 +88,12 @@ class Import {
 
   async #document(value: unknown): Promise<void> {
     const { as } = this.#options;
-    const { id, version } = rowOf("document", value);
+    const { id, version, name, owner } = rowOf("document", value);
     if (typeof id !== "string" || typeof version !== "number")
       throw new ImportProblem("document: no id or version");
+    for (const [field, text] of Object.entries({ name, owner }))
+      if (typeof text !== "string" || text === "")
+        throw new ImportProblem(`document: ${field} must not be empty`);
     this.#isRenamed = as !== undefined && as !== id;
     const docId = as ?? id;
     const names = Object.keys(documentFields);
@@ -112,6 +116,7 @@ class Import {
     this.#section = section;
     const row = rowOf(section.key, value);
     if (section.table === "operations") checkOperation(row);
+    if (section.table === "assets") checkAsset(row);
     this.#rows.push(row);
     for (const field of Object.values(row)) this.#length += typeof field === "string" ? field.length : 20;
     if (this.#rows.length >= batchRows || this.#length >= batchLength) await this.#flush();
@@ -161,8 +166,19 @@ function rowOf(key: string, value: unknown): Row {
   return value as Row;
 }
 
+/** An asset is addressed by its content. */
+function checkAsset({ sha256, bytes, body }: Row): void {
+  const content = Buffer.from(String(body), "base64");
+  if (createHash("sha256").update(content).digest("hex") !== sha256)
+    throw new ImportProblem(`assets: sha256 ${String(sha256)} is not that of its body`);
+  if (content.length !== bytes)
+    throw new ImportProblem(`assets: bytes of ${sha256} are not those of its body`);
+}
+
 /** What stands in a log is trusted by everybody who reads it. */
-function checkOperation({ id, type, element, data, extra, version }: Row): void {
+function checkOperation({ id, type, element, data, extra, version, status }: Row): void {
+  if (!loggedStatuses.some((logged) => logged === status))
+    throw new ImportProblem(`operations: version ${String(version)}: status is none that a log holds`);
   let effect: unknown;
   try {
     effect = JSON.parse(String(data));
