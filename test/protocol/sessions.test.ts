@@ -133,49 +133,6 @@ describe("presence", () => {
   });
 });
 
-describe("rows", () => {
-  it("[presence-7] a row that no session of its living instance has is gone in seconds, and everybody is told", async () => {
-    const database = await createTestDatabase();
-    const [one, two] = await Promise.all(
-      [1, 2].map(() => startTestInstance(database.url, { presence: { heartbeatMs: 200 } })),
-    );
-    try {
-      const ada = await devToken(one!.url, "ada");
-      const { body } = await rest(one!.url, ada, "POST", "/documents", { name: "d" });
-      const docId = body.id as string;
-      const own = await enter(one!, docId, ada, "own");
-      const sessionId = randomUUID();
-      // As a join leaves it that was given up, and that the database executes after the leave.
-      await database.pool.query(
-        `INSERT INTO sessions (id, doc_id, instance_id, user_id, client_id, role, first_version)
-        VALUES ($1, $2, $3, 'ghost', 'ghost', 'owner', 1)`,
-        [sessionId, docId, one!.instanceId],
-      );
-      const b = await enter(two!, docId, ada, "b");
-      expect(b.welcome.sessions.map(({ clientId }) => clientId).sort()).toEqual(["ghost", "own"]);
-      await b.next("presence", ({ left }) => left?.includes(sessionId) ?? false);
-      const { body: rows } = await rest<{ clientId: string }[]>(
-        two!.url,
-        ada,
-        "GET",
-        `/documents/${docId}/sessions`,
-      );
-      expect(JSON.stringify(rows)).not.toContain("ghost");
-      await waitFor(async () => {
-        const { body: document } = await rest(two!.url, ada, "GET", `/documents/${docId}`);
-        return JSON.stringify(document.activeUsers) === '["ada"]';
-      });
-      expect(presenceOf(b).some(({ left }) => left?.includes(own.welcome.sessionId))).toBe(false);
-      const { rows: live } = await database.pool.query("SELECT FROM sessions WHERE left_at IS NULL");
-      expect(live).toHaveLength(2);
-      await Promise.all([own.close(), b.close()]);
-    } finally {
-      await Promise.all([one!.close(), two!.close()]);
-      await database.drop();
-    }
-  });
-});
-
 describe("messages", () => {
   it("[session-4] requestId: 64 characters are echoed; without a usable one the answer is an error", async () => {
     const { one, ada, createDocument } = running();
