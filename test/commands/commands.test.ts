@@ -1,5 +1,7 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { decodeJwt } from "jose";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -25,7 +27,27 @@ describe("usage", () => {
     for (const help of await Promise.all(names.map((name) => command([name, "--help"])))) {
       expect(help).toMatchObject({ code: 0, err: "" });
       expect(help.out).toContain("Examples");
+      const examples = help.out.slice(help.out.indexOf("Examples")).trimEnd().split("\n").slice(1);
+      // As they are typed in a clone, and anywhere else.
+      for (const example of examples) expect(example).toMatch(/(^ {2}|\| |… )npx aetherflow /);
     }
+  });
+
+  test.each([
+    ["node", ["scripts/build.mjs", "--help"]],
+    ["node", ["scripts/test-model.mjs", "--help"]],
+    ["node", ["dist/bench/store-latency.js", "--help"]],
+  ])("[cli] %s %j prints usage and does nothing else; an unknown flag is named: exit 2", (program, args) => {
+    const cwd = fileURLToPath(new URL("../..", import.meta.url));
+    const help = spawnSync(program, args, { cwd, encoding: "utf8" });
+    expect(help).toMatchObject({
+      status: 0,
+      stderr: "",
+      stdout: expect.stringMatching(/^(npm run|node) \S+/),
+    });
+    const wrong = spawnSync(program, [...args.slice(0, -1), "--hepl"], { cwd, encoding: "utf8" });
+    expect(wrong).toMatchObject({ status: 2, stdout: "", stderr: expect.stringContaining("--hepl") });
+    expect(wrong.stderr).not.toContain("    at ");
   });
 
   test("[cli] serve --help names what has no flag and whoever runs it needs to know", async () => {
