@@ -16,6 +16,18 @@ import { fileURLToPath } from "node:url";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const onlyStale = process.argv.includes("--if-stale");
+const usage = `node scripts/build.mjs [--if-stale]
+
+Builds dist/: the server, client and tools, and the demo client. --if-stale: only what is older than its sources.
+`;
+const unknown = process.argv.slice(2).filter((flag) => flag !== "--if-stale");
+if (unknown.length > 0) {
+  const asked = unknown.every((flag) => flag === "--help" || flag === "-h");
+  (asked ? process.stdout : process.stderr).write(
+    asked ? usage : `build: unknown flag ${unknown[0]}\n\n${usage}`,
+  );
+  process.exit(asked ? 0 : 2);
+}
 const at = (...parts) => path.join(root, ...parts);
 
 const steps = [

@@ -2,9 +2,30 @@
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 
-const { values } = parseArgs({
-  options: { runs: { type: "string", default: "500" }, seed: { type: "string" }, path: { type: "string" } },
-});
+const usage = `npm run test:model -- [flags]
+
+  --runs N      runs of random users on three instances; default: 500
+  --seed N      the seed that a failure printed
+  --path PATH   its path: repeats the shrunk run
+`;
+let values;
+try {
+  const text = { type: "string" };
+  const options = {
+    runs: { ...text, default: "500" },
+    seed: text,
+    path: text,
+    help: { type: "boolean", short: "h" },
+  };
+  ({ values } = parseArgs({ options }));
+} catch (error) {
+  console.error(`test-model: ${error.message}\n\n${usage}`);
+  process.exit(2);
+}
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
 for (const [name, value] of Object.entries({ runs: values.runs, seed: values.seed })) {
   if (value === undefined || (Number.isSafeInteger(Number(value)) && Number(value) > 0)) continue;
   console.error(`test-model: --${name}: expected a whole number above 0`);

@@ -52,8 +52,8 @@ ${Object.entries(commands)
 aetherflow COMMAND --help says more about one. --version prints the version.
 
 Examples
-  aetherflow serve
-  aetherflow token --user ada
+  npx aetherflow serve
+  npx aetherflow token --user ada
 `;
 
 async function main(args: string[]): Promise<number> {

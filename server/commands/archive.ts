@@ -28,8 +28,8 @@ recognised; operations that wait in an unresolved conflict stay. Earlier version
   --json                what was moved as JSON
 ${databaseUsage}
 Examples
-  aetherflow archive --older-than 90d --dry-run
-  aetherflow archive --older-than 90d --json
+  npx aetherflow archive --older-than 90d --dry-run
+  npx aetherflow archive --older-than 90d --json
 `;
 
 export const archiveCommand: Command = { usage, run };
@@ -93,6 +93,10 @@ async function archiveAll(pool: DatabasePool, { olderThanMs, dryRun, json }: Opt
       process.stdout.write(`${docId}  through version ${through}: ${count(operations, conflicts)}\n`);
     }
     for (const { docId, problem } of problems) process.stdout.write(`${docId}  not archived: ${problem}\n`);
+    if (documents.length === 0 && problems.length === 0) {
+      process.stdout.write("Nothing to archive.\n");
+      return 0;
+    }
     const verb = dryRun ? "would be moved" : "moved";
     process.stdout.write(
       `${documents.length} document(s): ${count(totals.operations, totals.conflicts)} ${verb}\n`,

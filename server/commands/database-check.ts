@@ -26,8 +26,20 @@ interface Settings {
   readonly standbys: string;
   readonly synchronous_standbys: string;
   readonly clock_ms: number;
+  readonly read_only: string;
+  readonly encoding: string;
+  readonly schema: string | null;
   readonly may_create: boolean;
+  /** Of `writtenTables`, those that are there, and those of them that the role may not read and write. */
+  readonly tables: number;
+  readonly closed_tables: readonly string[];
 }
+
+/** Enough to tell a role that may only read. */
+const writtenTables = ["documents", "operations", "snapshots", "sessions", "instances", "locks"];
+
+const ownTables = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = current_schema()
+  AND c.relname IN (${writtenTables.map((name) => `'${name}'`).join(", ")}) AND c.relkind IN ('r', 'p')`;
 
 /** Asks the database for its settings and judges them. Throws `StoreUnavailable` when it does not answer. */
 export async function checkDatabase(
@@ -46,7 +58,14 @@ export async function checkDatabase(
       (SELECT count(*) FROM pg_stat_replication)::text AS standbys,
       current_setting('synchronous_standby_names') AS synchronous_standbys,
       (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS clock_ms,
-      has_database_privilege(current_database(), 'CREATE') AS may_create`);
+      current_setting('transaction_read_only') AS read_only,
+      current_setting('server_encoding') AS encoding,
+      current_schema() AS schema,
+      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+      (SELECT count(*) FROM ${ownTables})::int AS tables,
+      ARRAY(SELECT c.relname::text FROM ${ownTables} WHERE NOT (has_table_privilege(c.oid, 'SELECT')
+        AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+        AND has_table_privilege(c.oid, 'DELETE')) ORDER BY 1) AS closed_tables`);
   const found = rows[0];
   if (found === undefined) throw new Error("the database answered nothing about its settings");
   const clockMs = Math.round(found.clock_ms - (before + nowMs()) / 2);
@@ -65,6 +84,19 @@ export async function checkDatabase(
           "off: what is acknowledged can be lost in a crash; set synchronous_commit = on",
         )
       : ok("synchronous_commit", found.synchronous_commit),
+    found.read_only === "on"
+      ? failure(
+          "writes",
+          "read-only: a standby, or default_transaction_read_only = on; connect to the primary, set it off",
+        )
+      : ok("writes", "possible"),
+    found.encoding === "UTF8"
+      ? ok("encoding", found.encoding)
+      : failure(
+          "encoding",
+          `${found.encoding} does not hold every character; make the database with ENCODING 'UTF8'`,
+        ),
+    privileges(found, config),
     connections(found.max_connections, config),
     Number(found.standbys) > 0 && found.synchronous_standbys === ""
       ? warning(
@@ -79,6 +111,21 @@ export async function checkDatabase(
         )
       : ok("clock", `differs by ${Math.abs(clockMs)} ms`),
   ];
+}
+
+function privileges({ schema, may_create, tables, closed_tables }: Settings, config: Config): Finding {
+  if (closed_tables.length > 0) {
+    const names = closed_tables.join(", ");
+    return failure(
+      "privileges",
+      `the role may not read and write ${names}; grant it, or connect as their owner`,
+    );
+  }
+  if (may_create) return ok("privileges", "the role may create, read and write tables");
+  const message = `the role may create nothing in schema ${schema ?? "(none of its search_path exists)"}`;
+  if (tables === 0) return failure("privileges", `${message}; grant CREATE on it`);
+  if (!config.server.migrate) return ok("privileges", "the role may read and write tables");
+  return warning("privileges", `${message}: migrations need a role that may (aetherflow migrate up)`);
 }
 
 function connections(max: number, config: Config): Finding {

@@ -23,8 +23,8 @@ Says what to change. Exit code 1 when something would not work.
   --json    findings as JSON
 
 Examples
-  aetherflow doctor
-  aetherflow doctor --database-url postgres://user@host/db --instances 3
+  npx aetherflow doctor
+  npx aetherflow doctor --database-url postgres://user@host/db --instances 3
 `;
 
 export const doctorCommand: Command = { usage, run };

@@ -20,11 +20,11 @@ const usage = `aetherflow export DOCID [flags] > file.json
 Writes one document to standard output: metadata, log (archived parts too), conflicts, named versions and assets, as of
 one moment, while servers run. Locks and sessions are left out. aetherflow import reads it.
 
-  --json                nothing else: JSON is what it writes anyway
+  --json                accepted for consistency; output is always JSON
 ${databaseUsage}
 Examples
-  aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 > board.json
-  aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 | gzip > board.json.gz
+  npx aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 > board.json
+  npx aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 | gzip > board.json.gz
 `;
 
 export const exportCommand: Command = { usage, run };

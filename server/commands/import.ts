@@ -27,8 +27,8 @@ as aetherflow verify does; when something is wrong, nothing of it stays.
   --json                what was taken in as JSON
 ${databaseUsage}
 Examples
-  aetherflow import board.json
-  gunzip < board.json.gz | aetherflow import - --as 0197a3c2-7c1e-7a00-8000-000000000002
+  npx aetherflow import board.json
+  gunzip < board.json.gz | npx aetherflow import - --as 0197a3c2-7c1e-7a00-8000-000000000002
 `;
 
 export const importCommand: Command = { usage, run };
@@ -58,7 +58,7 @@ async function run(args: string[]): Promise<number> {
       (error: NodeJS.ErrnoException) => error.code ?? "unreadable",
     );
     if (unreadable !== undefined) {
-      say(`${file}: ${unreadable}`);
+      say(`${file}: ${unreadable === "ENOENT" ? "no such file" : unreadable}`);
       return 1;
     }
   }

@@ -27,7 +27,7 @@ const options = {
 const usage = `aetherflow migrate up | down | reset | status
 
   up       applies what is pending; safe from several processes at once
-  down     takes the newest migration back, and with it the data that it brought
+  down     reverts the newest migration and deletes its data
   reset    drops everything and rebuilds it, empty; asks first
   status   what is applied and what is pending
 
@@ -35,9 +35,9 @@ const usage = `aetherflow migrate up | down | reset | status
   --json                machine-readable output
 ${databaseUsage}
 Examples
-  aetherflow migrate status
-  aetherflow migrate up --database-url postgres://user@host/db
-  aetherflow migrate reset --yes
+  npx aetherflow migrate status
+  npx aetherflow migrate up --database-url postgres://user@host/db
+  npx aetherflow migrate reset --yes
 `;
 
 /** What the command needs of the process, so that tests can stand in for it. */

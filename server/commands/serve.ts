@@ -12,7 +12,7 @@ const says: { readonly [flag: string]: string } = {
   port: "port, default 9002; 0 picks a free one",
   instances: "server processes that share the port",
   "no-demo": "no demo client at /",
-  "no-migrate": "leave the database schema as it is; not ready on an older one",
+  "no-migrate": "do not migrate; /readyz fails until the schema is current",
   store: "where documents live; memory is for throw-away runs",
   "data-dir": "folder of the embedded database, default ./.aetherflow",
   "database-url": "PostgreSQL to use instead of the embedded one",
@@ -52,10 +52,10 @@ Every key has a variable, most have no flag: docs/configuration.md. Others see a
   DATABASE_URL             the database, with its password
 
 Examples
-  aetherflow serve
-  aetherflow serve --port 8080 --database-url postgres://user@host/db
-  AETHERFLOW_JWT_SECRET=… aetherflow serve --host 0.0.0.0
-  aetherflow serve --host 0.0.0.0 --jwks-url https://login.example.com/.well-known/jwks.json --instances 3
+  npx aetherflow serve
+  npx aetherflow serve --port 8080 --database-url postgres://user@host/db
+  AETHERFLOW_JWT_SECRET=… npx aetherflow serve --host 0.0.0.0
+  npx aetherflow serve --host 0.0.0.0 --jwks-url https://login.example.com/.well-known/jwks.json --instances 3
 `;
 
 export const serveCommand: Command = { usage, run };

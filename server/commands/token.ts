@@ -32,8 +32,8 @@ Prints a token signed with the configured secret; without one, in development mo
   --jwt-secret-file FILE  the secret (AETHERFLOW_JWT_SECRET for the value itself)
 ${databaseUsage}
 Examples
-  aetherflow token --user ada --name "Ada L."
-  aetherflow token --user robot --doc 0197a3c2-7c1e-7a00-8000-000000000001:editor --ttl 30d
+  npx aetherflow token --user ada --name "Ada L."
+  npx aetherflow token --user robot --doc 0197a3c2-7c1e-7a00-8000-000000000001:editor --ttl 30d
 `;
 
 export const tokenCommand: Command = { usage, run };

@@ -25,8 +25,8 @@ Exit code 1 and a list when something is wrong.
   --json                findings as JSON
 ${databaseUsage}
 Examples
-  aetherflow verify
-  aetherflow verify --document 0197a3c2-7c1e-7a00-8000-000000000001 --json
+  npx aetherflow verify
+  npx aetherflow verify --document 0197a3c2-7c1e-7a00-8000-000000000001 --json
 `;
 
 export const verifyCommand: Command = { usage, run };

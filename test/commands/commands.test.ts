@@ -1,9 +1,12 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { decodeJwt } from "jose";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseOptions } from "../../server/commands/command.ts";
+import { checkDatabase } from "../../server/commands/database-check.ts";
 import { configSources, loadConfig } from "../../server/config.ts";
 import { migrate } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -24,7 +27,27 @@ describe("usage", () => {
     for (const help of await Promise.all(names.map((name) => command([name, "--help"])))) {
       expect(help).toMatchObject({ code: 0, err: "" });
       expect(help.out).toContain("Examples");
+      const examples = help.out.slice(help.out.indexOf("Examples")).trimEnd().split("\n").slice(1);
+      // As they are typed in a clone, and anywhere else.
+      for (const example of examples) expect(example).toMatch(/(^ {2}|\| |… )npx aetherflow /);
     }
+  });
+
+  test.each([
+    ["node", ["scripts/build.mjs", "--help"]],
+    ["node", ["scripts/test-model.mjs", "--help"]],
+    ["node", ["dist/bench/store-latency.js", "--help"]],
+  ])("[cli] %s %j prints usage and does nothing else; an unknown flag is named: exit 2", (program, args) => {
+    const cwd = fileURLToPath(new URL("../..", import.meta.url));
+    const help = spawnSync(program, args, { cwd, encoding: "utf8" });
+    expect(help).toMatchObject({
+      status: 0,
+      stderr: "",
+      stdout: expect.stringMatching(/^(npm run|node) \S+/),
+    });
+    const wrong = spawnSync(program, [...args.slice(0, -1), "--hepl"], { cwd, encoding: "utf8" });
+    expect(wrong).toMatchObject({ status: 2, stdout: "", stderr: expect.stringContaining("--hepl") });
+    expect(wrong.stderr).not.toContain("    at ");
   });
 
   test("[cli] serve --help names what has no flag and whoever runs it needs to know", async () => {
@@ -316,6 +339,59 @@ describe("with a database", () => {
     expect(ok).toBe(code === 0);
     const text = await command(["doctor"], env());
     expect(text.out).not.toContain("\u001b");
+  });
+
+  test("[cli] doctor finds a database that is read-only, and a role that may not write or create", async () => {
+    const own = await createTestDatabase();
+    const empty = await createTestDatabase({ empty: true });
+    const role = `${new URL(own.url).pathname.slice(1)}_reader`;
+    const as = (url: string) => Object.assign(new URL(url), { username: role, password: "hunter2" }).href;
+    const failures = async (url: string, ...more: string[]) => {
+      const { out } = await command(["doctor", "--json", ...more], { DATABASE_URL: url });
+      const { findings } = JSON.parse(out) as { findings: { name: string; level: string }[] };
+      const names = ["writes", "encoding", "privileges"];
+      return Object.fromEntries(
+        findings.filter(({ name }) => names.includes(name)).map(({ name, level }) => [name, level]),
+      );
+    };
+    try {
+      const well = { writes: "ok", encoding: "ok", privileges: "ok" };
+      expect(await failures(own.url)).toEqual(well);
+      await own.pool.query(`CREATE ROLE ${role} LOGIN PASSWORD 'hunter2'`);
+      for (const { pool } of [own, empty]) {
+        await pool.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+        await pool.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
+      }
+      expect(await failures(as(own.url))).toEqual({ ...well, privileges: "failure" });
+      expect(await failures(as(empty.url))).toEqual({ ...well, privileges: "failure" });
+      await own.pool.query(`GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`);
+      expect(await failures(as(own.url))).toEqual({ ...well, privileges: "warning" });
+      expect(await failures(as(own.url), "--no-migrate")).toEqual(well);
+      const name = new URL(own.url).pathname.slice(1);
+      await own.pool.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+      expect(await failures(own.url)).toEqual({ ...well, writes: "failure" });
+    } finally {
+      for (const { pool } of [own, empty])
+        await pool.query(`SET default_transaction_read_only = off; DROP OWNED BY ${role}`);
+      await own.drop();
+      await empty.drop();
+      await database.pool.query(`DROP ROLE ${role}`);
+    }
+  });
+
+  test("[cli] doctor finds an encoding that does not hold every character", async () => {
+    const answers: pg.QueryResult[] = [];
+    const asking = {
+      async query(text: string) {
+        answers.push(await database.pool.query(text));
+        return { ...answers[0], rows: [{ ...answers[0]?.rows[0], encoding: "SQL_ASCII" }] };
+      },
+    };
+    const findings = await checkDatabase(asking as never, loadConfig({ flags: {}, env: {} }), Date.now);
+    expect(findings.find(({ name }) => name === "encoding")).toMatchObject({
+      level: "failure",
+      message: expect.stringMatching(/^SQL_ASCII .* ENCODING 'UTF8'$/),
+    });
   });
 
   test("[cli] verify: exit 0 when all is well, 1 with a list when a version is missing", async () => {

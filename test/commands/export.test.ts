@@ -237,7 +237,9 @@ describe("export and import", () => {
     expect(await command(["export", "x"])).toMatchObject({ code: 2 });
     expect(await command(["import", "x", "--as", "y"])).toMatchObject({ code: 2 });
     expect(await run(source, "export", uuidv7())).toMatchObject({ code: 1, out: "" });
-    expect(await run(source, "import", path.join(folder, "absent.json"))).toMatchObject({ code: 1, out: "" });
+    const absent = path.join(folder, "absent.json");
+    const err = `aetherflow import: ${absent}: no such file\n`;
+    expect(await run(source, "import", absent)).toEqual({ code: 1, out: "", err });
   });
 
   test("[history-8] a reader that has enough: exit 1 in words", async () => {
