@@ -114,14 +114,7 @@ export class Following {
       return;
     }
     const work = new Set(this.#lacking(head));
-    // The state may be newer than the head, which was read before news came; where the room stood before may not.
-    const isOther = (at: Pick<Position, "version" | "operationId">) =>
-      at.version === head.version && differ(at.operationId, head.operationId);
-    if (
-      asked !== undefined &&
-      (head.version < asked.version || isOther(asked) || isOther(this.#options.state))
-    )
-      work.add(this.#catchingUp);
+    if (asked !== undefined && this.#isElsewhere(head, asked)) work.add(this.#catchingUp);
     if (head.state !== this.#document.state) work.add(this.#refreshing);
     for (const one of work) this.#lookUp(one);
   }
@@ -202,10 +195,13 @@ export class Following {
 
   /** Asks the database where it stands, and goes there. Undefined: the room has ended. */
   async reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
-    const { services, docId, end } = this.#options;
+    const { services, docId, state, end } = this.#options;
+    const asked = { version: state.version, operationId: state.operationId };
     const answer = await services.heads.read(docId, ids);
     if (answer === undefined) end("missing");
     else this.retain(answer.retainedFrom);
+    // Purged, and made again under its id, before this room heard of either.
+    if (answer !== undefined && this.#isElsewhere(answer.head, asked)) await this.#catchingUp.start();
     while (answer !== undefined && !this.#closed) {
       const work = this.#lacking(answer.head);
       if (work.length === 0) return answer;
@@ -236,6 +232,14 @@ export class Following {
     work.start().catch((cause: unknown) => {
       this.#options.log.warn({ err: cause }, "could not read what the room lacks");
     });
+  }
+
+  /** Whether a head seems to be of another history than this room's: reading on from here finds out, and ends it. */
+  #isElsewhere(head: Head, asked: Pick<Position, "version" | "operationId">): boolean {
+    // The state may be newer than the head, which was read before news came; where the room stood before may not.
+    const isOther = (at: Pick<Position, "version" | "operationId">) =>
+      at.version === head.version && differ(at.operationId, head.operationId);
+    return head.version < asked.version || isOther(asked) || isOther(this.#options.state);
   }
 
   /** What has to be read to get where the database was seen to stand. */

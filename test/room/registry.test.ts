@@ -44,3 +44,22 @@ test("[room/damaged] a document whose row is ahead of its log is answered with 5
   const { status } = await rest(instance.url, ada, "GET", `/documents/${body.id}/content`);
   expect(status).toBe(503);
 });
+
+test("[room/recreated] a document that is made anew under a purged one's id is not answered by the room of the old one", async () => {
+  const ada = await devToken(instance.url, "ada", "Ada");
+  const { body } = await rest(instance.url, ada, "POST", "/documents", { name: "x", elements: { e: {} } });
+  const content = async () => (await rest(instance.url, ada, "GET", `/documents/${body.id}/content`)).body;
+  expect(await content()).toEqual({ version: 1, elements: { e: {} } });
+  // By another instance whose notification is lost, so fast that no look at the database came in between.
+  const client = await database.pool.connect();
+  await client.query("BEGIN");
+  await client.query("DELETE FROM operations WHERE doc_id = $1", [body.id]);
+  await client.query("DELETE FROM documents WHERE id = $1", [body.id]);
+  await client.query(
+    "INSERT INTO documents (id, name, created_by, updated_by, owner) VALUES ($1, 'y', 'ada', 'ada', 'ada')",
+    [body.id],
+  );
+  await client.query("COMMIT");
+  client.release();
+  expect(await content()).toEqual({ version: 0, elements: {} });
+});
