@@ -183,7 +183,7 @@ export function configWarnings(config: Config, env: Environment): ConfigWarning[
 
 /**
  * The connection string of the configured database; undefined when none is configured (the embedded one is used).
- * `sslMode` goes into it unless the string has an `sslmode` of its own.
+ * `sslMode` goes into it unless the string has an `sslmode` of its own, which means what it means to libpq.
  */
 export function databaseUrl(config: PostgresConfig): string | undefined {
   const url = new URL(config.url ?? "postgres://localhost");
@@ -201,13 +201,17 @@ export function databaseUrl(config: PostgresConfig): string | undefined {
       url.searchParams.set("host", config.host);
     }
   }
-  if (config.url !== undefined && (url.searchParams.has("sslmode") || config.sslMode === "disable"))
+  const parameters = url.searchParams;
+  const mode = parameters.get("sslmode") ?? config.sslMode;
+  const isLoose = mode === "prefer" || mode === "require" || mode === "verify-ca";
+  if (config.url !== undefined && (parameters.has("sslmode") ? !isLoose : mode === "disable"))
     return config.url;
-  if (config.sslMode !== "disable") {
-    url.searchParams.set("sslmode", config.sslMode);
-    // Without this the driver takes `require` for `verify-full`.
-    url.searchParams.set("uselibpqcompat", "true");
-  }
+  if (mode === "disable") return url.toString();
+  // Without an authority to check against, libpq refuses `verify-ca`; the driver checks all there is, as before.
+  const checked = mode === "verify-ca" && !parameters.has("sslrootcert") ? "verify-full" : mode;
+  parameters.set("sslmode", checked);
+  // Without this the driver takes the looser ones for `verify-full`, and prints a warning.
+  if (!parameters.has("uselibpqcompat")) parameters.set("uselibpqcompat", "true");
   return url.toString();
 }
 

@@ -42,7 +42,9 @@ interface ImageBoard {
   on(name: "change" | "status", listener: () => void): Unsubscribe;
 }
 
-const retryAfterMs = 3_000;
+/** A file that failed is tried again after this, then after twice as long, and so on. */
+const retryFirstMs = 3_000;
+const retryMaxMs = 60_000;
 
 /** Keeps images the same on both sides until `close`. `onWaiting` hears how many others cannot get yet. */
 export function bindImages(
@@ -57,6 +59,11 @@ export function bindImages(
   const asked = new Set<string>();
   /** Files that are on their way, in either direction. */
   const busy = new Set<string>();
+  /** Files that failed, how often in a row; those that are not tried yet again have a timer. */
+  const failed = new Map<
+    string,
+    { readonly times: number; readonly timer?: ReturnType<typeof setTimeout> }
+  >();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let closed = false;
 
@@ -87,19 +94,29 @@ export function bindImages(
   };
 
   const run = async (fileId: string, work: () => Promise<void>): Promise<void> => {
-    if (busy.has(fileId)) return;
+    if (busy.has(fileId) || failed.get(fileId)?.timer !== undefined) return;
     busy.add(fileId);
     try {
       await work();
-      busy.delete(fileId);
-      look();
+      failed.delete(fileId);
     } catch {
-      // Offline, perhaps: again after a while, and when the connection is back.
-      setTimeout(() => {
-        busy.delete(fileId);
+      // Offline, or refused for a reason that may pass.
+      const times = (failed.get(fileId)?.times ?? 0) + 1;
+      const retry = () => {
+        failed.set(fileId, { times });
         look();
-      }, retryAfterMs);
+      };
+      const afterMs = Math.min(retryMaxMs, retryFirstMs * 2 ** (times - 1));
+      if (!closed) failed.set(fileId, { times, timer: setTimeout(retry, afterMs) });
+    } finally {
+      busy.delete(fileId);
     }
+    look();
+  };
+
+  const retryNow = (): void => {
+    for (const { timer: waiting } of failed.values()) clearTimeout(waiting);
+    failed.clear();
   };
 
   const sendFile = async (file: BinaryFile): Promise<void> => {
@@ -130,12 +147,17 @@ export function bindImages(
       look();
     }, 100);
   };
-  const stops = [editor.onChange(schedule), board.on("change", schedule), board.on("status", schedule)];
+  const onStatus = (): void => {
+    retryNow();
+    schedule();
+  };
+  const stops = [editor.onChange(schedule), board.on("change", schedule), board.on("status", onStatus)];
   schedule();
   return {
     close: () => {
       closed = true;
       clearTimeout(timer);
+      retryNow();
       for (const stop of stops) stop();
     },
   };

@@ -41,6 +41,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
     trustProxy: (_address, hop) => hop < config.server.trustedProxies,
     bodyLimit: config.limits.maxMessageBytes || Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
+    // Whoever has a connection when the server closes gets a last answer on it, like any other, and then its end.
+    return503OnClosing: false,
     // The name of a version, each character as the escapes of four bytes.
     routerOptions: { maxParamLength: 255 * 12 },
     // Names that reach a prototype are found, and named, by the checks of what they stand in.

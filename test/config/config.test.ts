@@ -169,6 +169,25 @@ auth:     { mode: dev }
       databaseUrl(load({ config }, { DATABASE_URL: "postgres://x/y?sslmode=disable" }).store.postgres),
     ).toBe("postgres://x/y?sslmode=disable");
   });
+
+  test.each([
+    ["postgres://x/y?sslmode=require", "postgres://x/y?sslmode=require&uselibpqcompat=true"],
+    ["postgres://x/y?sslmode=prefer", "postgres://x/y?sslmode=prefer&uselibpqcompat=true"],
+    [
+      "postgres://x/y?sslmode=require&uselibpqcompat=false",
+      "postgres://x/y?sslmode=require&uselibpqcompat=false",
+    ],
+    ["postgres://x/y?sslmode=verify-ca", "postgres://x/y?sslmode=verify-full&uselibpqcompat=true"],
+    [
+      "postgres://x/y?sslmode=verify-ca&sslrootcert=/ca.pem",
+      "postgres://x/y?sslmode=verify-ca&sslrootcert=%2Fca.pem&uselibpqcompat=true",
+    ],
+    ["postgres://x/y?sslmode=verify-full", "postgres://x/y?sslmode=verify-full"],
+    ["postgres://x/y?sslmode=no-verify", "postgres://x/y?sslmode=no-verify"],
+    ["postgres://x/y", "postgres://x/y"],
+  ])("%s means to the driver what it means to libpq", (given, expected) => {
+    expect(databaseUrl(load({}, { DATABASE_URL: given }).store.postgres)).toBe(expected);
+  });
 });
 
 describe("errors name the key, flag or variable", () => {

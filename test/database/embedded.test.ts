@@ -231,8 +231,8 @@ test("[embedded/leave-join] who joins while the last one leaves has a server tha
 });
 
 test("[embedded/cut-off] a user whose lock connection broke when the last one left starts the server again", async () => {
-  // A pause of 4 s before it comes back: time enough for the other one to leave.
-  const cut = await acquireEmbedded({ dataDir: shared, settings: { fsync: "off" }, random: () => 40 });
+  // A pause of 8 s before it comes back: time enough for the other one to leave.
+  const cut = await acquireEmbedded({ dataDir: shared, settings: { fsync: "off" }, random: () => 80 });
   const leaver = start(shared);
   const { url, serverPid } = await ready(leaver);
   // The supervisor of `cut` loses its lock; before it is back, the other leaves as the last one.
@@ -241,6 +241,11 @@ test("[embedded/cut-off] a user whose lock connection broke when the last one le
     "SELECT pid FROM pg_stat_activity WHERE application_name = 'aetherflow-supervisor' ORDER BY backend_start LIMIT 1",
   );
   await query(url, `SELECT pg_terminate_backend(${row?.pid})`);
+  // Its process may need a while to give the lock back, and until then the other is not the last.
+  await waitFor(async () => {
+    const rows = await query(url, `SELECT 1 FROM pg_stat_activity WHERE pid = ${row?.pid}`);
+    return rows.length === 0;
+  });
   await leaver.close();
   expect(await isRunning(serverPid)).toBe(false);
   expect(cut.state).toBe("recovering");

@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { expect, test } from "vitest";
 import { watchRequests } from "../../server/http/hanging.ts";
+import { devToken, startTestInstance } from "../instances/start.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 test("[rest/close] a server that closes answers what was asked, and then cuts off who is still asking", async () => {
@@ -32,4 +33,28 @@ test("[rest/close] a server that closes answers what was asked, and then cuts of
   full?.end("answered");
   await Promise.all([closed, cutting, once(asking, "close")]);
   expect(heard).toContain("answered");
+});
+
+test("[rest/close] what comes on a connection that is in use when an instance closes is answered like any other", async () => {
+  const instance = await startTestInstance(undefined);
+  const { hostname, port } = new URL(instance.url);
+  const headers = `Host: x\r\nAuthorization: Bearer ${await devToken(instance.url, "ada")}\r\n`;
+  const socket = connect(Number(port), hostname);
+  const ended = once(socket, "close");
+  let heard = "";
+  socket.on("data", (data) => {
+    heard += data;
+  });
+  const body = JSON.stringify({ name: "of the last minute" });
+  const type = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
+  socket.write(`POST /v1/documents HTTP/1.1\r\n${headers}${type}\r\n${body.slice(0, 5)}`);
+  await once(socket, "connect");
+  // Its request has to be under way before the server closes.
+  await waitFor(async () => (await fetch(`${instance.url}/healthz`)).ok);
+  const closed = instance.close();
+  socket.write(`${body.slice(5)}GET /v1/documents HTTP/1.1\r\n${headers}\r\n`);
+  await Promise.all([closed, ended]);
+  const statuses = heard.match(/(?<=HTTP\/1\.1 )\d+/g);
+  expect(statuses).toEqual(["201", "200"]);
+  expect(heard.match(/of the last minute/g)).toHaveLength(2);
 });
