@@ -29,9 +29,8 @@ const lowWaterBytes = 512 * 1024;
 
 export class ClientSocket {
   readonly #options: ClientSocketOptions;
-  /** Frames of this turn: mostly one, so that a list of further ones is the exception. */
-  #first: Buffer | undefined;
-  #further: Buffer[] | undefined;
+  /** Frames of this turn. */
+  #pending: Buffer[] = [];
   #pendingBytes = 0;
   #slow = false;
 
@@ -50,22 +49,17 @@ export class ClientSocket {
   }
 
   send(frame: Buffer): void {
-    if (this.#slow) return;
     const { turn, maxSendBufferBytes, onSlow } = this.#options;
+    if (!this.open) return;
     // What waits for this turn's end counts too: the bound is for what piles up, not for one large answer.
     const waiting = this.waitingBytes;
     if (maxSendBufferBytes > 0 && waiting > 0 && waiting + frame.length > maxSendBufferBytes) {
-      if (!this.open) return;
       this.#slow = true;
       onSlow();
       return;
     }
     this.#pendingBytes += frame.length;
-    if (this.#first === undefined) {
-      this.#first = frame;
-      turn.written(this);
-    } else if (this.#further === undefined) this.#further = [frame];
-    else this.#further.push(frame);
+    if (this.#pending.push(frame) === 1) turn.written(this);
   }
 
   /** For what may be missed: dropped while the reader is behind. */
@@ -92,23 +86,22 @@ export class ClientSocket {
     }
   }
 
-  /** Sends what this turn collected, unless the end came first. */
+  /** Sends what this turn collected. */
   flush(): void {
-    const first = this.#first;
-    if (first === undefined) return;
-    const further = this.#further;
-    this.#first = undefined;
-    this.#further = undefined;
-    this.#pendingBytes = 0;
     const { ws, socket } = this.#options;
+    const pending = this.#pending;
+    const [only] = pending;
+    if (only === undefined) return;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    // Nothing may come behind a close frame, be it our answer to the client's (RFC 6455, section 5.5.1).
     if (ws.readyState !== ws.OPEN || !socket.writable) return;
-    if (further === undefined) {
-      socket.write(first);
+    if (pending.length === 1) {
+      socket.write(only);
       return;
     }
     socket.cork();
-    socket.write(first);
-    for (const frame of further) socket.write(frame);
+    for (const frame of pending) socket.write(frame);
     socket.uncork();
   }
 
