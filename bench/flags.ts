@@ -24,7 +24,7 @@ const list = experiments
 const usage = `Usage: npm run bench -- [options]
 
 Measures the server beside bare relays and raw PostgreSQL, in one run. DATABASE_URL names the PostgreSQL to use;
-without it, an embedded one is started in a temporary folder. Twenty minutes.
+without it, an embedded one is started in a temporary folder. Twenty-six minutes.
 
   --only NAMES     some experiments, separated by commas (below)
   --all            the long ones too; some minutes more and 10 GB of disk
@@ -35,7 +35,7 @@ without it, an embedded one is started in a temporary folder. Twenty minutes.
   --rounds N       repetitions, of which the median counts (default 3)
   --seconds N      length of one measurement (default 3; quick: 1)
   --warmup N       seconds of load before a target's first measurement, while V8 compiles (default 20; quick: 1.5);
-                   a third of it before the further ones
+                   a fifth of it before the further ones
   --target NAMES   of workloads only some targets (${targetNames.join("; ").replaceAll(", ", " ")}), separated by commas
   --no-pin         leave the cores to the kernel (default: servers on one, the load generator on another)
   --profile DIR    also write CPU profiles of the targets to DIR, and show where ours spent its time
