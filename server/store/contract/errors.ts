@@ -1,4 +1,5 @@
 /** What the store throws. */
+
 /** The database did not answer, or answered that it cannot now. What was asked for may have happened. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
