@@ -1,5 +1,5 @@
 /** The PostgreSQL that every target of a run shares: the embedded one with its default durability, or `DATABASE_URL`. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -17,10 +17,17 @@ export interface BenchPostgres {
   close(): Promise<void>;
 }
 
+/** A folder that all of an embedded database fits into: as root, one that nobody else may enter has its cluster elsewhere. */
+export async function makeDataDir(): Promise<string> {
+  const dataDir = await mkdtemp(join(tmpdir(), "aetherflow-bench-"));
+  await chmod(dataDir, 0o711);
+  return dataDir;
+}
+
 export async function openPostgres(): Promise<BenchPostgres> {
   const given = process.env.DATABASE_URL;
   if (given !== undefined) return usePostgres(given, async () => {});
-  const dataDir = await mkdtemp(join(tmpdir(), "aetherflow-bench-"));
+  const dataDir = await makeDataDir();
   const embedded = await acquireEmbedded({ dataDir });
   return usePostgres(embedded.url, async () => {
     await embedded.close();

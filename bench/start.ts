@@ -1,9 +1,8 @@
 /** A cold start: from the command to `listening`, on an existing embedded database, beside the start of PostgreSQL alone. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { acquireEmbedded } from "../server/database/embedded/acquire.ts";
 import type { Experiment, ExperimentResult } from "./experiment.ts";
+import { makeDataDir } from "./postgres.ts";
 import { type RunningServer, startServer } from "./processes.ts";
 import { serveArguments } from "./targets.ts";
 
@@ -14,7 +13,7 @@ export const startExperiment: Experiment = {
   long: false,
   servers: [],
   async run(context): Promise<ExperimentResult> {
-    const dataDir = await mkdtemp(join(tmpdir(), "aetherflow-bench-start-"));
+    const dataDir = await makeDataDir();
     let server: RunningServer | undefined;
     const clean = context.cleanups.add(async () => {
       await server?.stop();

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -107,6 +107,7 @@ test("[cli] a short secret and a variable that nothing reads: one line of warnin
 
 test("[cli] without a database the embedded one keeps documents over a restart; the secret of dev mode too", async () => {
   const dataDir = await mkdtemp(path.join(os.tmpdir(), "aetherflow-serve-"));
+  await chmod(dataDir, 0o711); // as root, PostgreSQL runs as somebody else
   try {
     const first = serve("--data-dir", dataDir);
     const url = await first.listening;
