@@ -2,9 +2,9 @@
  * The rows of sessions and the leases behind them. Joins and leaves of one moment share a statement (a reconnect
  * storm is a few statements, not thousands), and `active_users` follows a little later, once for all of them.
  *
- * Joins and leaves have a lane each, one statement at a time, so that neither waits for the other; but a leave waits until
- * nothing of its session's join is under way. A row that somebody holds delays nobody else: what needs it is left by the
- * statement and comes again, a join until whoever joins would give up.
+ * Joins, leaves and `active_users` have a lane each, one statement at a time, so that none waits for another; but a
+ * leave waits until nothing of its session's join is under way. A row that somebody holds delays nobody else: what needs
+ * it is left by the statement and comes again, a join until whoever joins would give up.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../observability/log.ts";
@@ -60,8 +60,10 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
   let underWay = new Set<string>();
   const stale = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
+  let closing = false;
   const joinLane = createLane(recordJoins);
   const leaveLane = createLane(recordLeaves);
+  const refreshLane = createLane(refreshNow);
 
   async function recordJoins(): Promise<void> {
     while (joins.length > 0) {
@@ -119,13 +121,15 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
   }
 
   function schedule(): void {
+    // What a close finds it writes itself, and what it cannot write nobody may write after it.
+    if (closing) return;
     timer ??= setTimeout(() => {
       timer = undefined;
       joins = [...heldJoins, ...joins];
       heldJoins = [];
       if (joins.length > 0) joinLane.start();
       if (leaves.size > 0) leaveLane.start();
-      void refreshNow();
+      if (stale.size > 0) refreshLane.start();
     }, refreshAfterMs);
   }
 
@@ -168,16 +172,16 @@ export function createSessionRows({ store, log, refreshAfterMs = 150 }: SessionR
     },
     refresh,
     async close() {
+      closing = true;
+      clearTimeout(timer);
       await joinLane.settled();
       for (const { reject } of heldJoins) reject(new StoreUnavailable("closing"));
       heldJoins = [];
       await leaveLane.settled();
-      clearTimeout(timer);
-      timer = undefined;
       await recordLeaves();
+      await refreshLane.settled();
       for (let tries = 1; (await refreshNow()) && stale.size > 0 && tries < closingTries; tries += 1)
         await delay(refreshAfterMs);
-      clearTimeout(timer);
     },
   };
 }
@@ -188,7 +192,7 @@ interface Lane {
   settled(): Promise<void>;
 }
 
-function createLane(work: () => Promise<void>): Lane {
+function createLane(work: () => Promise<unknown>): Lane {
   let running: Promise<void> | undefined;
   let again = false;
   function start(): void {

@@ -162,3 +162,34 @@ it("[session-rows-5] a session leaves after it joined, whatever its join waits f
   for (const { id } of [first, second, third])
     expect(told.lastIndexOf(`join ${id}`)).toBeLessThan(told.indexOf(`leave ${id}`));
 });
+
+it("[session-rows-6] a close waits for what is being written, and nothing is written after it", async () => {
+  const docId = await create();
+  let calls = 0;
+  let answer = () => {};
+  let isClosed = false;
+  const rows = open({
+    async refreshActiveUsers(docIds) {
+      calls += 1;
+      expect(isClosed).toBe(false);
+      if (calls === 1)
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+      // Of a document whose row another instance's commits hold time after time.
+      return [...docIds];
+    },
+  });
+  await rows.join(row(docId));
+  await waitFor(() => calls === 1);
+  const closing = rows.close().then(() => {
+    isClosed = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(isClosed).toBe(false);
+  answer();
+  await closing;
+  const before = calls;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(calls).toBe(before);
+});
