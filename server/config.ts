@@ -22,6 +22,8 @@ export { configKeys } from "./config/schema.ts";
 export { ConfigError, configSources, type Environment, type Flags } from "./config/sources.ts";
 export { type ConfigWarning, unknownVariables } from "./config/variables.ts";
 
+import { tlsProblems } from "./config/tls.ts";
+
 export type ServerConfig = ParsedConfig["server"];
 export type StoreConfig = ParsedConfig["store"];
 /** Connection settings; `databaseUrl` makes one connection string of them. */
@@ -138,6 +140,10 @@ function addressProblems({ type, postgres }: StoreConfig, layers: Layers): strin
       problems.push(
         `${nameOf("store.postgres.url", layers)}: says it all; leave out ${beside.map((name) => `store.postgres.${name}`).join(", ")}`,
       );
+  }
+  if (postgres.url !== undefined) {
+    const says = nameOf("store.postgres.url", layers);
+    problems.push(...tlsProblems(postgres.url).map((problem) => `${says}: ${problem}`));
   }
   if (postgres.url === undefined && /[?#]/.test(postgres.dbName))
     problems.push(`${nameOf("store.postgres.dbName", layers)}: a name with ? or # cannot be connected to`);

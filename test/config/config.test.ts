@@ -179,11 +179,10 @@ auth:     { mode: dev }
     ],
     ["postgres://x/y?sslmode=verify-ca", "postgres://x/y?sslmode=verify-full&uselibpqcompat=true"],
     [
-      "postgres://x/y?sslmode=verify-ca&sslrootcert=/ca.pem",
-      "postgres://x/y?sslmode=verify-ca&sslrootcert=%2Fca.pem&uselibpqcompat=true",
+      "postgres://x/y?sslmode=verify-ca&sslrootcert=package.json",
+      "postgres://x/y?sslmode=verify-ca&sslrootcert=package.json&uselibpqcompat=true",
     ],
     ["postgres://x/y?sslmode=verify-full", "postgres://x/y?sslmode=verify-full"],
-    ["postgres://x/y?sslmode=no-verify", "postgres://x/y?sslmode=no-verify"],
     ["postgres://x/y", "postgres://x/y"],
   ])("%s means to the driver what it means to libpq", (given, expected) => {
     expect(databaseUrl(load({}, { DATABASE_URL: given }).store.postgres)).toBe(expected);
@@ -202,6 +201,24 @@ describe("errors name the key, flag or variable", () => {
     ],
     ["a store", { store: "mysql" }, {}, /^--store \(store\.type\): expected one of postgres, memory$/],
     ["a URL", { "database-url": "mysql://a" }, {}, /^--database-url \(store\.postgres\.url\): /],
+    [
+      "a URL's TLS",
+      {},
+      { DATABASE_URL: "postgres://x/y?sslmode=verfy-full" },
+      /^DATABASE_URL \(store\.postgres\.url\): sslmode: expected one of disable, prefer, require, verify-ca, verify-full$/,
+    ],
+    [
+      "two TLS modes",
+      {},
+      { DATABASE_URL: "postgres://x/y?sslmode=require&sslmode=verify-full" },
+      /^DATABASE_URL \(store\.postgres\.url\): sslmode: is there more than once$/,
+    ],
+    [
+      "a certificate's file",
+      { "database-url": "postgres://x/y?sslmode=verify-full&sslrootcert=/nonexistent.pem" },
+      {},
+      /^--database-url \(store\.postgres\.url\): sslrootcert: \/nonexistent\.pem cannot be read$/,
+    ],
     [
       "an origin",
       { "allowed-origin": ["https://a.example/"] },
