@@ -34,6 +34,8 @@ export interface ListenerOptions {
 }
 
 const maxBackoffMs = 3_000;
+/** Whoever notifies what cannot be read mostly does so many times a second. */
+const warnEveryMs = 60_000;
 const connectTimeoutMs = 5_000;
 
 export function createListener(options: ListenerOptions): Listener {
@@ -45,6 +47,7 @@ export function createListener(options: ListenerOptions): Listener {
   let canarySent = 0;
   let canaryHeard = 0;
   let timer: NodeJS.Timeout | undefined;
+  let warnedAtMs = Number.NEGATIVE_INFINITY;
 
   async function connect(): Promise<void> {
     let connectionString: string;
@@ -115,7 +118,9 @@ export function createListener(options: ListenerOptions): Listener {
     }
     const envelope = readEnvelope(payload);
     if (envelope === undefined) {
-      log.warn("a notification that no instance of ours sends was ignored");
+      if (performance.now() - warnedAtMs < warnEveryMs) return;
+      warnedAtMs = performance.now();
+      log.warn("a notification that no instance of ours sends was ignored; this is said once a minute");
       return;
     }
     try {

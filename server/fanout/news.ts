@@ -78,6 +78,9 @@ const headSchema = z.object({
   ),
 });
 
+/** Of what another version tells and this one does not know, only about which document: the database says what. */
+const foreignSchema = z.object({ instanceId: z.string(), news: z.array(z.object({ docId })) });
+
 /** How each notification of an instance begins. */
 export function envelopeHead(instanceId: string): string {
   return JSON.stringify({ instanceId }).slice(0, -1);
@@ -93,10 +96,11 @@ export function headItem(news: News): string {
 /** Undefined for what no instance of ours sent. The insides of sessions are trusted: only instances can notify. */
 export function readEnvelope(payload: string): Envelope | undefined {
   if (payload.length > maxPayloadBytes) return undefined;
-  const [head = "", ...lines] = payload.split("\n");
+  const [text = "", ...lines] = payload.split("\n");
   try {
-    const parsed = headSchema.safeParse(JSON.parse(head));
-    if (!parsed.success) return undefined;
+    const head = JSON.parse(text) as unknown;
+    const parsed = headSchema.safeParse(head);
+    if (!parsed.success) return readForeign(head);
     const { instanceId, news } = parsed.data;
     let at = 0;
     const items = news.map((item) => {
@@ -110,6 +114,14 @@ export function readEnvelope(payload: string): Envelope | undefined {
   } catch {
     return undefined;
   }
+}
+
+function readForeign(head: unknown): Envelope | undefined {
+  const parsed = foreignSchema.safeParse(head);
+  if (!parsed.success) return undefined;
+  const { instanceId, news } = parsed.data;
+  const docIds = new Set(news.map((item) => item.docId));
+  return { instanceId, news: [...docIds].map((each) => ({ kind: "change", docId: each })) };
 }
 
 /** A notified operation, where it is the one of this version. */

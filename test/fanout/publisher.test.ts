@@ -43,6 +43,22 @@ describe("notifications", () => {
     ]);
   });
 
+  it("[notify-6] of what another version tells, this one hears which documents to look at", () => {
+    const told = [
+      { kind: "operations", docId: "a", span: [1, 2] },
+      { kind: "later", docId: "a" },
+      { kind: "presence", docId: "b", left: "everybody" },
+    ];
+    const payload = `${JSON.stringify({ instanceId: "i", news: told })}\nanything`;
+    expect(readEnvelope(payload)).toEqual({
+      instanceId: "i",
+      news: [
+        { kind: "change", docId: "a" },
+        { kind: "change", docId: "b" },
+      ],
+    });
+  });
+
   it("[notify-5] a line is the operation of its version, or nothing", () => {
     expect(readNotified(operation(7), 7)).toMatchObject({ version: 7, id: "id-7", element: "e" });
     for (const text of [operation(6), "", "null", "7", "{", '{"version":7}'])
