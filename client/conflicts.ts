@@ -14,12 +14,14 @@ export interface ResolveOptions {
   readonly timeoutMs?: number;
 }
 
+const maxResolved = 1_000;
+
 export class Conflicts {
   readonly #requests: Requests;
   readonly #self: () => { readonly userId: string | undefined; readonly version: number };
   readonly #onChange: (unresolved: readonly ConflictInfo[]) => void;
   readonly #unresolved = new Map<string, ConflictInfo>();
-  /** Resolved since this replica was opened: an older list must not bring them back. */
+  /** Resolved lately: an older list must not bring them back. */
   readonly #resolved = new Set<string>();
   #list: readonly ConflictInfo[] = [];
 
@@ -108,6 +110,8 @@ export class Conflicts {
   /** `resolved`, or an answer that says so. */
   resolved(conflict: ConflictInfo): void {
     this.#resolved.add(conflict.id);
+    const [oldest] = this.#resolved;
+    if (oldest !== undefined && this.#resolved.size > maxResolved) this.#resolved.delete(oldest);
     if (this.#unresolved.delete(conflict.id)) this.#refresh();
   }
 

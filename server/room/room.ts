@@ -470,8 +470,10 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   end(reason: "missing" | "history"): void {
     if (this.#ended) return;
-    this.#log.warn({ reason, version: this.#state.version }, "room ended");
     this.#isMissing = reason === "missing";
+    const { version } = this.#state;
+    if (this.#isMissing) this.#log.info({ version }, "document purged, its sessions are closed");
+    else this.#log.warn({ version }, "the database's history is another one, the document is opened anew");
     this.#stop();
     const close: CloseReason = reason === "missing" ? "deleted" : "internal";
     for (const member of [...this.#presence.members]) member.close(close);

@@ -44,7 +44,7 @@ const countEveryMs = 15_000;
 export function startWebhookWorker(options: WebhookWorkerOptions): WebhookWorker {
   const { webhooks, config, rules, metrics, log, random, nowMs } = options;
   const { concurrency, pollMs, timeoutMs, firstRetryMs, retryForMs } = config.webhooks;
-  const stop = new AbortController();
+  let stopping = false;
   const cut = new AbortController();
   const underWay = new Map<Promise<void>, string>();
   let wake: (() => void) | undefined;
@@ -107,7 +107,7 @@ export function startWebhookWorker(options: WebhookWorkerOptions): WebhookWorker
       return;
     }
     const error = "error" in result ? result.error.slice(0, 500) : `answered ${result.status}`;
-    const fields = { webhookId: webhook.id, event: delivery.id, attempts, error };
+    const fields = { webhookId: webhook.id, event: delivery.id, attempts, reason: error };
     const gone = "status" in result && result.status === 410;
     const tooOld = delivery.ageMs >= retryForMs;
     const disabled = await webhooks.fail(delivery, {
@@ -131,7 +131,7 @@ export function startWebhookWorker(options: WebhookWorkerOptions): WebhookWorker
     Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempts - 1, 30)) * (0.5 + random() / 2);
 
   async function loop(): Promise<void> {
-    while (!stop.signal.aborted) {
+    while (!stopping) {
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
       });
@@ -146,9 +146,9 @@ export function startWebhookWorker(options: WebhookWorkerOptions): WebhookWorker
       }
       if (claimed > 0) continue;
       const pause = new AbortController();
-      const waited = delay(pollMs * (0.75 + random() / 2), undefined, {
-        signal: AbortSignal.any([stop.signal, pause.signal]),
-      }).catch(() => undefined);
+      const waited = delay(pollMs * (0.75 + random() / 2), undefined, { signal: pause.signal }).catch(
+        () => undefined,
+      );
       await Promise.race([waited, woken]);
       pause.abort();
     }
@@ -157,7 +157,8 @@ export function startWebhookWorker(options: WebhookWorkerOptions): WebhookWorker
   const looping = loop();
   return {
     async close() {
-      stop.abort();
+      stopping = true;
+      wake?.();
       await looping;
       const patience = new AbortController();
       await Promise.race([

@@ -1,7 +1,9 @@
+import { getEventListeners } from "node:events";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { addressProblem, guardedLookup, urlProblem } from "../../server/webhooks/address.ts";
 import { post } from "../../server/webhooks/post.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { startReceiver } from "./receiver.ts";
 
 const strict = { allowPrivate: false, allowLoopback: false };
@@ -48,6 +50,25 @@ test("[webhook-31] a name is judged by what it resolves to, in the connection's 
     expect(receiver.calls).toEqual([]);
     expect(await call(receiver.url, development)).toEqual({ status: 204 });
     expect(receiver.calls).toHaveLength(1);
+  } finally {
+    await receiver.close();
+  }
+});
+
+test("[webhook-32] a call leaves nothing at the signal that could have ended it, and ends at once with it", async () => {
+  const receiver = await startReceiver();
+  const ending = new AbortController();
+  const { signal } = ending;
+  const call = (url: string) =>
+    post({ url, headers: {}, body: "{}", timeoutMs: 2_000, rules: development, signal });
+  try {
+    for (let i = 0; i < 20; i += 1) expect(await call(receiver.url)).toEqual({ status: 204 });
+    // Where Node.js keeps what `AbortSignal.any` made of it.
+    const kept = Object.getOwnPropertySymbols(signal).find((one) => one.description === "kDependantSignals");
+    expect(kept && Reflect.get(signal, kept)?.size).toBeFalsy();
+    await waitFor(() => getEventListeners(signal, "abort").length === 0);
+    ending.abort();
+    expect(await call(receiver.url)).toEqual({ error: "cut off" });
   } finally {
     await receiver.close();
   }
