@@ -3,6 +3,8 @@ const others = new Map([
   ["y", "place"],
   ["originalText", "text"],
   ["index", "order"],
+  ["groupIds", "group"],
+  ["boundElements", "arrows"],
 ]);
 
 /** Names of an element's properties for people: `backgroundColor` is a background color. A few of many. */

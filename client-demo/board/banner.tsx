@@ -13,10 +13,19 @@ export function Banner({ board }: { readonly board: DocumentReplica }) {
   );
 }
 
+/** By close code. */
+const closedTexts: ReadonlyMap<number, string> = new Map([
+  [4403, "You may not see this board any more."],
+  [4410, "This board was deleted. Your other boards are still there."],
+]);
+
 function textFor(board: DocumentReplica, online: boolean): string | undefined {
   const { connection } = board;
   if (connection.state === "closed")
-    return `This board was closed: ${connection.reason}. Reload to try again.`;
+    return (
+      closedTexts.get(connection.code ?? 0) ??
+      `This board was closed: ${connection.reason}. Reload to try again.`
+    );
   const begins = connection.state === "connecting" && connection.attempt === 0;
   if (connection.state === "reconnecting" || connection.state === "connecting") {
     if (!online)

@@ -34,6 +34,26 @@ declare global {
   }
 }
 
+/** What is ours on the page, besides dialogs. */
+const ownParts = ".top-bar, .panel, .notices";
+
+/**
+ * The editor hears keys at the document and takes Space, Enter and letters from whatever has the focus: those pressed in
+ * our own parts end before it, behind the handlers of React, which are at the page's root.
+ */
+function keepOwnKeys(event: KeyboardEvent): void {
+  const { target } = event;
+  if (event.ctrlKey || event.metaKey || !(target instanceof Element)) return;
+  if (target.closest(ownParts) !== null) event.stopPropagation();
+}
+
+/** After a click with the pointer the next key is for the board again, not for the button. */
+function giveKeysBack(event: MouseEvent): void {
+  const { activeElement } = document;
+  if (event.detail === 0 || !(activeElement instanceof HTMLElement)) return;
+  if (activeElement.closest(".top-bar, .notices") !== null) activeElement.blur();
+}
+
 /** A board that is open: the bar above, the editor, the line below. */
 export function BoardView(props: {
   readonly account: Account;
@@ -75,7 +95,7 @@ export function BoardView(props: {
     const pressed = (event: KeyboardEvent): void => {
       if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey) return;
       const { target } = event;
-      const elsewhere = "input, textarea, dialog, .top-bar, .panel, .notices, .dropdown-menu";
+      const elsewhere = `input, textarea, dialog, .dropdown-menu, ${ownParts}`;
       if (target instanceof HTMLElement && target.closest(elsewhere) !== null) return;
       event.preventDefault();
       insertBox();
@@ -83,6 +103,15 @@ export function BoardView(props: {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, [insertBox]);
+  useEffect(() => {
+    const { body } = document;
+    body.addEventListener("keydown", keepOwnKeys);
+    body.addEventListener("click", giveKeysBack);
+    return () => {
+      body.removeEventListener("keydown", keepOwnKeys);
+      body.removeEventListener("click", giveKeysBack);
+    };
+  }, []);
   const [followed, setFollowed] = useState<SessionInfo>();
   const [themeChoice, setThemeChoice] = useState<ThemeChoice>(storedTheme);
   const [theme, setTheme] = useState(() => resolveTheme(themeChoice));

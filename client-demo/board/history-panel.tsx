@@ -41,7 +41,9 @@ export function HistoryPanel(props: {
   const { opened, selection, onSelection, onClose } = props;
   const { board, rest } = opened;
   const notices = useNotices();
-  useBoardEvents(board, ["progress", "change"], 500);
+  useBoardEvents(board, ["progress", "change", "status"], 500);
+  // What could not be had without a connection is asked for again when it is back.
+  const isLive = board.connection.state === "live";
   const newest = board.version;
   const [openedAt] = useState(newest);
   const [version, setVersion] = useState(newest);
@@ -64,7 +66,7 @@ export function HistoryPanel(props: {
     return () => {
       left = true;
     };
-  }, [rest, shown]);
+  }, [rest, shown, isLive]);
 
   useEffect(() => {
     let left = false;
@@ -74,7 +76,7 @@ export function HistoryPanel(props: {
     return () => {
       left = true;
     };
-  }, [rest, openedAt]);
+  }, [rest, openedAt, isLive]);
 
   const loadMoments = useCallback(
     () =>
@@ -84,7 +86,7 @@ export function HistoryPanel(props: {
       ),
     [rest],
   );
-  useEffect(() => void loadMoments(), [loadMoments]);
+  useEffect(() => void loadMoments(), [loadMoments, isLive]);
 
   const attempt = async (work: () => Promise<unknown>, done: string): Promise<void> => {
     try {

@@ -10,7 +10,7 @@ const mostAtOnce = 50;
 /** Reserves what is selected, or the whole board, for this person; or gives it back. */
 export function LockButton(props: { readonly board: DocumentReplica; selection(): readonly string[] }) {
   const { board, selection } = props;
-  useBoardEvents(board, ["locks", "lockLost", "role", "document"]);
+  useBoardEvents(board, ["locks", "lockLost", "role", "document", "status"]);
   const notices = useNotices();
   const [busy, setBusy] = useState(false);
   // In another window of theirs as well: who has locked something may unlock it anywhere.
@@ -18,16 +18,17 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
   const held = [...new Set([...board.locks.held, ...own].map(({ element }) => element))];
   // Nothing of a board that somebody else has locked can be locked.
   const other = held.length === 0 ? board.locks.blocks(null) : undefined;
-  const taken = other?.element === null ? takenBy(other) : undefined;
+  const taken = other?.element === null ? takenBy(other, []) : undefined;
+  const isLive = board.connection.state === "live";
   const run = async (): Promise<void> => {
     setBusy(true);
+    const selected = selection().slice(0, mostAtOnce);
     try {
       if (held.length > 0) {
         await Promise.all(held.map((element) => board.locks.release(element)));
         notices.show("Unlocked: everybody may edit again.", { topic: "lock" });
         return;
       }
-      const selected = selection().slice(0, mostAtOnce);
       for (const element of selected.length === 0 ? [null] : selected) await board.locks.acquire(element);
       notices.show(
         selected.length === 0
@@ -36,7 +37,7 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
         { topic: "lock" },
       );
     } catch (error) {
-      notices.show(error instanceof LockHeldError ? takenBy(error.lock) : messageOf(error), {
+      notices.show(error instanceof LockHeldError ? takenBy(error.lock, selected) : messageOf(error), {
         tone: "warning",
         topic: "lock",
       });
@@ -49,7 +50,7 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
       type="button"
       id="lock"
       aria-pressed={held.length > 0}
-      disabled={busy || taken !== undefined || !mayEdit(board)}
+      disabled={busy || !isLive || taken !== undefined || !mayEdit(board)}
       title={
         taken ??
         (held.length > 0 ? "Give back what I have locked" : "Lock the selection, or the board, for me")
@@ -62,6 +63,8 @@ export function LockButton(props: { readonly board: DocumentReplica; selection()
   );
 }
 
-function takenBy({ user }: LockInfo): string {
-  return `${user.name ?? user.id} has locked it already.`;
+/** `selected`: what was to be locked; nothing: the board. */
+function takenBy({ user, element }: LockInfo, selected: readonly string[]): string {
+  const what = element === null ? "the board" : selected.length === 0 ? "a part of this board" : "it";
+  return `${user.name ?? user.id} has locked ${what} already.`;
 }

@@ -143,7 +143,6 @@ export function Whiteboard(props: WhiteboardProps) {
           theme={themeChoice}
           onSelect={(choice: ThemeChoice) => callbacks.current.onTheme(choice)}
         />
-        <MainMenu.DefaultItems.ChangeCanvasBackground />
       </MainMenu>
     ),
     [children, themeChoice],

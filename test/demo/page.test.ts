@@ -274,14 +274,27 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     await keyboard.press("Control+z");
     await waitForScene(ada.page, "the text again", (all) => words(all) === "Newer");
     await stage.agreement(id, [ada]);
-    await ada.page.locator("#share").focus();
-    // A key that makes a box on the board makes none here.
-    await keyboard.press("n");
-    await keyboard.press("Enter");
-    await ada.page.waitForSelector(".dialog[open]");
+    // Keys that do something on the board, with a shape selected even more, do it to a button of ours alone.
+    await keyboard.press("Control+a");
+    for (const key of ["Enter", "Space"]) {
+      await ada.page.locator("#share").focus();
+      await keyboard.press("n");
+      await keyboard.press(key);
+      await ada.page.waitForSelector(".dialog[open]");
+      await keyboard.press("Escape");
+      await ada.page.waitForSelector(".dialog", { state: "detached" });
+    }
+    expect(await ada.page.locator("textarea.excalidraw-wysiwyg").count()).toBe(0);
     expect(Object.keys(await sceneOf(ada.page))).toHaveLength(2);
-    await keyboard.press("Escape");
-    await ada.page.waitForSelector(".dialog", { state: "detached" });
+    // After a click the next key is the board's.
+    await ada.page.getByRole("button", { name: "Undo my last edit" }).click();
+    await waitForScene(ada.page, "what was before", (all) => words(all) !== "Newer");
+    await keyboard.press("n");
+    await waitForScene(
+      ada.page,
+      "one more box",
+      (all) => all.filter(({ type }) => type === "rectangle").length === 2,
+    );
     expect(await seriousFindings(ada.page)).toEqual([]);
   });
 

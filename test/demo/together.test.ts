@@ -57,7 +57,9 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.click("#lock");
     await grace.page.waitForSelector("#banner >> text=Ada Lovelace has locked this board");
     expect(await grace.page.isDisabled("#lock")).toBe(true);
-    expect(await grace.page.getAttribute("#lock", "title")).toBe("Ada Lovelace has locked it already.");
+    expect(await grace.page.getAttribute("#lock", "title")).toBe(
+      "Ada Lovelace has locked the board already.",
+    );
     expect(await ada.page.isDisabled("#lock")).toBe(false);
     await grace.page.keyboard.press("Escape");
     await drawBox(grace.page);
