@@ -6,7 +6,12 @@
 import type { Properties, Unsubscribe } from "../../client/index.ts";
 import type { SceneElement } from "./model.ts";
 
-/** Where the bytes of images are. `put` and `get` may fail: they are tried again. */
+/** Thrown by `put`: the file will never be taken. The message says why, to people. */
+export class AssetRefused extends Error {
+  override readonly name = "AssetRefused";
+}
+
+/** Where the bytes of images are. `put` and `get` may fail: they are tried again, but for `AssetRefused`. */
 export interface AssetStore {
   /**
    * Keeps a file that the editor calls `fileId`, on this machine at once; resolves to the SHA-256 of its bytes, in
@@ -46,19 +51,25 @@ interface ImageBoard {
 const retryFirstMs = 3_000;
 const retryMaxMs = 60_000;
 
-/** Keeps images the same on both sides until `close`. `onWaiting` hears how many others cannot get yet. */
+/**
+ * Keeps images the same on both sides until `close`. `onWaiting` hears how many others cannot get yet, `onRefused` why
+ * one of them never will be.
+ */
 export function bindImages(
   editor: ImageEditor,
   board: ImageBoard,
   store: AssetStore,
   mayEdit: () => boolean,
   onWaiting: (count: number) => void = () => {},
+  onRefused: (reason: string) => void = () => {},
 ): { close(): void } {
   const hashes = new Map<string, string>();
   /** Files without bytes that this machine was asked for. */
   const asked = new Set<string>();
   /** Files that are on their way, in either direction. */
   const busy = new Set<string>();
+  /** Files that others will not get. */
+  const refused = new Set<string>();
   /** Files that failed, how often in a row; those that are not tried yet again have a timer. */
   const failed = new Map<
     string,
@@ -82,7 +93,7 @@ export function bindImages(
       } else if (board.get(element.id) === undefined) {
       } else if (file === undefined) {
         if (!asked.has(fileId)) void run(fileId, () => bringBack(fileId));
-      } else if (mayEdit()) {
+      } else if (mayEdit() && !refused.has(fileId)) {
         const known = hashes.get(fileId);
         if (known === undefined) {
           waiting.add(fileId);
@@ -99,7 +110,12 @@ export function bindImages(
     try {
       await work();
       failed.delete(fileId);
-    } catch {
+    } catch (error) {
+      if (error instanceof AssetRefused) {
+        refused.add(fileId);
+        onRefused(error.message);
+        return;
+      }
       // Offline, or refused for a reason that may pass.
       const times = (failed.get(fileId)?.times ?? 0) + 1;
       const retry = () => {
@@ -110,8 +126,8 @@ export function bindImages(
       if (!closed) failed.set(fileId, { times, timer: setTimeout(retry, afterMs) });
     } finally {
       busy.delete(fileId);
+      look();
     }
-    look();
   };
 
   const retryNow = (): void => {

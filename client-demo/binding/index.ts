@@ -2,7 +2,7 @@
 export { type Binding, type BindingOptions, bindExcalidraw, initialElements } from "./bind.ts";
 export { elementChange, makeChange, type SceneChange } from "./difference.ts";
 export { type NextFrame, pacedFrames } from "./frames.ts";
-export { type AssetStore, bindImages } from "./images.ts";
+export { AssetRefused, type AssetStore, bindImages } from "./images.ts";
 export { type Board, type Editor, type SceneElement, toWire } from "./model.ts";
 export { bindPresence, type PresenceBinding, scrollTo, viewOf } from "./presence.ts";
 export { toScene } from "./scene.ts";

@@ -1,7 +1,13 @@
-import type { AssetStore } from "../binding/index.ts";
+import { AssetRefused, type AssetStore } from "../binding/index.ts";
 import { keptFiles } from "./kept-files.ts";
 
 const imageTypes = /^image\/(png|jpeg|gif|webp|svg\+xml|bmp|avif|x-icon)$/;
+
+/** What trying again does not change, by status. */
+const refusals: ReadonlyMap<number, string> = new Map([
+  [413, "it is too large for this server, or the board has too many images"],
+  [415, "this server takes no images of its kind"],
+]);
 
 /**
  * A board's files on the server, by the hash of their content, and in this browser: what waits for the server under the
@@ -15,8 +21,10 @@ export function assetStore(documentId: string, token: () => Promise<string>): As
   const call = async (method: "GET" | "PUT", hash: string, body?: Blob): Promise<Response> => {
     const headers = { authorization: `Bearer ${await token()}`, ...(body && { "content-type": body.type }) };
     const response = await fetch(path(hash), { method, headers, ...(body && { body }) });
-    if (!response.ok) throw new Error(`the server said ${response.status}`);
-    return response;
+    if (response.ok) return response;
+    const reason = method === "PUT" ? refusals.get(response.status) : undefined;
+    if (reason !== undefined) throw new AssetRefused(reason);
+    throw new Error(`the server said ${response.status}`);
   };
   return {
     put: async (fileId, blob) => {

@@ -179,6 +179,9 @@ export function BoardView(props: {
             else notices.show(`Not possible: ${messageOf(error)}`, { tone: "warning" });
           }}
           onWaitingImages={setWaitingImages}
+          onRefusedImage={(reason) =>
+            notices.show(`Only you see this image: ${reason}.`, { tone: "warning" })
+          }
           onReady={(api, bound) => {
             binding.current = bound;
             current.current = api;

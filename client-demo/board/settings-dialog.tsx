@@ -3,7 +3,7 @@ import type { DocumentReplica } from "../../client/index.ts";
 import type { Account } from "../app/account.ts";
 import { Dialog } from "../app/dialog.tsx";
 import { changeAsOwner } from "../app/join.ts";
-import { messageOf, useNotices } from "../app/notices.tsx";
+import { messageOf } from "../app/notices.tsx";
 import { PolicyChoice } from "../app/policy-choice.tsx";
 
 /** What its owner decides about a board: its name, and what becomes of two changes to one thing. */
@@ -13,10 +13,10 @@ export function SettingsDialog(props: {
   onClose(): void;
 }) {
   const { board, account, onClose } = props;
-  const notices = useNotices();
   const [name, setName] = useState(() => board.documentMetadata?.name ?? "");
   const [policy, setPolicy] = useState(() => board.documentMetadata?.conflictPolicy ?? "lww");
   const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string>();
   const field = useId();
   const save = async (): Promise<void> => {
     const before = board.documentMetadata;
@@ -24,14 +24,16 @@ export function SettingsDialog(props: {
       ...(name.trim() === "" || name.trim() === before?.name ? {} : { name: name.trim() }),
       ...(policy === before?.conflictPolicy ? {} : { conflictPolicy: policy }),
     };
+    if (busy) return;
     if (Object.keys(fields).length === 0) return onClose();
     setBusy(true);
+    setProblem(undefined);
     try {
       await changeAsOwner(account, board.documentId, fields);
       onClose();
     } catch (error) {
       setBusy(false);
-      notices.show(`That was not saved. ${messageOf(error)}`, { tone: "warning" });
+      setProblem(`That was not saved. ${messageOf(error)}`);
     }
   };
   return (
@@ -57,8 +59,10 @@ export function SettingsDialog(props: {
           policy={policy}
           onPolicy={setPolicy}
         />
+        <p role="alert">{problem}</p>
         <p className="row end">
-          <button type="submit" className="primary" disabled={busy}>
+          {/* Not `disabled`, which would take the focus out of the dialog. */}
+          <button type="submit" className="primary" aria-disabled={busy}>
             Save
           </button>
         </p>

@@ -36,6 +36,7 @@ export interface WhiteboardProps {
   onRefused(error: unknown, partly: boolean): void;
   /** How many images others cannot get yet. */
   onWaitingImages(count: number): void;
+  onRefusedImage(reason: string): void;
   onReady(api: ExcalidrawImperativeAPI, binding: Binding): void;
 }
 
@@ -82,6 +83,7 @@ export function Whiteboard(props: WhiteboardProps) {
       callbacks.current.assets,
       () => mayEdit(board),
       (count) => callbacks.current.onWaitingImages(count),
+      (reason) => callbacks.current.onRefusedImage(reason),
     );
     // A gesture is a step of its own, however soon it follows.
     const stopPressing = api.onPointerDown(() => board.undoStop());

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Properties } from "../../../client/index.ts";
-import { type AssetStore, bindImages } from "../../../client-demo/binding/images.ts";
+import { AssetRefused, type AssetStore, bindImages } from "../../../client-demo/binding/images.ts";
 
 const minute = 60_000;
 
@@ -21,6 +21,7 @@ function pasted(put: AssetStore["put"]) {
   const elements = new Map<string, Properties>([["picture", { type: "image" }]]);
   const file = { id: "f", mimeType: "image/png", dataURL: "data:image/png;base64,iVBORw0KGgo=", created: 0 };
   const waiting: number[] = [];
+  const refused: string[] = [];
   const images = bindImages(
     {
       getSceneElementsIncludingDeleted: () => [{ id: "picture", type: "image", fileId: "f" } as never],
@@ -41,8 +42,9 @@ function pasted(put: AssetStore["put"]) {
     { put, unsent: async () => undefined, get: () => Promise.reject(new Error("not stored")) },
     () => true,
     (count) => void waiting.push(count),
+    (reason) => void refused.push(reason),
   );
-  return { images, elements, waiting, status: () => listeners.get("status")?.() };
+  return { images, elements, waiting, refused, status: () => listeners.get("status")?.() };
 }
 
 test("[demo/images] an upload that is refused again and again is tried less and less often, and at once when the connection changes", async () => {
@@ -80,4 +82,19 @@ test("[demo/images] nothing is tried after the end", async () => {
   await pass(minute);
   expect(calls).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("[demo/images] one that is refused for good is told once and not tried again", async () => {
+  let calls = 0;
+  const { images, waiting, refused, status } = pasted(async () => {
+    calls += 1;
+    throw new AssetRefused("it is too large");
+  });
+  await pass(minute);
+  status();
+  await pass(minute);
+  expect(calls).toBe(1);
+  expect(refused).toEqual(["it is too large"]);
+  expect(waiting.at(-1)).toBe(0);
+  images.close();
 });
