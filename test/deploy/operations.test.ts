@@ -140,7 +140,7 @@ describe("docs/operations.md", () => {
     }
     const [held] = await run(
       urlOf(owner, owner),
-      monitoring.find((block) => block.includes("FROM locks")) ?? "",
+      monitoring.find((block) => block.includes("acquired_at")) ?? "",
     );
     expect(held?.rows).toMatchObject([{ user_id: "ada", client_id: "a", element: null }]);
   });
