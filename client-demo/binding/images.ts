@@ -142,8 +142,8 @@ export function bindImages(
 
   /** Pasted before a reload, and not sent since. */
   const bringBack = async (fileId: string): Promise<void> => {
-    asked.add(fileId);
     const blob = await store.unsent(fileId);
+    asked.add(fileId);
     if (blob !== undefined) await addFile(fileId, blob);
   };
 

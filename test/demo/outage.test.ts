@@ -114,6 +114,7 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
     await dropImage(grace.page);
     await grace.page.waitForSelector("#pending >> text=1 image waiting");
     await waitForKept(grace.page, await idOf(grace.page, "image"));
+    await waitForKeptFile(grace.page);
     await grace.page.reload();
     await files(grace.page);
     await grace.page.waitForSelector("#pending >> text=1 image waiting");
@@ -127,6 +128,7 @@ describe.skipIf(chromiumPath === undefined)("a server that goes away", () => {
     expect(image?.asset).toMatch(/^[0-9a-f]{64}$/);
     // What was seen is there without a network as well.
     await waitForKept(ada.page, `"asset":"${image?.asset}"`);
+    await waitForKeptFile(ada.page);
     ada.expectOutage(true);
     await ada.page.context().setOffline(true);
     await ada.page.reload();
@@ -246,4 +248,23 @@ async function waitForKept(page: Page, text: string): Promise<void> {
     return false;
   };
   await waitFor(() => page.evaluate(isKept, text));
+}
+
+/** Resolves when the browser keeps a file: a reload before that would lose it. */
+function waitForKeptFile(page: Page) {
+  return page.waitForFunction(async () => {
+    const databases = await indexedDB.databases();
+    if (!databases.some(({ name }) => name === "aetherflow-files")) return false;
+    const result = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const database = await result(indexedDB.open("aetherflow-files", 1));
+    try {
+      return (await result(database.transaction("files").objectStore("files").count())) > 0;
+    } finally {
+      database.close();
+    }
+  });
 }
