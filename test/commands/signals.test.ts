@@ -80,8 +80,13 @@ test("[embedded/signal] Ctrl-C during the first start of serve: initdb does not 
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       err += text;
     });
-    const names = async () => (await readdir(path.join(fresh, "postgres")).catch(() => [])).join();
-    await waitFor(async () => (await names()).includes("cluster.draft-"), { timeoutMs: 60_000 });
+    const names = (...folder: string[]) => readdir(path.join(fresh, "postgres", ...folder)).catch(() => []);
+    // Its folder is made before it starts, and until it has a session of its own it hears what the group hears.
+    const isAtWork = async () => {
+      const draft = (await names()).find((name) => name.startsWith("cluster.draft-"));
+      return draft !== undefined && (await names(draft)).length > 0;
+    };
+    await waitFor(isAtWork, { timeoutMs: 60_000 });
     process.kill(-(child.pid ?? 0), "SIGINT");
     expect(await once(child, "close")).toEqual([0, null]);
     expect(err).not.toContain("initdb");
