@@ -1,3 +1,5 @@
+import type { Properties } from "../../client/index.ts";
+
 const others = new Map([
   ["x", "place"],
   ["y", "place"],
@@ -6,6 +8,18 @@ const others = new Map([
   ["groupIds", "group"],
   ["boundElements", "arrows"],
 ]);
+
+/** What follows from a text (`originalText`), and is measured by every page that types. */
+const measuredNames: ReadonlySet<string> = new Set(["width", "height", "text"]);
+
+/** Of an element's properties those that somebody wrote: not what was measured. */
+export function writtenNames(
+  properties: readonly string[],
+  element: Properties | undefined,
+): readonly string[] {
+  if (element?.type !== "text" || element.autoResize === false) return properties;
+  return properties.filter((name) => !measuredNames.has(name));
+}
 
 /** Names of an element's properties for people: `backgroundColor` is a background color. A few of many. */
 export function wordsOf(properties: readonly string[]): string {

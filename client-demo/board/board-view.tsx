@@ -51,7 +51,7 @@ function keepOwnKeys(event: KeyboardEvent): void {
 function giveKeysBack(event: MouseEvent): void {
   const { activeElement } = document;
   if (event.detail === 0 || !(activeElement instanceof HTMLElement)) return;
-  if (activeElement.closest(".top-bar, .notices") !== null) activeElement.blur();
+  if (activeElement.closest(".top-bar, #conflicts, .notices") !== null) activeElement.blur();
 }
 
 /** A board that is open: the bar above, the editor, the line below. */
@@ -150,11 +150,18 @@ export function BoardView(props: {
         <a href="/" className="home" title="All boards">
           <img src={icon} alt="All boards" width="28" height="28" />
         </a>
-        <h1 id="title">{title}</h1>
+        <h1 id="title" title={title}>
+          {title}
+        </h1>
         <PeopleList board={board} followed={followed?.sessionId} onFollow={setFollowed} />
         <UndoButtons board={board} beforeUndo={flush} />
         <LockButton board={board} selection={selection} />
-        <button type="button" id="name-button" title="Change your name" onClick={() => setOpen("name")}>
+        <button
+          type="button"
+          id="name-button"
+          title={`${name}: change your name`}
+          onClick={() => setOpen("name")}
+        >
           {name}
         </button>
         <button type="button" id="share" className="primary" onClick={() => setOpen("share")}>

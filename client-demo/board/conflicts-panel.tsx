@@ -1,8 +1,11 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { AlreadyResolvedError, type ConflictInfo, type Json, type Properties } from "../../client/index.ts";
+import { nameOfUser } from "../app/known-names.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
-import { wordsOf } from "../app/property-words.ts";
+import { wordsOf, writtenNames } from "../app/property-words.ts";
+import { useHandOnFocus } from "../app/use-hand-on-focus.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
+import { focusBoard } from "./focus-board.ts";
 import type { OpenBoard } from "./open-board.ts";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
 
@@ -48,6 +51,7 @@ export function ConflictsPanel(props: {
       notices.show(`${done} of ${unresolved.length} are decided. ${messageOf(error)}`, { tone: "warning" });
     }
     setBusy(false);
+    focusBoard();
   };
   return (
     <aside className="panel" id="conflicts" aria-label="Conflicts">
@@ -97,7 +101,9 @@ function Choice(props: {
   const { board, rest } = opened;
   const notices = useNotices();
   const [wanted, setWanted] = useState<{ readonly fields: Properties; readonly by: string }>();
-  const [busy, setBusy] = useState(false);
+  const busy = useRef(false);
+  const item = useRef<HTMLLIElement>(null);
+  useHandOnFocus(item, focusBoard);
   const count = conflict.operations.length;
   useEffect(() => {
     let left = false;
@@ -110,9 +116,8 @@ function Choice(props: {
           string,
           Json
         >;
-        const author = held[0]?.user ?? "";
-        const session = [...board.presence.others.values()].find(({ user }) => user.id === author);
-        setWanted({ fields, by: author === board.user?.id ? "You" : (session?.user.name ?? author) });
+        const author = held[0]?.user;
+        setWanted({ fields, by: author === undefined ? "Somebody" : nameOfUser(board, author) });
       })
       .catch(() => {}); // The choice is there without its picture.
     return () => {
@@ -120,21 +125,25 @@ function Choice(props: {
     };
   }, [board, conflict.id, count, rest]);
   const choose = async (side: "current" | "incoming"): Promise<void> => {
-    setBusy(true);
+    // The button is not disabled meanwhile: it would lose the focus.
+    if (busy.current) return;
+    busy.current = true;
     try {
       await board.conflicts.resolve(conflict.id, side);
       notices.show(side === "current" ? "Kept as it is." : "The held-back edit was applied.");
     } catch (error) {
       notices.show(messageOf(error), { tone: "warning" });
-      setBusy(false);
+      busy.current = false;
     }
   };
   const current = board.get(conflict.element);
   const incoming = wanted && { ...current, ...wanted.fields };
-  const names = conflict.properties.length === 0 ? "the whole element" : wordsOf(conflict.properties);
+  const written = writtenNames(conflict.properties, current);
+  const names = conflict.properties.length === 0 ? "the whole element" : wordsOf(written) || "text";
   const moved = conflict.properties.some((name) => name === "x" || name === "y");
   return (
     <li
+      ref={item}
       onPointerEnter={() => onPoint(conflict.element, false)}
       onFocus={() => onPoint(conflict.element, true)}
     >
@@ -144,7 +153,7 @@ function Choice(props: {
           label="As it is now"
           fields={current}
           otherPlace={moved ? { fields: incoming } : undefined}
-          disabled={busy || !mayEdit(board)}
+          disabled={!mayEdit(board)}
           onChoose={() => void choose("current")}
           button="Keep"
         />
@@ -152,7 +161,7 @@ function Choice(props: {
           label={wanted === undefined ? "Held back" : `${wanted.by} wanted`}
           fields={incoming}
           otherPlace={moved ? { fields: current } : undefined}
-          disabled={busy || !mayEdit(board)}
+          disabled={!mayEdit(board)}
           onChoose={() => void choose("incoming")}
           button="Use this"
         />

@@ -7,10 +7,12 @@ import {
   RestError,
   type SequencedOperation,
 } from "../../client/index.ts";
+import { nameOfUser } from "../app/known-names.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { wordsOf } from "../app/property-words.ts";
 import { ago, exactTime } from "../app/time.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
+import { focusBoard } from "./focus-board.ts";
 import type { OpenBoard } from "./open-board.ts";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
 
@@ -48,7 +50,10 @@ export function HistoryPanel(props: {
   const [openedAt] = useState(newest);
   const [version, setVersion] = useState(newest);
   const panel = useRef<HTMLElement>(null);
-  useEffect(() => panel.current?.focus(), []);
+  useEffect(() => {
+    panel.current?.focus();
+    return focusBoard;
+  }, []);
   const shown = useRested(version, restMs);
   const [oldest, setOldest] = useState<number>();
   const [seen, setSeen] = useState<Seen>();
@@ -273,7 +278,8 @@ async function stepFrom(rest: DocumentRest, version: number, order: "asc" | "des
 
 /** Who made the change that led to a version, and when. */
 function originOf(opened: OpenBoard, { version, operation }: Seen): string {
-  if (operation !== undefined) return `${nameOfUser(opened, operation.user)}, ${exactTime(operation.at)}`;
+  if (operation !== undefined)
+    return `${nameOfUser(opened.board, operation.user)}, ${exactTime(operation.at)}`;
   return version === 0 ? "Before the first change" : "The oldest version that is kept";
 }
 
@@ -312,7 +318,7 @@ function WhoChanged(props: {
     }
     try {
       const blame = await rest.blame(element);
-      setLines(linesOf(blame.elements[element] ?? {}, (id) => nameOfUser(opened, id)));
+      setLines(linesOf(blame.elements[element] ?? {}, (id) => nameOfUser(board, id)));
       setText("");
     } catch (error) {
       setText(sentenceOf(error));
@@ -363,10 +369,4 @@ function linesOf(
       names.includes("type") ? "made it" : wordsOf(names),
       ago(at),
     ]);
-}
-
-function nameOfUser({ board }: OpenBoard, id: string): string {
-  if (id === board.user?.id) return "You";
-  const session = [...board.presence.others.values()].find(({ user }) => user.id === id);
-  return session?.user.name ?? id;
 }

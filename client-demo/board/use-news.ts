@@ -1,13 +1,8 @@
 import { useEffect } from "react";
-import type { ConnectionState, DocumentReplica, LockInfo, Properties } from "../../client/index.ts";
+import type { ConnectionState, DocumentReplica, LockInfo } from "../../client/index.ts";
+import { rememberNames } from "../app/known-names.ts";
 import type { Notices } from "../app/notices.tsx";
-import { wordsOf } from "../app/property-words.ts";
-
-/** What follows from a text, and is measured by every page that types: two of them are no conflict of two people. */
-const measuredNames: ReadonlySet<string> = new Set(["width", "height", "text"]);
-
-const isMeasured = (name: string, element: Properties | undefined): boolean =>
-  element?.type === "text" && element.autoResize !== false && measuredNames.has(name);
+import { wordsOf, writtenNames } from "../app/property-words.ts";
 
 /** Says who has locked what this person wanted to change, all of it or a part. */
 export function showLocked(notices: Notices, { user }: Pick<LockInfo, "user">, partly: boolean): void {
@@ -23,6 +18,7 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
   useEffect(() => {
     let before: ConnectionState["state"] = board.connection.state;
     let interrupted = false;
+    rememberNames(board.presence.others.values());
     const stops = [
       board.on("reject", ({ code, message, details, operations, dependent }) => {
         const count = operations.length + dependent.length;
@@ -42,7 +38,8 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
       }),
       board.on("conflict", ({ resolution, element, properties: all }) => {
         if (resolution === "manual") return; // It has a panel of its own.
-        const properties = all.filter((name) => !isMeasured(name, board.get(element)));
+        const properties = writtenNames(all, board.get(element));
+        // Two measurements are no conflict of two people.
         if (all.length > 0 && properties.length === 0) return;
         const what = properties.length === 0 ? "an element" : `the ${wordsOf(properties)} of an element`;
         notices.show(
@@ -61,6 +58,9 @@ export function useNews(board: DocumentReplica, notices: Notices): void {
       board.on("lockLost", ({ reason }) => {
         if (reason !== "released")
           notices.show("A lock of yours has ended.", { tone: "warning", topic: "lock" });
+      }),
+      board.on("presence", ({ joined }) => {
+        if (joined.length > 0) rememberNames(board.presence.others.values());
       }),
       board.on("status", ({ state }) => {
         if (state === "reconnecting" && before === "live") interrupted = true;

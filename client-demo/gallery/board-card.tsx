@@ -3,7 +3,10 @@ import type { DocumentMetadata, Properties } from "../../client/index.ts";
 import type { Account } from "../app/account.ts";
 import { getContent } from "../app/server-calls.ts";
 import { ago } from "../app/time.ts";
+import { useHandOnFocus } from "../app/use-hand-on-focus.ts";
 import { Thumbnail } from "./thumbnail.tsx";
+
+const focusSearch = (): void => document.querySelector<HTMLElement>(".shelf input")?.focus();
 
 /** One board of the gallery: its picture is fetched when it comes into sight. */
 export function BoardCard(props: {
@@ -15,6 +18,7 @@ export function BoardCard(props: {
   const { board, account, onArchive } = props;
   const [elements, setElements] = useState<Readonly<Record<string, Properties>>>();
   const card = useRef<HTMLLIElement>(null);
+  useHandOnFocus(card, focusSearch);
   useEffect(() => {
     const node = card.current;
     if (node === null || board.version === 0) return undefined;
@@ -43,7 +47,7 @@ export function BoardCard(props: {
             <span className="quiet">Nothing drawn yet</span>
           )}
         </span>
-        <strong>{board.name}</strong>
+        <strong title={board.name}>{board.name}</strong>
         <span className="quiet">
           {here > 0 && (
             <span className="here">{here === 1 ? "1 person here" : `${here} people here`} · </span>

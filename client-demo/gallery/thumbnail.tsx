@@ -3,6 +3,8 @@ import type { Properties } from "../../client/index.ts";
 import { type SceneElement, toScene } from "../binding/index.ts";
 import { inOrder } from "../binding/scene.ts";
 
+type Point = readonly [number, number];
+
 type Drawn = SceneElement & {
   readonly x: number;
   readonly y: number;
@@ -13,7 +15,9 @@ type Drawn = SceneElement & {
   readonly strokeColor: string;
   readonly backgroundColor: string;
   readonly strokeWidth: number;
-  readonly points?: readonly (readonly [number, number])[];
+  readonly points?: readonly Point[];
+  readonly startArrowhead?: string | null;
+  readonly endArrowhead?: string | null;
   readonly text?: string;
   readonly fontSize?: number;
 };
@@ -67,6 +71,20 @@ function Shapes({ elements }: { readonly elements: readonly Drawn[] }) {
   ));
 }
 
+/** The two strokes of an arrow's head, whatever kind it is; shorter on a short line. */
+function headOf(from: Point | undefined, tip: Point | undefined): readonly Point[] {
+  if (from === undefined || tip === undefined) return [];
+  const [dx, dy] = [from[0] - tip[0], from[1] - tip[1]];
+  const length = Math.hypot(dx, dy);
+  if (length === 0) return [];
+  const scale = Math.min(24, length / 2) / length;
+  const side = (angle: number): Point => [
+    tip[0] + scale * (dx * Math.cos(angle) - dy * Math.sin(angle)),
+    tip[1] + scale * (dx * Math.sin(angle) + dy * Math.cos(angle)),
+  ];
+  return [side(-0.4), tip, side(0.4)];
+}
+
 function Shape({ element }: { readonly element: Drawn }) {
   const { width, height, strokeColor, backgroundColor, strokeWidth, points = [] } = element;
   const paint = { stroke: strokeColor, fill: backgroundColor, strokeWidth };
@@ -82,17 +100,25 @@ function Shape({ element }: { readonly element: Drawn }) {
       );
     case "freedraw":
     case "line":
-    case "arrow":
-      return (
-        <polyline
-          points={points.map(([x, y]) => `${x},${y}`).join(" ")}
-          {...paint}
-          fill={element.type === "line" ? backgroundColor : "none"}
-          strokeWidth={strokeWidth * 1.5}
-          strokeLinecap="round"
-          strokeLinejoin="round"
-        />
-      );
+    case "arrow": {
+      const heads = [
+        element.startArrowhead != null ? headOf(points[1], points[0]) : [],
+        element.endArrowhead != null ? headOf(points.at(-2), points.at(-1)) : [],
+      ];
+      return [points, ...heads]
+        .filter((line) => line.length > 0)
+        .map((line, at) => (
+          <polyline
+            key={at}
+            points={line.map(([x, y]) => `${x},${y}`).join(" ")}
+            {...paint}
+            fill={element.type === "line" ? backgroundColor : "none"}
+            strokeWidth={strokeWidth * 1.5}
+            strokeLinecap="round"
+            strokeLinejoin="round"
+          />
+        ));
+    }
     case "text": {
       const { fontSize = 20, text = "" } = element;
       return (

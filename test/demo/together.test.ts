@@ -129,7 +129,20 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.focus("#history input[type=range]");
     await ada.page.keyboard.press("Escape");
     await ada.page.waitForSelector("#history", { state: "detached" });
+    expect(await ada.page.evaluate(() => document.activeElement?.className)).toContain(
+      "excalidraw-container",
+    );
     await stage.agreement(id, [ada, grace]);
+    // Whoever has left keeps their name, after a reload too.
+    await grace.page.goto("about:blank");
+    await ada.page.waitForFunction(() => window.aetherflow?.board.presence.others.size === 0);
+    await ada.page.reload();
+    await ada.page.waitForFunction(() => window.aetherflow?.board.connection.state === "live");
+    await ada.page.click("[data-testid=main-menu-trigger]");
+    await ada.page.click("text=History …");
+    await ada.page.waitForSelector("#history .origin >> text=You");
+    await ada.page.click("[aria-label='Earlier step']");
+    await ada.page.waitForSelector("#history .origin >> text=Grace");
   });
 
   it("[demo/archived] what the server no longer keeps is not offered, and said to be gone", async () => {
@@ -218,8 +231,14 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.click("[aria-label='Unfold the conflicts']");
     const choices = ada.page.locator("#conflicts li");
     for (let left = await choices.count(); left > 0; left = await choices.count()) {
-      await choices.locator("text=Use this").first().click();
+      await choices.locator("text=Use this").first().focus();
+      await ada.page.keyboard.press("Enter");
       await waitFor(async () => (await choices.count()) < left, { what: "the choice is made" });
+      // The next one has the focus, after the last one the board.
+      const place = await ada.page.evaluate(() =>
+        document.activeElement?.closest("#conflicts li, .excalidraw-container"),
+      );
+      expect(place).not.toBeNull();
     }
     await grace.page.waitForSelector("#conflicts", { state: "detached" });
     await stage.agreement(id, [ada, grace]);
