@@ -269,16 +269,17 @@ class Migrator {
   }
 }
 
+/** Without the table nothing was ever applied. Asked for first: a query that fails is an error in PostgreSQL's log. */
 async function readApplied(database: Queryable): Promise<AppliedRow[]> {
-  try {
-    const { rows } = await database.query<AppliedRow>(
-      `SELECT name, hash, applied_at FROM ${migrationsTable} ORDER BY name`,
-    );
-    return rows;
-  } catch (error) {
-    if (sqlstateOf(error) === "42P01") return []; // undefined_table: nothing was ever applied
-    throw error;
-  }
+  const [table] = (
+    await database.query<{ exists: boolean }>(
+      `SELECT to_regclass('${migrationsTable}') IS NOT NULL AS exists`,
+    )
+  ).rows;
+  if (table?.exists !== true) return [];
+  return (
+    await database.query<AppliedRow>(`SELECT name, hash, applied_at FROM ${migrationsTable} ORDER BY name`)
+  ).rows;
 }
 
 function compare(migrations: readonly Migration[], rows: readonly AppliedRow[]): MigrationState[] {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -118,6 +118,9 @@ test("[cli] without a database the embedded one keeps documents over a restart; 
     const again = await serve("--data-dir", dataDir).listening;
     const content = await rest(again, token, "GET", `/documents/${id}/content`);
     expect(content).toMatchObject({ status: 200, body: { version: 1, elements: { a: { x: 1 } } } });
+    // Who looks into PostgreSQL's log finds no error where there was none.
+    const log = await readFile(path.join(dataDir, "postgres", "server.log"), "utf8");
+    expect(log.split("\n").filter((line) => / ERROR: /.test(line))).toEqual([]);
   } finally {
     for (const { child, ended } of running.splice(0)) {
       child.kill("SIGTERM");
