@@ -90,7 +90,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
   const editTimes = createEditTimes({ store, log });
 
   let publisher: Publisher | undefined;
-  const publish: RoomServices["publish"] = (news) => publisher?.publish(news);
+  const publish: RoomServices["publish"] = (news, options) => publisher?.publish(news, options);
   const roomServices: RoomServices = {
     instanceId,
     store,

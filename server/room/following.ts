@@ -34,7 +34,10 @@ export interface FollowingOptions {
   readonly log: Logger;
   readonly state: DocumentState;
   readonly locks: () => Pick<RoomLocks, "revision" | "version" | "reading">;
+  /** A proposal is in flight. */
   readonly proposing: () => boolean;
+  /** There are submits: a proposal is in flight, or about to be made. */
+  readonly submitting: () => boolean;
   /** The next operations, without a gap. */
   readonly advance: (advances: readonly Advance[]) => void;
   readonly documentChanged: (before: DocumentRecord, after: DocumentRecord) => void;
@@ -135,7 +138,11 @@ export class Following {
     const { state, services, publish, docId } = this.#options;
     if (this.#closed) return;
     const follows = news.from <= state.version + 1;
-    if (!follows && news.texts !== undefined && this.#early.length < maxEarlyNews) {
+    // Too large to be notified: what others committed before a proposal is in its answer as well, and until a read is
+    // done nothing is proposed. Where two instances work on one hot document, that read was one for each commit.
+    const isAnswered = news.texts === undefined && news.to > state.version && this.#options.submitting();
+    const waits = isAnswered || (!follows && news.texts !== undefined);
+    if (waits && this.#early.length < maxEarlyNews) {
       this.#early.push(news);
       this.#gapTimer ??= setTimeout(() => this.#fillGap(), gapMs);
       return;
@@ -163,12 +170,13 @@ export class Following {
 
   /** The state has moved: what was heard too early may follow now. */
   settled(): void {
-    const { state } = this.#options;
-    const nextPlace = () => this.#early.findIndex(({ from }) => from <= state.version + 1);
-    for (let place = nextPlace(); place >= 0; place = nextPlace()) {
-      const [next] = this.#early.splice(place, 1);
-      if (next !== undefined) this.hear(next);
-    }
+    const { version } = this.#options.state;
+    const follows = ({ from }: OperationsNews) => from <= version + 1;
+    const due = this.#early.filter(follows);
+    if (due.length === 0) return;
+    this.#early = this.#early.filter((one) => !follows(one));
+    // Each that moves the state looks for those that follow on it; one that goes on waiting is put back.
+    for (const one of due) this.hear(one);
   }
 
   /**

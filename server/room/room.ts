@@ -91,9 +91,10 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       state,
       locks: () => this.locks,
       proposing: () => this.#queue.inFlight,
+      submitting: () => !this.#queue.idle,
       advance: (advances) => this.#advance(advances),
       documentChanged: (before, after) => this.#documentChanged(before, after),
-      publish: (news) => this.#publishCommitted(news),
+      publish: (news) => this.#publishCommitted(news, true),
       end: (reason) => this.end(reason),
       onRead: () => this.#queue.pump(),
     });
@@ -294,7 +295,8 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
         texts,
         told: (toldTexts) => {
           told(firstVersion);
-          this.#publishCommitted(operationsNews(this.docId, firstVersion, toldTexts, previousId));
+          const news = operationsNews(this.docId, firstVersion, toldTexts, previousId);
+          this.#publishCommitted(news, outcome.missed.operations.length > 0);
         },
       });
     } else {
@@ -311,12 +313,14 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.locks.counted(outcome.revision, writes.length + resolves.length);
   }
 
-  #publishCommitted(news: OperationsNews | ChangeNews): void {
+  /** `isShared`: others commit to the document at the same time. */
+  #publishCommitted(news: OperationsNews | ChangeNews, isShared = false): void {
     this.#unheard = !this.#presence.hasOthers;
     if (this.#unheard) return;
     // A choice that sequenced nothing: others look at what changed.
     const isEmpty = news.kind === "operations" && news.to < news.from;
-    this.#services.publish(isEmpty ? { kind: "change", docId: this.docId } : news);
+    if (isEmpty) this.#services.publish({ kind: "change", docId: this.docId });
+    else this.#services.publish(news, { mayWait: isShared });
   }
 
   missed({ operations }: Missed): void {

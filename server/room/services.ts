@@ -1,7 +1,7 @@
 /** What all rooms of an instance share; built once, in compose.ts. */
 import type { GroupCommit } from "../commit/group-commit.ts";
 import type { Config } from "../config.ts";
-import type { News } from "../fanout/news.ts";
+import type { Publisher } from "../fanout/publisher.ts";
 import type { Logger } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Store } from "../store/store.ts";
@@ -20,7 +20,7 @@ export interface RoomServices {
   readonly lockSweep: LockSweep;
   readonly sessionRows: SessionRows;
   readonly editTimes: Pick<EditTimes, "edited">;
-  readonly publish: (news: News) => void;
+  readonly publish: Publisher["publish"];
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly config: Pick<Config, "limits" | "presence" | "snapshots" | "retention" | "commit">;

@@ -7,6 +7,11 @@
  * after the submit came (otherwise a client acknowledged by one instance would be refused by another that lags).
  * Before a refusal the database is also asked for the ids: a repeat is acknowledged, whatever it says now.
  *
+ * Giving way. Where another instance commits to the same document, both want one row: a proposal that is made at once waits
+ * for it in the database, with half of what could have been in it, since the authors of the last one are about to go
+ * on. After an answer that brought operations of others nothing is proposed for half as long as the call took. So two
+ * instances take turns: with S for a call that does not wait, each waits for 2/3 S here and for 1/3 S there.
+ *
  * Order. Submits of one channel are handled in their order: one that waits for its confirmation holds back those
  * behind it in the same channel, and nobody else. That is also R3: an author's operations enter the log in order.
  *
@@ -62,6 +67,8 @@ export interface SubmitQueueOptions {
 const maxQueueMs = 4_500;
 /** After this it is told `unavailable`, even while its proposal is in flight. */
 const maxAnswerMs = 9_000;
+/** Longest rest after a call that shared its row: a database that stalled is no sign of others' work. */
+const maxRestMs = 10;
 /** A whole content (REST) may be larger than any submit of a socket: a millisecond more for each operation beyond this. */
 const largeSubmit = 1_000;
 
@@ -74,6 +81,8 @@ export class SubmitQueue {
   #flying: readonly Entry[] = [];
   #closed = false;
   #pumping = false;
+  /** Gives way to another instance. */
+  #resting: NodeJS.Timeout | undefined;
   /** After a refused value in a batch of several submits: propose them one by one until it is found. */
   #oneByOne = 0;
   #sweep: NodeJS.Timeout | undefined;
@@ -157,6 +166,7 @@ export class SubmitQueue {
   /** Tells everybody that waits that nobody knows: the room ends. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#resting);
     this.#stopSweep();
     for (const entry of this.#queue) this.#unavailable(entry);
     this.#queue = [];
@@ -164,7 +174,8 @@ export class SubmitQueue {
 
   #propose(): void {
     const { room, maxBatchOperations, maxBatchBytes } = this.#options;
-    if (this.#inFlight || this.#queue.length === 0 || !room.ready) return;
+    const waits = this.#inFlight || this.#resting !== undefined || !room.ready;
+    if (waits || this.#queue.length === 0) return;
     const draft = room.draft();
     /** Channels whose next submits wait behind one. */
     const held = new Set<object>();
@@ -299,7 +310,7 @@ export class SubmitQueue {
   }
 
   async #commit(draft: Draft, decided: readonly DecidedEntry[]): Promise<void> {
-    const { room, groupCommit, encode } = this.#options;
+    const { room, groupCommit, encode, monotonicMs } = this.#options;
     this.#inFlight = true;
     const records = room.records(decided);
     const operations: CommitOperation[] = [];
@@ -330,13 +341,26 @@ export class SubmitQueue {
     };
     const proposal: Proposal = { draft, decided, batch, resolution };
     this.#flying = decided.map(({ entry }) => entry);
+    const startedAt = monotonicMs();
     const outcome = await groupCommit.commit(batch);
     this.#inFlight = false;
     this.#flying = [];
+    if (outcome.outcome === "committed" && outcome.missed.operations.length > 0)
+      this.#rest((monotonicMs() - startedAt) / 2);
     if (this.#oneByOne > 0) this.#oneByOne -= 1;
     this.#settle(proposal, outcome);
     room.settled();
     this.pump();
+  }
+
+  #rest(ms: number): void {
+    this.#resting = setTimeout(
+      () => {
+        this.#resting = undefined;
+        this.pump();
+      },
+      Math.min(ms, maxRestMs),
+    );
   }
 
   #settle(proposal: Proposal, outcome: CommitOutcome): void {

@@ -78,6 +78,28 @@ describe("the listener", () => {
     });
   });
 
+  it("[listen-6] a range that may wait is told soon, with those that come meanwhile; anything else takes it along", async () => {
+    const { made, heard } = listener();
+    await waitFor(() => made.listening);
+    const large = (from: number, to: number): News => ({
+      kind: "operations",
+      docId: "hot",
+      from,
+      to,
+      previousId: null,
+      texts: Array.from({ length: to - from + 1 }, () => "x".repeat(4_000)),
+    });
+    const writer = publisher("writer");
+    writer.publish(large(1, 3), { mayWait: true });
+    writer.publish(large(7, 9), { mayWait: true });
+    await waitFor(() => heard.length > 0);
+    expect(heard).toEqual([{ kind: "operations", docId: "hot", from: 1, to: 9, previousId: null }]);
+    writer.publish(large(13, 15), { mayWait: true });
+    writer.publish({ kind: "change", docId: "other" });
+    await waitFor(() => heard.length > 1);
+    expect(heard.slice(1)).toMatchObject([{ from: 13, to: 15 }, { docId: "other" }]);
+  });
+
   it("[listen-3] one that hears nothing, not even itself, is thrown away", async () => {
     // The canaries go nowhere: as if LISTEN had been lost behind a pooling proxy.
     const { state } = listener();

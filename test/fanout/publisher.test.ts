@@ -34,6 +34,18 @@ describe("notifications", () => {
     ]);
   });
 
+  it("[notify-7] ranges without their operations become one, whoever wrote what lies between", () => {
+    const range = (from: number, to: number): News => {
+      const { texts: _, ...rest } = batch("a", from, to) as Extract<News, { kind: "operations" }>;
+      return rest;
+    };
+    expect(unpack(pack("i", [range(1, 30), range(61, 90)], undefined))).toEqual([
+      { kind: "operations", docId: "a", from: 1, to: 90, previousId: null },
+    ]);
+    // With operations, only what follows.
+    expect(unpack(pack("i", [range(1, 30), batch("a", 61, 62)], undefined))).toHaveLength(2);
+  });
+
   it("[notify-4] a notification whose lines are not those that its head tells of is no notification", () => {
     const [payload = ""] = pack("i", [batch("a", 1, 2), { kind: "change", docId: "b" }], undefined);
     expect(unpack([payload])).toHaveLength(2);

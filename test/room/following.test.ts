@@ -43,6 +43,7 @@ function standingAt(version: number) {
     told: [] as string[],
     reads: 0,
     proposing: false,
+    submitting: false,
     published: [] as object[],
     ended: 0,
     read: 0,
@@ -67,6 +68,7 @@ function standingAt(version: number) {
     state,
     locks: () => ({ revision: 0, version: 0 }),
     proposing: () => seen.proposing,
+    submitting: () => seen.submitting,
     advance: (advances: readonly { operation: { version: number; id: string }; text: string }[]) => {
       for (const { operation, text: line } of advances) {
         state.version = operation.version;
@@ -146,6 +148,41 @@ it("[follow-8] while a proposal is in flight a gap waits for its answer", async 
   await delay(150);
   expect(seen.reads).toBe(0);
   seen.proposing = false;
+  await waitFor(() => seen.reads === 1);
+  following.close();
+});
+
+/** As it is notified where it is too large. */
+const range = ({ texts: _, ...rest }: OperationsNews): OperationsNews => rest;
+
+it("[follow-15] a range without its operations waits for what a proposal's answer brings; where nobody submits it is read", () => {
+  const { following, state, seen } = standingAt(3);
+  seen.submitting = true;
+  seen.proposing = true;
+  following.hear(range(news(4, 6)));
+  following.settled();
+  state.version = 5;
+  state.operationId = idOf(5);
+  following.settled();
+  expect(seen.reads).toBe(0);
+  // The answer brought the rest. Another range is left when the last submit was answered.
+  state.version = 6;
+  state.operationId = idOf(6);
+  following.hear(range(news(7, 8)));
+  following.settled();
+  expect(seen.reads).toBe(0);
+  seen.submitting = false;
+  seen.proposing = false;
+  following.settled();
+  expect(seen.reads).toBe(1);
+  following.close();
+});
+
+it("[follow-16] a range is read after a moment where the submits lead to no proposal", async () => {
+  const { following, seen } = standingAt(3);
+  seen.submitting = true;
+  following.hear(range(news(4, 6)));
+  expect(seen.reads).toBe(0);
   await waitFor(() => seen.reads === 1);
   following.close();
 });

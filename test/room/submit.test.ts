@@ -6,13 +6,13 @@ import { createLog } from "../../server/observability/log.ts";
 import { encodeForCommit } from "../../server/room/commit-encoding.ts";
 import { SubmitQueue, type SubmitQueueOptions } from "../../server/room/submit.ts";
 import { Turn } from "../../server/room/turn.ts";
-import type { DocumentBatch } from "../../server/store/store.ts";
+import type { DocumentBatch, StoredOperation } from "../../server/store/store.ts";
 import { commitDraft, Draft, decide } from "../../shared/document/decide.ts";
 import type { Operation } from "../../shared/document/operation.ts";
 import { createState } from "../../shared/document/state.ts";
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setTimeout", "clearTimeout"] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -103,12 +103,13 @@ function createQueue() {
         head: head(),
         missed: { operations: [], complete: true },
       }) as CommitOutcome,
-    committed: (firstVersion: number): CommitOutcome => ({
+    /** `others`: how many operations of others the answer brings. */
+    committed: (firstVersion: number, others = 0): CommitOutcome => ({
       outcome: "committed",
       firstVersion,
       at,
       revision: 0,
-      missed: { operations: [], complete: true },
+      missed: { operations: Array.from({ length: others }, () => ({}) as StoredOperation), complete: true },
     }),
     /** `name`: of the user, and what tells the submit from their others. */
     submit(name: string, channel: object, operation: WithoutId, length = 100) {
@@ -147,6 +148,38 @@ test("[submit/order] a submit that is given up in flight takes those behind it i
   queue.flights[1]?.answer(queue.stale());
   await queue.at(9_700);
   expect(queue.flights.length).toBe(2);
+  queue.close();
+});
+
+test("[submit/rest] after an answer that brought others' operations nothing is proposed for half as long as the call took", async () => {
+  const queue = createQueue();
+  const create = (element: string): WithoutId => ({ type: "create", element, props: {} });
+  const sizes = () => queue.flights.map(({ batch }) => batch.operations.length);
+  queue.submit("ann", {}, create("a"));
+  await queue.at(0);
+  await queue.at(8);
+  queue.submit("bob", {}, create("b"));
+  queue.flights[0]?.answer(queue.committed(1, 2));
+  await queue.at(8);
+  queue.submit("cid", {}, create("c"));
+  await queue.at(11);
+  expect(sizes()).toEqual([1]);
+  await queue.at(12);
+  expect(sizes()).toEqual([1, 2]);
+  // However long it took, at most 10 ms; and not at all where nobody else writes.
+  await queue.at(1_012);
+  queue.flights[1]?.answer(queue.committed(2, 1));
+  await queue.at(1_012);
+  queue.submit("ann", {}, create("d"));
+  await queue.at(1_021);
+  expect(sizes()).toEqual([1, 2]);
+  await queue.at(1_022);
+  expect(sizes()).toEqual([1, 2, 1]);
+  queue.submit("ann", {}, create("e"));
+  queue.flights[2]?.answer(queue.committed(4));
+  await queue.at(1_030);
+  expect(sizes()).toEqual([1, 2, 1, 1]);
+  expect(queue.answers).toHaveLength(4);
   queue.close();
 });
 
