@@ -21,8 +21,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { CommitResult, DocumentBatch, Store } from "../store/store.ts";
 import { StoreRefused, StoreUnavailable } from "../store/store.ts";
 
+type Committed = Extract<CommitResult, { outcome: "committed" }>;
+
 export type CommitOutcome =
-  | Exclude<CommitResult, { outcome: "busy" }>
+  | Exclude<CommitResult, Committed | { outcome: "busy" }>
+  /** `eachMs`: how long the call took, for each of its documents. */
+  | (Committed & { readonly eachMs: number })
   /** The store did not answer in time; the batch may be stored. */
   | { readonly outcome: "unknown"; readonly cause: unknown }
   /** The database refuses a value in this batch (SQLSTATE class 22 or 23); nothing of it is stored. */
@@ -126,7 +130,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
           operations: batches.reduce((sum, batch) => sum + batch.operations.length, 0),
           documents: batches.length,
         });
-        settle(entries, results);
+        settle(entries, results, (performance.now() - startedAt) / batches.length);
         return;
       } catch (cause) {
         if (cause instanceof StoreRefused) return refuse(entries, wait, cause);
@@ -140,7 +144,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     }
   }
 
-  function settle(entries: readonly Entry[], results: readonly CommitResult[]): void {
+  function settle(entries: readonly Entry[], results: readonly CommitResult[], eachMs: number): void {
     entries.forEach((entry, index) => {
       const result = results[index];
       if (result === undefined) {
@@ -150,6 +154,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         if (performance.now() - entry.queuedAtMs < retryForMs)
           enqueue(entries.length > 1 && entry.busy === 1 ? shared : alone, entry);
         else entry.resolve({ outcome: "unknown", cause: new StoreUnavailable("the document's row is held") });
+      } else if (result.outcome === "committed") {
+        const { outcome, firstVersion, at, revision, missed } = result;
+        entry.resolve({ outcome, firstVersion, at, revision, missed, eachMs });
       } else entry.resolve(result);
     });
   }

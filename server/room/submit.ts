@@ -9,8 +9,9 @@
  *
  * Giving way. Where another instance commits to the same document, both want one row: a proposal that is made at once waits
  * for it in the database, with half of what could have been in it, since the authors of the last one are about to go
- * on. After an answer that brought operations of others nothing is proposed for half as long as the call took. So two
- * instances take turns: with S for a call that does not wait, each waits for 2/3 S here and for 1/3 S there.
+ * on. After an answer that brought operations of others nothing is proposed for half as long as the call took, or this
+ * document's part of a call for many. So two instances take turns at a hot document: with S for a call that does not wait,
+ * each waits for 2/3 S here and for 1/3 S there.
  *
  * Order. Submits of one channel are handled in their order: one that waits for its confirmation holds back those
  * behind it in the same channel, and nobody else. That is also R3: an author's operations enter the log in order.
@@ -67,6 +68,8 @@ export interface SubmitQueueOptions {
 const maxQueueMs = 4_500;
 /** After this it is told `unavailable`, even while its proposal is in flight. */
 const maxAnswerMs = 9_000;
+/** What a timer cannot tell from nothing. */
+const leastRestMs = 0.25;
 /** Longest rest after a call that shared its row: a database that stalled is no sign of others' work. */
 const maxRestMs = 10;
 /** A whole content (REST) may be larger than any submit of a socket: a millisecond more for each operation beyond this. */
@@ -310,7 +313,7 @@ export class SubmitQueue {
   }
 
   async #commit(draft: Draft, decided: readonly DecidedEntry[]): Promise<void> {
-    const { room, groupCommit, encode, monotonicMs } = this.#options;
+    const { room, groupCommit, encode } = this.#options;
     this.#inFlight = true;
     const records = room.records(decided);
     const operations: CommitOperation[] = [];
@@ -341,12 +344,11 @@ export class SubmitQueue {
     };
     const proposal: Proposal = { draft, decided, batch, resolution };
     this.#flying = decided.map(({ entry }) => entry);
-    const startedAt = monotonicMs();
     const outcome = await groupCommit.commit(batch);
     this.#inFlight = false;
     this.#flying = [];
     if (outcome.outcome === "committed" && outcome.missed.operations.length > 0)
-      this.#rest((monotonicMs() - startedAt) / 2);
+      this.#rest(outcome.eachMs / 2);
     if (this.#oneByOne > 0) this.#oneByOne -= 1;
     this.#settle(proposal, outcome);
     room.settled();
@@ -354,6 +356,7 @@ export class SubmitQueue {
   }
 
   #rest(ms: number): void {
+    if (ms < leastRestMs) return;
     this.#resting = setTimeout(
       () => {
         this.#resting = undefined;

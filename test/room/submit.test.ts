@@ -104,12 +104,13 @@ function createQueue() {
         missed: { operations: [], complete: true },
       }) as CommitOutcome,
     /** `others`: how many operations of others the answer brings. */
-    committed: (firstVersion: number, others = 0): CommitOutcome => ({
+    committed: (firstVersion: number, { others = 0, eachMs = 1 } = {}): CommitOutcome => ({
       outcome: "committed",
       firstVersion,
       at,
       revision: 0,
       missed: { operations: Array.from({ length: others }, () => ({}) as StoredOperation), complete: true },
+      eachMs,
     }),
     /** `name`: of the user, and what tells the submit from their others. */
     submit(name: string, channel: object, operation: WithoutId, length = 100) {
@@ -159,7 +160,7 @@ test("[submit/rest] after an answer that brought others' operations nothing is p
   await queue.at(0);
   await queue.at(8);
   queue.submit("bob", {}, create("b"));
-  queue.flights[0]?.answer(queue.committed(1, 2));
+  queue.flights[0]?.answer(queue.committed(1, { others: 2, eachMs: 8 }));
   await queue.at(8);
   queue.submit("cid", {}, create("c"));
   await queue.at(11);
@@ -168,7 +169,7 @@ test("[submit/rest] after an answer that brought others' operations nothing is p
   expect(sizes()).toEqual([1, 2]);
   // However long it took, at most 10 ms; and not at all where nobody else writes.
   await queue.at(1_012);
-  queue.flights[1]?.answer(queue.committed(2, 1));
+  queue.flights[1]?.answer(queue.committed(2, { others: 1, eachMs: 1_000 }));
   await queue.at(1_012);
   queue.submit("ann", {}, create("d"));
   await queue.at(1_021);
