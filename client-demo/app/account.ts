@@ -1,4 +1,5 @@
 /** Who this browser is, and the tokens that say so. */
+import { keep, recall } from "./browser-storage.ts";
 import { CallError, devToken } from "./server-calls.ts";
 
 /**
@@ -15,6 +16,8 @@ export class TokenNeeded extends Error {
   }
 }
 
+/** How the ids begin that this page makes up for its browsers: to people they say nothing. */
+export const madeUp = "person-";
 const renewBeforeMs = 60_000;
 /** Names for who has given none: several hundred, so that two windows rarely get the same. */
 const manners =
@@ -30,11 +33,11 @@ export class Account {
   readonly #tokens = new Map<string, { readonly token: string; readonly expiresAtMs: number }>();
 
   constructor() {
-    this.userId = recall("local", "aetherflow.user") ?? `person-${randomPart()}`;
-    this.#name = recall("local", "aetherflow.name") ?? `${oneOf(manners)} ${oneOf(animals)}`;
-    this.#pasted = recall("session", "aetherflow.token");
-    keep("local", "aetherflow.user", this.userId);
-    keep("local", "aetherflow.name", this.#name);
+    this.userId = recall("aetherflow.user") ?? `${madeUp}${randomPart()}`;
+    this.#name = recall("aetherflow.name") ?? `${oneOf(manners)} ${oneOf(animals)}`;
+    this.#pasted = recall("aetherflow.token", "session");
+    keep("aetherflow.user", this.userId);
+    keep("aetherflow.name", this.#name);
   }
 
   /** Shown to others. */
@@ -44,7 +47,7 @@ export class Account {
 
   set name(name: string) {
     this.#name = name;
-    keep("local", "aetherflow.name", name);
+    keep("aetherflow.name", name);
   }
 
   /** Tokens come from somebody else than this server. */
@@ -55,13 +58,13 @@ export class Account {
   /** Uses a token that its user pasted, until the tab is closed. */
   paste(token: string): void {
     this.#pasted = token;
-    keep("session", "aetherflow.token", token);
+    keep("aetherflow.token", token, "session");
   }
 
   /** Forgets a token that was refused. */
   forget(): void {
     this.#pasted = undefined;
-    keep("session", "aetherflow.token", undefined);
+    keep("aetherflow.token", undefined, "session");
     this.#tokens.clear();
   }
 
@@ -93,23 +96,4 @@ export function randomPart(): string {
 function oneOf(words: string): string | undefined {
   const list = words.split(" ");
   return list[Math.floor(Math.random() * list.length)];
-}
-
-// Storage may be forbidden; a name is not worth failing for.
-function recall(kind: "local" | "session", key: string): string | undefined {
-  try {
-    return (kind === "local" ? localStorage : sessionStorage).getItem(key) ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function keep(kind: "local" | "session", key: string, value: string | undefined): void {
-  try {
-    const storage = kind === "local" ? localStorage : sessionStorage;
-    if (value === undefined) storage.removeItem(key);
-    else storage.setItem(key, value);
-  } catch {
-    // As above.
-  }
 }

@@ -1,5 +1,7 @@
 /** Names of the people who were here with this browser: what they did stays theirs after they have left. */
 import type { DocumentReplica, SessionInfo } from "../../client/index.ts";
+import { madeUp } from "./account.ts";
+import { keep, recallList } from "./browser-storage.ts";
 
 const key = "aetherflow.people";
 const mostKept = 500;
@@ -10,14 +12,9 @@ let names: Map<string, string> | undefined;
 function known(): Map<string, string> {
   if (names !== undefined) return names;
   names = new Map();
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(key) ?? "[]");
-    for (const pair of Array.isArray(stored) ? stored : []) {
-      const [id, name] = Array.isArray(pair) ? pair : [];
-      if (typeof id === "string" && typeof name === "string") names.set(id, name);
-    }
-  } catch {
-    // Storage is forbidden here, or holds something else: names last as long as the page.
+  for (const pair of recallList(key)) {
+    const [id, name] = Array.isArray(pair) ? pair : [];
+    if (typeof id === "string" && typeof name === "string") names.set(id, name);
   }
   return names;
 }
@@ -37,11 +34,7 @@ export function rememberNames(people: Iterable<Pick<SessionInfo, "user">>): void
     if (kept.size <= mostKept) break;
     kept.delete(id);
   }
-  try {
-    localStorage.setItem(key, JSON.stringify([...kept]));
-  } catch {
-    // As above.
-  }
+  keep(key, JSON.stringify([...kept]));
 }
 
 /** What somebody is called on this page, whether they are here or not. */
@@ -51,7 +44,7 @@ export function nameOfUser(board: DocumentReplica, id: string): string {
   return here?.user.name ?? known().get(id) ?? strangerOf(id);
 }
 
-/** An id that this page made up for its browser says nothing to anybody; one that a token brought is a name of its own. */
+/** An id that a token brought is a name of its own. */
 function strangerOf(id: string): string {
-  return /^person-\w+$/.test(id) ? `Somebody (${id.slice(-4)})` : id;
+  return id.startsWith(madeUp) ? `Somebody (${id.slice(-4)})` : id;
 }

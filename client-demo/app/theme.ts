@@ -1,3 +1,5 @@
+import { keep, recall } from "./browser-storage.ts";
+
 /** What a person chose; `system` follows the machine. */
 export type ThemeChoice = "light" | "dark" | "system";
 
@@ -5,12 +7,8 @@ const key = "aetherflow.theme";
 const darkQuery = (): MediaQueryList => matchMedia("(prefers-color-scheme: dark)");
 
 export function storedTheme(): ThemeChoice {
-  try {
-    const stored = localStorage.getItem(key);
-    return stored === "light" || stored === "dark" ? stored : "system";
-  } catch {
-    return "system"; // Storage is forbidden here.
-  }
+  const stored = recall(key);
+  return stored === "light" || stored === "dark" ? stored : "system";
 }
 
 /** What a choice comes to now. */
@@ -22,11 +20,7 @@ export function resolveTheme(choice: ThemeChoice): "light" | "dark" {
 /** Shows the page in it, and remembers it. */
 export function applyTheme(choice: ThemeChoice): void {
   document.documentElement.style.colorScheme = choice === "system" ? "light dark" : choice;
-  try {
-    localStorage.setItem(key, choice);
-  } catch {
-    // As above.
-  }
+  keep(key, choice);
 }
 
 /** Calls back when the machine goes dark or light. */
