@@ -41,6 +41,8 @@ export const documents = pgTable(
       .$type<ConflictPolicy>()
       .notNull()
       .default("lww"),
+    /** Its log is being deleted: there is no way back. */
+    purging: boolean("purging").notNull().default(false),
     description: text("description").notNull().default(""),
     properties: jsonb("properties").$type<{ readonly [key: string]: Json }>().notNull().default({}),
   },

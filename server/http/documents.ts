@@ -8,7 +8,7 @@ import type { Identity } from "../access/identity.ts";
 import { includesRole, roleOf } from "../access/roles.ts";
 import { anonymousPrefix } from "../access/tokens.ts";
 import type { DocumentChange, DocumentFilter, DocumentRecord, Reader } from "../store/store.ts";
-import { callerOf, documentFor, editRefusal, originOf, requireRole } from "./caller.ts";
+import { absentFor, callerOf, documentFor, editRefusal, originOf, requireRole } from "./caller.ts";
 import { editAnswer } from "./edit-answer.ts";
 import { invalid, Problem, unauthenticated } from "./problem.ts";
 import { type App, answers, docIdOf, ifMatch } from "./route.ts";
@@ -70,9 +70,10 @@ export function documentRoutes(app: App, services: HttpServices): void {
         const origin = originOf(request, caller, newId(), undefined, true);
         const authorise = (now: typeof document) => editRefusal(now, caller);
         const result = await edits.submit(id, { origin, authorise, ops, base: 0 });
-        // A document without the content that it was to have must not stay. `unavailable` may be stored: it does.
+        // A document without the content that it was to have must not stay. `unavailable` may be stored: it does, and so
+        // does what somebody else has written into it meanwhile.
         if (!result.ok && result.code !== "unavailable") {
-          await store.documents.purge(id);
+          await store.documents.purge(id, { onlyAtVersion: 0 });
           edits.documentChanged(id);
         }
         editAnswer(result);
@@ -151,12 +152,13 @@ export function documentRoutes(app: App, services: HttpServices): void {
       const { body } = request;
       const expected = expectedVersion(request.headers["if-match"]);
       const needed = ownerFields.some((field) => body[field] !== undefined) ? "owner" : "editor";
-      const { document } = await change(docId, caller, {
+      const document = await change(docId, caller, {
         needed,
         expected,
         deleted: true,
         fields: present(body),
       });
+      if (document === undefined) throw absentFor(caller);
       // Who gives a document away sees it once more.
       return reply
         .header("etag", `"${document.metadataVersion}"`)
@@ -182,13 +184,14 @@ export function documentRoutes(app: App, services: HttpServices): void {
       const docId = docIdOf(request.params, caller);
       const purge = request.query.purge === "true";
       const expected = expectedVersion(request.headers["if-match"]);
-      // Closed to edits before it is purged, because the log goes in parts.
-      await change(docId, caller, {
+      // Closed to edits before it is purged, because the log goes in parts. Where an earlier purge broke off, it is.
+      const document = await change(docId, caller, {
         needed: "owner",
         expected,
         deleted: purge,
         fields: { state: "deleted" },
       });
+      if (document === undefined && !purge) throw absentFor(caller);
       if (purge) {
         await store.documents.purge(docId);
         edits.documentChanged(docId);
@@ -197,24 +200,28 @@ export function documentRoutes(app: App, services: HttpServices): void {
     },
   );
 
-  /** Changes metadata exactly as it was when the caller's role was looked at, and tells the rooms. */
+  /**
+   * Changes metadata exactly as it was when the caller's role was looked at, and tells the rooms. Undefined: the document
+   * is gone or being purged.
+   */
   async function change(
     docId: string,
     caller: Identity,
     wanted: Change,
-  ): Promise<{ document: DocumentRecord }> {
+  ): Promise<DocumentRecord | undefined> {
     const { needed, expected, deleted, fields } = wanted;
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const { document, role } = await documentFor(services, docId, caller, { deleted });
       requireRole(role, needed);
       const { metadataVersion } = document;
       if (expected !== undefined && expected !== metadataVersion) throw mismatch(metadataVersion);
-      if (Object.keys(fields).length === 0) return { document };
+      if (Object.keys(fields).length === 0) return document;
       const result = await store.documents.update(docId, fields, caller.userId, metadataVersion);
       if (result.outcome === "updated") {
         await edits.metadataChanged(document, result.document);
-        return result;
+        return result.document;
       }
+      if (result.outcome === "missing") return undefined;
       // `mismatch`: somebody was faster. Without a precondition that is nothing the caller asked about.
     }
     throw new Problem({ code: "unavailable", detail: "the document is being changed by many; try again" });

@@ -54,7 +54,7 @@ interface ChangesRow {
   operation_id: string | null;
 }
 
-/** Checks one document. An absent one has no findings. */
+/** Checks one document. One that is absent, or being purged, has no findings. */
 export function verifyDocument(pool: DatabasePool, docId: string): Promise<Finding[]> {
   return pool.withClient(async (client) => {
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -140,7 +140,7 @@ class DocumentCheck {
   async run(): Promise<Finding[]> {
     const document = (
       await this.#rows<DocumentRow>(
-        "SELECT version, last_operation_id, retained_from, content_version FROM documents WHERE id = $1",
+        "SELECT version, last_operation_id, retained_from, content_version FROM documents WHERE id = $1 AND NOT purging",
       )
     )[0];
     if (document === undefined) return [];

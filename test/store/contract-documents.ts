@@ -256,6 +256,18 @@ export function documentContract(subject: () => Subject): void {
       ]);
     });
 
+    test("[store/documents] purge at a version leaves what has gone on since", async () => {
+      const { documents } = subject().store;
+      const created = await documents.create(newDocument());
+      if (created.outcome !== "created") throw new Error("not created");
+      const { docId } = created.document;
+      await subject().store.commit([batchAt(created.document, [operation(origin(), "e")])], { wait: true });
+      expect(await documents.purge(docId, { onlyAtVersion: 0 })).toBe(false);
+      expect(await documents.get(docId)).toMatchObject({ version: 1, state: "active" });
+      expect(await documents.purge(docId, { onlyAtVersion: 1 })).toBe(true);
+      expect(await documents.get(docId)).toBeUndefined();
+    });
+
     test("[store/documents] heads answers many documents and which operations they have", async () => {
       const { store } = subject();
       const { documents } = store;

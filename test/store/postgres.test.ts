@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPostgresStore } from "../../server/store/postgres/store.ts";
-import type { Store } from "../../server/store/store.ts";
+import type { DocumentRecord, Store } from "../../server/store/store.ts";
+import { verifyDocument } from "../../server/store/verify.ts";
 import { createTestDatabase, holdRow, type TestDatabase } from "../support/database.ts";
 import { storeContract } from "./contract.ts";
 import { commitContract } from "./contract-commit.ts";
@@ -77,3 +78,41 @@ test("[store/documents] touch waits for no row: it writes the others, and names 
   expect(await store.documents.touch(edits)).toEqual([]);
   expect(await by()).toEqual(["bob", "bob", "bob"]);
 });
+
+test("[store/purge] one that broke off has no way back: not active again, no finding, finished by the next", async () => {
+  const created = await store.documents.create(newDocument({ createdBy: "ada" }));
+  if (created.outcome !== "created") throw new Error("not created");
+  const { docId } = created.document;
+  const head = await commitOne(created.document);
+  await database.pool.run({
+    text: `CREATE FUNCTION stop_purge() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'query_canceled'; END $$;
+      CREATE TRIGGER stop_purge BEFORE DELETE ON documents FOR EACH ROW EXECUTE FUNCTION stop_purge()`,
+  });
+  try {
+    await expect(store.documents.purge(docId)).rejects.toThrow();
+  } finally {
+    await database.pool.run({ text: "DROP TRIGGER stop_purge ON documents; DROP FUNCTION stop_purge()" });
+  }
+  // Its log is gone.
+  expect(await store.operations.byVersion(docId, 1, 9)).toEqual([]);
+  for (const expected of [undefined, head.metadataVersion + 1]) {
+    expect(await store.documents.update(docId, { state: "active" }, "ada", expected)).toEqual({
+      outcome: "missing",
+    });
+  }
+  const [late] = await store.commit([batchAt(head, [operation(origin(), "e")])], { wait: true });
+  expect(late).toMatchObject({ outcome: "changed" });
+  expect(await verifyDocument(database.pool, docId)).toEqual([]);
+  expect(await store.documents.purge(docId)).toBe(true);
+  expect(await store.documents.get(docId)).toBeUndefined();
+});
+
+/** The document with one operation more. */
+async function commitOne(document: DocumentRecord): Promise<DocumentRecord> {
+  const [result] = await store.commit([batchAt(document, [operation(origin(), "e")])], { wait: true });
+  expect(result?.outcome).toBe("committed");
+  const now = await store.documents.get(document.docId);
+  if (now === undefined) throw new Error("not there");
+  return now;
+}

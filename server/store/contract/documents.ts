@@ -112,15 +112,21 @@ export interface DocumentStore {
   get(docId: string): Promise<DocumentRecord | undefined>;
   /** One query; what is absent is left out. */
   getMany(docIds: readonly string[]): Promise<DocumentRecord[]>;
-  /** Changes metadata under the row's lock and moves `metadataVersion`; with `expectedMetadataVersion` only at that one. */
+  /**
+   * Changes metadata under the row's lock and moves `metadataVersion`; with `expectedMetadataVersion` only at that one.
+   * `missing` also where a purge has begun: there is no way back from one.
+   */
   update(
     docId: string,
     change: DocumentChange,
     by: string,
     expectedMetadataVersion?: number,
   ): Promise<UpdateDocumentResult>;
-  /** Removes a document and all that belongs to it, the log in parts. */
-  purge(docId: string): Promise<boolean>;
+  /**
+   * Removes a document and all that belongs to it, the log in parts; with `onlyAtVersion` only a document at that version
+   * (false where it is at another). One that broke off is taken up again by the next.
+   */
+  purge(docId: string, options?: { readonly onlyAtVersion?: number }): Promise<boolean>;
   list(filter: DocumentFilter, sort: DocumentSort, page: Page): Promise<Paged<DocumentRecord>>;
   count(filter: DocumentFilter): Promise<number>;
   /** The heads of many documents, and which of `ids` their logs contain, in one query. Absent documents are left out. */

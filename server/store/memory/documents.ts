@@ -101,10 +101,11 @@ export function createDocuments(state: MemoryState): DocumentStore {
       record.updatedBy = by;
       return { outcome: "updated", document: copy(document) };
     },
-    async purge(docId) {
+    async purge(docId, { onlyAtVersion } = {}) {
+      const found = documents.get(docId);
+      if (onlyAtVersion !== undefined && found?.record.version !== onlyAtVersion) return false;
       for (const [id, session] of state.sessions) if (session.docId === docId) state.sessions.delete(id);
-      const document = documents.get(docId);
-      if (document !== undefined) state.purged.set(docId, document.record.metadataVersion);
+      if (found !== undefined) state.purged.set(docId, found.record.metadataVersion);
       return documents.delete(docId);
     },
     async list(filter, sort, page) {

@@ -85,6 +85,13 @@ const touch = {
     SELECT d.id AS "docId" FROM documents d WHERE d.id = ANY ($1::uuid[]) AND NOT EXISTS (
       SELECT FROM free WHERE free.id = d.id)`,
 };
+/** What is deleted already tells its metadata version to nobody anew: one `deleted` is enough for webhooks. */
+const startPurge = {
+  name: "document_start_purge",
+  text: `UPDATE documents SET purging = true, state = 'deleted',
+      metadata_version = CASE state WHEN 'deleted' THEN metadata_version ELSE metadata_version + 1 END
+    WHERE id = $1 AND ($2::bigint IS NULL OR version = $2)`,
+};
 const addActiveUser = { name: "document_add_active_user", text: "SELECT add_active_user($1, $2)" };
 const removeActiveUser = { name: "document_remove_active_user", text: "SELECT remove_active_user($1, $2)" };
 
@@ -149,6 +156,7 @@ export function createDocuments(database: Database, orm: NodePgDatabase): Own {
           .where(
             and(
               eq(documents.id, docId),
+              eq(documents.purging, false),
               expectedMetadataVersion === undefined
                 ? undefined
                 : eq(documents.metadataVersion, expectedMetadataVersion),
@@ -157,18 +165,19 @@ export function createDocuments(database: Database, orm: NodePgDatabase): Own {
           .returning(shown),
       );
       if (rows[0] !== undefined) return { outcome: "updated", document: rows[0] };
-      const document = await this.get(docId);
-      return document === undefined ? { outcome: "missing" } : { outcome: "mismatch", document };
+      const [found] = await orm
+        .select({ ...shown, purging: documents.purging })
+        .from(documents)
+        .where(eq(documents.id, docId));
+      if (found === undefined || found.purging) return { outcome: "missing" };
+      const { purging: _, ...document } = found;
+      return { outcome: "mismatch", document };
     },
 
-    async purge(docId) {
-      // First nothing more can be committed, then the log goes in parts, then the row, by cascade, with the rest.
-      const closed = await database.count(
-        {
-          text: "UPDATE documents SET state = 'deleted', metadata_version = metadata_version + 1 WHERE id = $1",
-        },
-        [docId],
-      );
+    async purge(docId, { onlyAtVersion } = {}) {
+      // First nothing more can be committed and nobody can bring it back, then the log goes in parts, then the row, by
+      // cascade, with the rest.
+      const closed = await database.count(startPurge, [docId, onlyAtVersion ?? null]);
       if (closed === 0) return false;
       for (const [table, part] of Object.entries(purgedInParts)) {
         const text = `DELETE FROM ${table} WHERE doc_id = $1 AND ctid = ANY (ARRAY(
