@@ -10,6 +10,8 @@ import { SubmitIntake } from "./submit-intake.ts";
 export interface Editing {
   readonly submits: SubmitIntake;
   readonly requests: Requests;
+  /** Resolves when everything that came before this call is handled. */
+  settled(): Promise<void>;
 }
 
 export function createEditing(options: {
@@ -44,5 +46,11 @@ export function createEditing(options: {
     log: services.log,
     send,
   });
-  return { submits, requests };
+  return {
+    submits,
+    requests,
+    async settled() {
+      await Promise.all([submits.answered(), requests.handled()]);
+    },
+  };
 }

@@ -106,6 +106,11 @@ export class Requests {
     return this.#unanswered;
   }
 
+  /** Resolves when the changes that came before this call are handled, even those that were answered as late. */
+  async handled(): Promise<void> {
+    await this.#nextChange(() => noAnswer);
+  }
+
   receive(message: RequestMessage): void {
     const { requestId } = message;
     const { log, send } = this.#options;

@@ -75,6 +75,8 @@ export class Session implements Member, Requester {
   #draining = false;
   /** A row may have been written for this session, so that leaving has to be recorded. */
   #recorded = false;
+  /** The client closed it, on purpose: who lost the connection keeps its leases. */
+  #saidGoodbye = false;
   #room: Room | undefined;
   #identity: Identity | undefined;
   #role: Role = "viewer";
@@ -250,12 +252,12 @@ export class Session implements Member, Requester {
     const token = hello.token ?? this.#connection.token;
     if (token !== undefined) {
       const verified = await tokens.verify(token);
-      if (this.#state !== "joining") return;
+      if (verified.ok) this.#identity = verified.identity;
+      if (this.#closed) return this.#leaveUnjoined(hello);
       if (!verified.ok)
         return verified.reason === "unavailable"
           ? this.#overloaded()
           : this.close("unauthenticated", verified.message);
-      this.#identity = verified.identity;
       const entered = places.user.enter(verified.identity.userId);
       if (entered === undefined) return this.close("tooMany");
       // Authenticated: its place among the unauthenticated is free again.
@@ -266,11 +268,11 @@ export class Session implements Member, Requester {
     // A room may end between opening and joining it (its history is another's): the next one is right.
     for (let attempt = 0; attempt < 3; attempt += 1) {
       const room = await registry.open(this.#connection.docId);
-      if (this.#state !== "joining") return;
+      if (this.#closed) return this.#leaveUnjoined(hello);
       let role = this.#roleIn(room);
       // What this instance has not heard yet must not shut anybody out.
       if (room !== undefined && role === undefined && (await room.current())) role = this.#roleIn(room);
-      if (this.#state !== "joining") return;
+      if (this.#closed) return this.#leaveUnjoined(hello);
       if (room === undefined || role === undefined) return this.#refuseEntry();
       this.#role = role;
       this.#info = { sessionId: this.id, clientId: hello.clientId, user, role, joinedAt: this.#time() };
@@ -286,7 +288,10 @@ export class Session implements Member, Requester {
         this.#record(room),
       ]);
       this.#room = room;
-      if (this.#state !== "joining") return this.#leave();
+      if (this.#closed) {
+        if (this.#saidGoodbye) this.#releaseLocks();
+        return this.#leave();
+      }
       if (joining.status === "rejected") throw joining.reason;
       if (recording.status === "rejected") throw recording.reason;
       const joined = joining.value;
@@ -364,9 +369,9 @@ export class Session implements Member, Requester {
     );
   }
 
-  /** The row is gone with this instance's lease, the session is not. */
+  /** The row is gone with this instance's lease, the session is not: one that still takes its snapshot is there as well. */
   async renewRow(): Promise<void> {
-    if (this.#state === "live" && this.#room !== undefined) await this.#record(this.#room);
+    if (!this.#closed && this.#room !== undefined) await this.#record(this.#room);
   }
 
   async #welcome(joined: Joined): Promise<void> {
@@ -384,7 +389,6 @@ export class Session implements Member, Requester {
           instanceId,
           user: this.info.user,
           role,
-          // The record is as old as the room's last look at it.
           document: {
             ...documentMetadata(document, role),
             version,
@@ -411,9 +415,7 @@ export class Session implements Member, Requester {
     for (const frame of backlog) this.#socket.send(frame);
     const present = this.#room?.document;
     if (this.#role !== role) this.#send({ type: "role", role: this.#role });
-    if (present !== undefined && present !== document) {
-      this.#send({ type: "document", document: documentMetadata(present, this.#role) });
-    }
+    if (present !== undefined && present !== document) this.#sendDocument(present);
     const early = this.#early;
     this.#early = [];
     for (const { message, length } of early) if (!this.#closed) this.#dispatch(message, length);
@@ -443,9 +445,10 @@ export class Session implements Member, Requester {
     const user = { ...before.user, ...profileOf(identity) };
     const isOther = user.name !== before.user.name || user.color !== before.user.color;
     if (isOther) this.#info = { ...before, user };
-    this.documentChanged(room.document);
+    // Who edits is shown the lists, others are not.
+    if (this.#judgeRole(room.document)) this.#sendDocument(room.document);
     // With another role they have been told of both.
-    if (isOther && this.#role === before.role && !this.#closed) this.#tellOthers(room);
+    else if (isOther && !this.#closed) this.#tellOthers(room);
   }
 
   /**
@@ -481,9 +484,15 @@ export class Session implements Member, Requester {
   }
 
   documentChanged(document: DocumentRecord): void {
+    this.#judgeRole(document);
+    if (this.#state === "live") this.#sendDocument(document);
+  }
+
+  /** Takes the role that the lists and the token give now. Whether it is another one. */
+  #judgeRole(document: DocumentRecord): boolean {
     if (document.state === "deleted") {
       this.close("deleted");
-      return;
+      return false;
     }
     const role = roleOf(document, this.#identity);
     // Its token does not let it edit any more; what the lists took away, the room sees to.
@@ -491,17 +500,26 @@ export class Session implements Member, Requester {
       this.#releaseLocks();
     if (role === undefined) {
       this.close("lostAccess");
-      return;
+      return false;
     }
-    const changed = role !== this.#role;
+    if (role === this.#role) return false;
     this.#role = role;
-    if (changed && this.#info !== undefined) {
+    if (this.#info !== undefined) {
       this.#info = { ...this.#info, role };
       if (this.#room !== undefined) this.#tellOthers(this.#room);
     }
-    if (this.#state !== "live") return;
-    if (changed) this.#send({ type: "role", role });
-    this.#send({ type: "document", document: documentMetadata(document, role) });
+    if (this.#state === "live") this.#send({ type: "role", role });
+    return true;
+  }
+
+  /** The record is as old as the room's last look at it: where the document stands and who is here, the room knows. */
+  #sendDocument(document: DocumentRecord): void {
+    const room = this.#room;
+    if (room === undefined) return;
+    const version = room.toldVersion;
+    const activeUsers = this.#activeUsers(room.sessions());
+    const metadata = { ...documentMetadata(document, this.#role), version, activeUsers };
+    this.#send({ type: "document", document: metadata });
   }
 
   // ---- the end -----------------------------------------------------------------------------------------------
@@ -529,8 +547,8 @@ export class Session implements Member, Requester {
   closed(code?: number): void {
     if (this.#closed) return;
     this.#state = "closed";
-    // Gone on purpose; who lost the connection keeps its leases.
-    if (code === closeCodes.normal.code || code === closeCodes.goingAway.code) this.#releaseLocks();
+    this.#saidGoodbye = code === closeCodes.normal.code || code === closeCodes.goingAway.code;
+    if (this.#saidGoodbye) this.#releaseLocks();
     this.#stopTimer();
     clearTimeout(this.#expiry);
     this.#presence?.close();
@@ -542,8 +560,18 @@ export class Session implements Member, Requester {
     this.#onClosed();
   }
 
+  /** After what was asked before: a lock may be about to be granted, and what it was for about to be stored. */
   #releaseLocks(): void {
-    if (this.#room !== undefined) this.#services.releases.start(this.#room, this.#origin);
+    const { releases } = this.#services;
+    if (this.#room !== undefined) releases.start(this.#room, this.#origin, this.#editing?.settled());
+  }
+
+  /** It was closed before it was in a room: an earlier session of its author may have left locks. */
+  async #leaveUnjoined(hello: Hello): Promise<void> {
+    if (!this.#saidGoodbye || this.#identity === undefined) return;
+    const room = await this.#services.registry.open(this.#connection.docId);
+    if (room === undefined) return;
+    this.#services.releases.start(room, this.#originOf(this.#userOf(hello), hello.clientId));
   }
 
   #leave(): void {

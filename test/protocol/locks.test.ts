@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Instance } from "../../server/compose.ts";
 import type { LockInfo, LocksMessage, Result } from "../../shared/protocol/messages.ts";
-import { join, type RawClient } from "../instances/raw-client.ts";
+import { connect, join, type RawClient } from "../instances/raw-client.ts";
 import { devToken, rest, startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -403,6 +403,29 @@ describe("what ends a lock", () => {
       await b.close();
     },
   );
+
+  it("[lock-23] … also what it has asked for and not been given yet, and what an earlier session of it left", async () => {
+    const docId = await createDocument();
+    const b = await enter(two, docId, bob);
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const a = await enter(one, docId, ada, "same");
+      a.send({ type: "lock", requestId: randomUUID(), action: "acquire", element: "a", ttlMs: 300_000 });
+      await a.close();
+    }
+    const lost = await enter(one, docId, ada, "same");
+    await acquire(lost, "b");
+    lost.ws.terminate();
+    await lost.closed;
+    const brief = connect({ url: one.url, docId });
+    brief.send({ type: "hello", token: ada, clientId: "same" });
+    brief.ws.once("open", () => brief.ws.close(1000));
+    await brief.closed;
+    await waitFor(async () => {
+      const { body } = await rest<{ items: unknown[] }>(one.url, ada, "GET", `/documents/${docId}/locks`);
+      return body.items.length === 0;
+    });
+    await b.close();
+  });
 
   it("[lock-14] … unless another session of that author is open, on whichever instance", async () => {
     const docId = await createDocument();

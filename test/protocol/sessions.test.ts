@@ -183,6 +183,21 @@ describe("messages", () => {
     await Promise.all([a.close(), b.close(), c.close()]);
   });
 
+  it("[session-8] a fresh token is no news of the document; what is sent of it has the version and who is here", async () => {
+    const { one, ada, bob, createDocument } = running();
+    const docId = await createDocument();
+    const [a, b] = [await enter(one, docId, ada), await enter(one, docId, bob)];
+    const made = op("made", { type: "create" });
+    a.send({ type: "submit", seq: 1, base: 0, ops: [made] });
+    const { version } = await b.sequenced(made.id);
+    b.send({ type: "auth", requestId: "fresh", token: bob });
+    await b.next("result", (result) => result.requestId === "fresh");
+    await rest(one.url, ada, "PATCH", `/documents/${docId}`, { name: "New" });
+    const { document } = await b.next("document");
+    expect(document).toMatchObject({ name: "New", version, activeUsers: ["ada", "bob"] });
+    await Promise.all([a.close(), b.close()]);
+  });
+
   it("[session-5] document goes to everybody when metadata changes, role only to whose it is", async () => {
     const { one, two, ada, bob, createDocument } = running();
     const docId = await createDocument();
