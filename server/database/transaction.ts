@@ -23,6 +23,8 @@ export interface TransactionOptions extends RetryOptions {
   /** Default: the server's (read committed). */
   readonly isolation?: "read committed" | "repeatable read" | "serializable";
   readonly readOnly?: boolean;
+  /** How long the first answer may take: only a timeout notices a silent connection. Default: the pool's. */
+  readonly beginWithinMs?: number;
 }
 
 const backoffMaxMs = 2_000;
@@ -40,12 +42,13 @@ export function withTransaction<T>(
   const isolation =
     options.isolation === undefined ? "" : ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`;
   const begin = `BEGIN${isolation}${options.readOnly === true ? " READ ONLY" : ""}`;
+  const beginning = { text: begin, query_timeout: options.beginWithinMs };
   const repeatable = options.idempotent === true || options.readOnly === true;
   // Before COMMIT is sent, a lost connection means that nothing happened; afterwards nobody knows.
   let committing = false;
   const attempt = async (client: PoolClient): Promise<T> => {
     committing = false;
-    await client.query(begin);
+    await client.query(beginning);
     try {
       const result = await work(client);
       committing = true;

@@ -51,13 +51,8 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
 
   async function run(): Promise<void> {
     await keepLease();
-    const asked = new Map(
-      [...registry.rooms].map(({ docId, version, operationId, document, locks }) => {
-        const { metadataVersion } = document;
-        return [docId, { version, operationId, metadataVersion, revision: locks.revision }];
-      }),
-    );
-    const docIds = [...asked.keys()];
+    const asked = [...registry.rooms].map((room) => ({ room, position: room.position }));
+    const docIds = asked.map(({ room }) => room.docId);
     if (docIds.length > 0) {
       const [heads, live] = await Promise.all([
         store.documents.heads(docIds.map((docId) => ({ docId }))),
@@ -67,17 +62,16 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
       const byDocument = new Map<string, SessionRecord[]>(docIds.map((docId) => [docId, []]));
       for (const session of live) byDocument.get(session.docId)?.push(session);
       const answers = new Map(heads.map((answer) => [answer.head.docId, answer]));
-      if (heads.some(({ head }) => (registry.get(head.docId)?.version ?? 0) < head.version))
+      if (asked.some(({ room }) => room.version < (answers.get(room.docId)?.head.version ?? 0)))
         await pause(newsMs);
-      for (const docId of docIds) {
-        const room = registry.get(docId);
-        const answer = answers.get(docId);
-        if (room === undefined) continue;
+      // A room that has ended meanwhile does nothing with it; one that was opened since was not asked about.
+      for (const { room, position } of asked) {
+        const answer = answers.get(room.docId);
         if (answer === undefined) room.end("missing");
         else {
           room.retain(answer.retainedFrom);
-          room.follow(answer.head, asked.get(docId));
-          room.reconcileSessions(byDocument.get(docId) ?? []);
+          room.follow(answer.head, position);
+          room.reconcileSessions(byDocument.get(room.docId) ?? []);
         }
       }
     }

@@ -2,13 +2,11 @@
  * What the database says before a submit is refused, and before one without `base` is decided: a client that one
  * instance has acknowledged would otherwise be refused by another one that lags.
  */
-import type { HeadReader } from "./head-reader.ts";
 import { type Entry, idsOf } from "./submission.ts";
 import type { SubmitRoom } from "./submit-room.ts";
 
 export interface ConfirmationsOptions {
-  readonly room: Pick<SubmitRoom, "docId" | "document" | "version" | "locks" | "follow" | "end">;
-  readonly heads: HeadReader;
+  readonly room: Pick<SubmitRoom, "document" | "version" | "locks" | "follow" | "reach">;
   /** What was asked about an entry is known. */
   readonly onAnswer: (entry: Entry) => void;
   readonly onFailure: (entry: Entry, cause: unknown) => void;
@@ -67,14 +65,12 @@ export class Confirmations {
   }
 
   #ask(entry: Entry): void {
-    const { room, heads, onAnswer, onFailure } = this.#options;
+    const { room, onAnswer, onFailure } = this.#options;
     entry.asked = true;
-    heads.read(room.docId, idsOf(entry.submission.ops)).then(
+    // Not asked of the database alone: an answer of another history says nothing of what this room decides by.
+    room.reach(idsOf(entry.submission.ops)).then(
       (answer) => {
-        if (answer === undefined) {
-          room.end("missing");
-          return;
-        }
+        if (answer === undefined) return;
         entry.confirmation = answer;
         onAnswer(entry);
       },

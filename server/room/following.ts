@@ -90,6 +90,12 @@ export class Following {
   get retainedFrom(): number {
     return this.#retainedFrom;
   }
+  /** Where the room stands. */
+  get position(): Position {
+    const { version, operationId } = this.#options.state;
+    const { metadataVersion } = this.#document;
+    return { version, operationId, metadataVersion, revision: this.#options.locks().revision };
+  }
   /** Operations are being read. */
   get catchingUp(): boolean {
     return this.#catchingUp.running;
@@ -108,11 +114,7 @@ export class Following {
    */
   follow(head: Head, asked?: Position): void {
     if (this.#closed) return;
-    // Neither ever goes back: what this room knows was lost in a failover.
-    if (
-      asked !== undefined &&
-      (head.metadataVersion < asked.metadataVersion || head.revision < asked.revision)
-    ) {
+    if (asked !== undefined && wentBack(head, asked)) {
       this.#options.end("history");
       return;
     }
@@ -203,13 +205,15 @@ export class Following {
 
   /** Asks the database where it stands, and goes there. Undefined: the room has ended. */
   async reach(ids: readonly string[] = []): Promise<HeadAnswer | undefined> {
-    const { services, docId, state, end } = this.#options;
-    const asked = { version: state.version, operationId: state.operationId };
+    const { services, docId, end } = this.#options;
+    const asked = this.position;
     const answer = await services.heads.read(docId, ids);
     if (answer === undefined) end("missing");
+    else if (wentBack(answer.head, asked)) end("history");
     else this.retain(answer.retainedFrom);
     // Purged, and made again under its id, before this room heard of either.
-    if (answer !== undefined && this.#isElsewhere(answer.head, asked)) await this.#catchingUp.start();
+    if (answer !== undefined && !this.#closed && this.#isElsewhere(answer.head, asked))
+      await this.#catchingUp.start();
     while (answer !== undefined && !this.#closed) {
       const work = this.#lacking(answer.head);
       if (work.length === 0) return answer;
@@ -298,6 +302,11 @@ export class Following {
     if (document.metadataVersion >= before.metadataVersion) this.#document = document;
     if (changed) documentChanged(before, document);
   }
+}
+
+/** Neither ever does: what the room knows was lost in a failover. */
+function wentBack(head: Head, asked: Position): boolean {
+  return head.metadataVersion < asked.metadataVersion || head.revision < asked.revision;
 }
 
 /** Somebody changed the tables by hand: asking again and again would not help. */

@@ -2,6 +2,7 @@
  * The open documents of this instance. A document is loaded once, whoever asks meanwhile waits for the same read;
  * it is closed when nobody has used it for a while.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
 import type { Envelope } from "../fanout/news.ts";
 import { StoreUnavailable } from "../store/store.ts";
@@ -11,6 +12,8 @@ import type { RoomServices } from "./services.ts";
 
 /** Each writes its last state: a thousand at once would be refused a connection. */
 const closingAtOnce = 8;
+/** How long a document that is wanted again waits for its last state to be written. */
+const closingMs = 2_000;
 /** A room may end (its history is another's) between opening and using it: the next one is right. */
 const maxAttempts = 3;
 
@@ -84,8 +87,9 @@ export class RoomRegistry {
   }
 
   async #load(docId: string): Promise<Room | undefined> {
-    // Its last state is being written: loading now would read the log that this write saves.
-    await this.#closing.get(docId);
+    // Its last state is being written: loading now would read the log that this write saves. No more depends on it.
+    const closing = this.#closing.get(docId);
+    if (closing !== undefined) await Promise.race([closing, delay(closingMs, undefined, { ref: false })]);
     const { store, instanceId } = this.#services;
     const [loaded, live] = await Promise.all([
       store.documents.load(docId),
@@ -119,7 +123,9 @@ export class RoomRegistry {
 
   #close(room: Room): Promise<void> {
     this.#forget(room);
-    const closing = room.close().finally(() => this.#closing.delete(room.docId));
+    const closing = room.close().finally(() => {
+      if (this.#closing.get(room.docId) === closing) this.#closing.delete(room.docId);
+    });
     this.#closing.set(room.docId, closing);
     return closing;
   }

@@ -16,7 +16,14 @@ import type { PresenceState, SessionInfo } from "../../shared/protocol/messages.
 import type { CommitOutcome } from "../commit/group-commit.ts";
 import type { ChangeNews, OperationsNews, PresenceNews } from "../fanout/news.ts";
 import type { Logger } from "../observability/log.ts";
-import type { DocumentRecord, Head, LoadedDocument, Missed, SessionRecord } from "../store/store.ts";
+import type {
+  DocumentRecord,
+  Head,
+  HeadAnswer,
+  LoadedDocument,
+  Missed,
+  SessionRecord,
+} from "../store/store.ts";
 import { encodeForCommit } from "./commit-encoding.ts";
 import { RoomConflicts } from "./conflicts.ts";
 import { EncodedCache, type EncodedState } from "./encoded-state.ts";
@@ -159,7 +166,6 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
       room: this,
       groupCommit: services.groupCommit,
       turn: services.turn,
-      heads: services.heads,
       log: this.#log,
       maxBatchOperations: services.config.commit.maxBatchOperations,
       maxBatchBytes: services.config.commit.maxBatchBytes,
@@ -187,6 +193,9 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
   }
   get state(): DocumentState {
     return this.#state;
+  }
+  get position(): Position {
+    return this.#following.position;
   }
   /** The version that the members have been sent. */
   get toldVersion(): number {
@@ -336,6 +345,10 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
     this.#following.follow(head, asked);
   }
 
+  reach(ids: readonly string[]): Promise<HeadAnswer | undefined> {
+    return this.#following.reach(ids);
+  }
+
   /** The log before this version was archived, as the database says. */
   retain(from: number): void {
     this.#following.retain(from);
@@ -391,7 +404,7 @@ export class Room implements SubmitRoom, SnapshotSource, LockRoom {
 
   /** `others`: the live sessions of other instances, as the database says. */
   reconcileSessions(others: readonly SessionRecord[]): void {
-    this.#presence.reconcile(others, this.#services.nowMs());
+    if (!this.#ended) this.#presence.reconcile(others, this.#services.nowMs());
   }
 
   // ---- members -------------------------------------------------------------------------------------------------

@@ -41,6 +41,11 @@ export interface SubmitRoom {
   settled(): void;
   /** The database is ahead (or in another history): read what is missing, then call `pump`. */
   follow(answer: HeadAnswer["head"]): void;
+  /**
+   * Asks the database where it stands, and which of these operations it has, and goes there. Undefined: the room has
+   * ended. Rejects with `StoreUnavailable`.
+   */
+  reach(ids: readonly string[]): Promise<HeadAnswer | undefined>;
   /** The memory does not reach back to a base, which is too old from now on; then calls `pump`. */
   reachBack(from: number): void;
   /** The state at a version is not at hand, nor what the author did since: read them, then call `pump`. */

@@ -26,7 +26,6 @@ import type { Logger } from "../observability/log.ts";
 import type { CommitOperation, DocumentBatch, HeadAnswer } from "../store/store.ts";
 import { completedBy } from "./appearance.ts";
 import { Confirmations } from "./confirmations.ts";
-import type { HeadReader } from "./head-reader.ts";
 import { lockedRefusal } from "./lock-info.ts";
 import type { Resolution } from "./resolve.ts";
 import {
@@ -48,7 +47,6 @@ export interface SubmitQueueOptions {
   readonly room: SubmitRoom;
   readonly groupCommit: GroupCommit;
   readonly turn: Turn;
-  readonly heads: HeadReader;
   readonly log: Logger;
   /** Of one proposal; a single submit may have more. */
   readonly maxBatchOperations: number;
@@ -92,10 +90,9 @@ export class SubmitQueue {
 
   constructor(options: SubmitQueueOptions) {
     this.#options = options;
-    const { room, heads, log } = options;
+    const { room, log } = options;
     this.#confirmations = new Confirmations({
       room,
-      heads,
       onAnswer: (entry) => {
         this.#refuseLimited(entry);
         this.pump();

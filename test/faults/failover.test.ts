@@ -1,4 +1,5 @@
 /** A failover to a standby that lagged: what was answered last is not there any more. */
+import { randomUUID } from "node:crypto";
 import { expect, it } from "vitest";
 import { openDocument } from "../../client/index.ts";
 import { devToken, rest, startTestInstance } from "../instances/start.ts";
@@ -38,6 +39,38 @@ it("[fault-failover] a change of metadata is lost, no operation: editing goes on
   } finally {
     await Promise.all(replicas.map((replica) => replica.close()));
     await Promise.all(instances.map((instance) => instance.close()));
+    await database.drop();
+  }
+});
+
+it("[fault-failover-refusal] nothing is refused under operations that were lost", async () => {
+  const database = await createTestDatabase();
+  // Nothing but the refusal's own look at the database finds out.
+  const instance = await startTestInstance(database.url, {
+    fanout: { antiEntropyMs: 20_000, canaryMs: 20_000 },
+  });
+  try {
+    const token = await devToken(instance.url, "ada");
+    const fields = { name: "x", elements: { a: { x: 1 } } };
+    const { body } = await rest<{ id: string }>(instance.url, token, "POST", "/documents", fields);
+    const path = `/documents/${body.id}/operations`;
+    const create = () =>
+      rest(instance.url, token, "POST", path, {
+        ops: [{ id: randomUUID(), type: "create", element: "b", props: { x: 1 } }],
+      });
+    expect(await create()).toMatchObject({ status: 200, body: { version: 2 } });
+    await database.pool.query("DELETE FROM operations WHERE doc_id = $1 AND version = 2", [body.id]);
+    await database.pool.query(
+      `UPDATE documents d SET version = 1, last_operation_id = o.id FROM operations o
+        WHERE d.id = $1 AND o.doc_id = d.id AND o.version = 1`,
+      [body.id],
+    );
+    const statuses: number[] = [];
+    await waitFor(async () => statuses.push((await create()).status) > 0 && statuses.at(-1) === 200);
+    // The element is there no more: at worst nobody knew.
+    expect(statuses.slice(0, -1).filter((status) => status !== 503)).toEqual([]);
+  } finally {
+    await instance.close();
     await database.drop();
   }
 });

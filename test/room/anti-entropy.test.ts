@@ -11,18 +11,45 @@ import { waitFor } from "../support/wait-for.ts";
 let running: AntiEntropy | undefined;
 afterEach(() => running?.close());
 
+/** What is asked of a room, and what was done to it. */
+function fakeRoom(docId: string) {
+  const done: string[] = [];
+  const room = {
+    docId,
+    version: 1,
+    position: { version: 1, operationId: null, metadataVersion: 1, revision: 0 },
+    end: (reason: string) => done.push(reason),
+    retain: () => done.push("retain"),
+    follow: () => done.push("follow"),
+    reconcileSessions: () => done.push("sessions"),
+  };
+  return { room, done };
+}
+
 interface Answers {
+  readonly rooms?: () => object[];
+  readonly heads?: () => Promise<object[]>;
   readonly reap?: () => Promise<string[]>;
   readonly onLeaseLost?: () => Promise<void>;
 }
 
 /** `heartbeats`: what the database answers, one after the other; true from then on. */
-function start(heartbeats: (boolean | Error)[], { reap = async () => [], onLeaseLost }: Answers = {}) {
+function start(
+  heartbeats: (boolean | Error)[],
+  { reap = async () => [], onLeaseLost, rooms = () => [], heads }: Answers = {},
+) {
   const seen = { heartbeats: 0, recorded: 0, sweeps: 0, nowMs: 0 };
   running = startAntiEntropy({
-    registry: { rooms: [][Symbol.iterator](), get: () => undefined, sweep: () => (seen.sweeps += 1) },
+    registry: {
+      get rooms() {
+        return rooms()[Symbol.iterator]();
+      },
+      sweep: () => (seen.sweeps += 1),
+    },
     store: {
+      documents: { heads },
       sessions: {
+        live: async () => [],
         heartbeat: async () => {
           seen.heartbeats += 1;
           const answer = heartbeats.shift() ?? true;
@@ -97,4 +124,23 @@ it("[lease-3] the lease is renewed while what other instances left is waited for
   seen.nowMs += 100;
   await waitFor(() => reaps === 2);
   reaped([]);
+});
+
+it("[anti-entropy-1] what was asked about a room says nothing of the one that was opened meanwhile", async () => {
+  const [old, young] = [fakeRoom("d"), fakeRoom("d")];
+  let open = [old.room];
+  let answer: ((heads: object[]) => void) | undefined;
+  const heads = () => new Promise<object[]>((resolve) => (answer = resolve));
+  start([], { rooms: () => open, heads });
+  await waitFor(() => answer !== undefined);
+  open = [young.room];
+  const first = answer;
+  answer = undefined;
+  first?.([]);
+  await waitFor(() => answer !== undefined);
+  expect([old.done, young.done]).toEqual([["missing"], []]);
+  open = [];
+  (answer as unknown as (heads: object[]) => void)([{ head: { docId: "d", version: 1 }, retainedFrom: 1 }]);
+  await waitFor(() => young.done.length > 0);
+  expect(young.done).toEqual(["retain", "follow", "sessions"]);
 });

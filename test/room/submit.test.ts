@@ -71,6 +71,7 @@ function createQueue() {
     missed() {},
     settled() {},
     follow() {},
+    reach: async () => ({ head: head(), known: [], retainedFrom: 1 }),
   } as unknown as SubmitQueueOptions["room"];
   const queue = new SubmitQueue({
     room,
@@ -81,7 +82,6 @@ function createQueue() {
     encode: encodeForCommit,
     monotonicMs: () => nowMs,
     onRefuse() {},
-    heads: { read: async () => ({ head: head(), known: [], retainedFrom: 1 }) },
     groupCommit: {
       commit: (batch) => new Promise((answer) => flights.push({ batch, answer })),
       close: async () => {},

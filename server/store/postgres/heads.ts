@@ -62,6 +62,7 @@ export async function readHeads(database: Database, queries: readonly HeadQuery[
 
 const documentWithTimes = {
   name: "load_document",
+  answerWithinMs: promptMs,
   text: `SELECT ${documentColumns}, d.retained_from AS "retainedFrom", d.content_version AS "contentVersion",
     clock_timestamp()::timestamptz(3) AS now FROM documents d WHERE d.id = $1`,
 };
@@ -77,21 +78,24 @@ const tail = {
   text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version > $2 AND o.version <= $3
     ORDER BY o.version`,
 };
-const locks = { name: "load_locks", text: activeLocksOfDocument };
+const locks = { name: "load_locks", answerWithinMs: promptMs, text: activeLocksOfDocument };
 const recentConflicts = {
   name: "load_conflicts",
+  answerWithinMs: promptMs,
   text: `SELECT ${conflictColumns} FROM conflicts c
     WHERE c.doc_id = $1 AND c.last_at > clock_timestamp() - interval '10 seconds' ORDER BY c.last_at`,
 };
 
 const heldBack = {
   name: "load_held_back",
+  answerWithinMs: promptMs,
   text: `SELECT ${operationColumns} FROM operations o
     WHERE o.doc_id = $1 AND o.status <> 'applied' AND o.status = 'conflict' ORDER BY o.version`,
 };
 /** Read only where something is held back. */
 const unresolvedConflicts = {
   name: "load_unresolved",
+  answerWithinMs: promptMs,
   text: `SELECT ${conflictColumns} FROM conflicts c WHERE c.doc_id = $1 AND c.resolved_at IS NULL
     ORDER BY c.created_at, c.id`,
 };
@@ -120,7 +124,11 @@ export function loadDocument(database: Database, docId: string): Promise<LoadedD
         }
       }
       const from = snapshot === undefined ? oldest : (snapshot.changes ?? snapshot.whole).version;
-      const operations = (await query<StoredOperation>(tail, [docId, from, document.version])).rows;
+      // A millisecond for each operation, as for a commit.
+      const answerWithinMs = promptMs + document.version - from;
+      const operations = (
+        await query<StoredOperation>({ ...tail, answerWithinMs }, [docId, from, document.version])
+      ).rows;
       const locked = splitLocks((await query<LockRow>(locks, [docId])).rows);
       const recent = (await query<ConflictRecord>(recentConflicts, [docId])).rows;
       const waiting = (await query<StoredOperation>(heldBack, [docId])).rows;

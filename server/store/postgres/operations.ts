@@ -23,10 +23,12 @@ const latest = {
 };
 const byVersion = {
   name: "operation_by_version",
+  answerWithinMs: promptMs,
   text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version BETWEEN $2 AND $3 ORDER BY o.version`,
 };
 const byAuthor = {
   name: "operation_by_author",
+  answerWithinMs: promptMs,
   text: `SELECT ${operationColumns} FROM operations o WHERE o.doc_id = $1 AND o.version BETWEEN $2 AND $3
     AND o.user_id = $4 AND o.client_id = $5 ORDER BY o.version`,
 };

@@ -8,7 +8,7 @@
  */
 import type pg from "pg";
 import type { SnapshotStore, StoredSnapshot } from "../store.ts";
-import type { Database, Statement } from "./database.ts";
+import { type Database, promptMs, promptMsOf, type Statement } from "./database.ts";
 
 type Query = <R extends pg.QueryResultRow>(
   statement: Statement,
@@ -68,7 +68,8 @@ const writeChanges = {
 /** The newest whole one and the newest changes; of those that lead further, their base. */
 const nearest = {
   name: "snapshot_nearest",
-  text: `SELECT s.version, s.id, s.operation_id AS "operationId", c.version AS "changesVersion",
+  answerWithinMs: promptMs,
+  text: `SELECT s.version, s.id, s.operation_id AS "operationId", s.bytes, c.version AS "changesVersion",
       c.operation_id AS "changesOperationId", c.elements, c.memory
     FROM (
       (SELECT version AS base, version, 1 AS whole FROM snapshots
@@ -116,6 +117,12 @@ const remove = {
         AND NOT EXISTS (SELECT FROM snapshots s WHERE s.doc_id = $1 AND s.id = p.snapshot_id)))`,
 };
 
+/** A document that is wanted waits for what is read of it, and its closing for what is written. */
+const prompt = (statement: Statement, bytes = 0): Statement => ({
+  ...statement,
+  answerWithinMs: promptMsOf(bytes),
+});
+
 /** Of the parts of changes, in one column: JSON has no line breaks of its own. */
 const separator = "\n";
 const split = (text: string) => (text === "" ? [] : text.split(separator));
@@ -124,6 +131,7 @@ interface NearestRow {
   readonly version: number;
   readonly id: string;
   readonly operationId: string | null;
+  readonly bytes: number;
   readonly changesVersion: number | null;
   readonly changesOperationId: string | null;
   readonly elements: string;
@@ -139,7 +147,10 @@ export async function readNearest(
 ): Promise<StoredSnapshot | undefined> {
   const row = (await query<NearestRow>(nearest, [docId, atLeast, atMost])).rows[0];
   if (row === undefined) return undefined;
-  const { rows } = await query<{ kind: "elements" | "memory"; body: string }>(parts, [docId, row.id]);
+  const { rows } = await query<{ kind: "elements" | "memory"; body: string }>(
+    prompt(parts, row.bytes),
+    [docId, row.id],
+  );
   const read = { elements: [] as string[], memory: [] as string[] };
   for (const { kind, body } of rows) read[kind].push(body);
   const { version, operationId, changesVersion, changesOperationId, elements, memory } = row;
@@ -167,35 +178,28 @@ export function createSnapshots(database: Database, newId: () => string): Snapsh
       const bytes = [...elements, ...memory].reduce((sum, body) => sum + Buffer.byteLength(body), 0);
       if (!isSmall) {
         const at = [docId, version, operationId];
-        const [found] = await database.rows<{ same: boolean; kept: number }>(present, at);
+        const [found] = await database.rows<{ same: boolean; kept: number }>(prompt(present), at);
         if (found !== undefined) return found.same ? found.kept : undefined;
         for (const [part, body] of elements.entries())
-          await database.count(writePart, [docId, id, "elements", part, body]);
+          await database.count(prompt(writePart, body.length), [docId, id, "elements", part, body]);
         for (const [part, body] of memory.entries())
-          await database.count(writePart, [docId, id, "memory", part, body]);
+          await database.count(prompt(writePart, body.length), [docId, id, "memory", part, body]);
       }
       const small = isSmall ? [elements[0], memory[0]] : [null, null];
-      const [row] = await database.rows<{ published: boolean; present: boolean; kept: number }>(publish, [
-        docId,
-        version,
-        operationId,
-        id,
-        bytes,
-        ...small,
-      ]);
+      const [row] = await database.rows<{ published: boolean; present: boolean; kept: number }>(
+        prompt(publish, isSmall ? bytes : 0),
+        [docId, version, operationId, id, bytes, ...small],
+      );
       if (row === undefined || row.published) return row?.kept;
       if (!isSmall) await database.count(dropParts, [docId, id]);
       return row.present ? row.kept : undefined;
     },
     async writeChanges(docId, { version, operationId, base, elements, memory }) {
-      const [row] = await database.rows<{ present: boolean; kept: number }>(writeChanges, [
-        docId,
-        version,
-        operationId,
-        base,
-        elements.join(separator),
-        memory.join(separator),
-      ]);
+      const texts = [elements.join(separator), memory.join(separator)] as const;
+      const [row] = await database.rows<{ present: boolean; kept: number }>(
+        prompt(writeChanges, texts[0].length + texts[1].length),
+        [docId, version, operationId, base, ...texts],
+      );
       return row?.present === true ? row.kept : undefined;
     },
     nearest(docId, atMost) {
