@@ -11,8 +11,8 @@
  *
  * A failed call may have been stored: it is repeated with the same operation ids, which the store recognises
  * (`repeat`), until `retryForMs` is over; then the outcome is `unknown`, which is neither an acknowledgement
- * nor a refusal. A value that the database refuses as such is found by halving the call, so that only the
- * document that carries it hears of it.
+ * nor a refusal. A value that the database refuses as such, or stumbles over in another way, is found by halving the
+ * call, so that only the document that carries it hears of it.
  *
  * Who calls what: a room has at most one batch here at a time (the caller's duty; two batches of one document in
  * one call would break `Store.commit`'s contract).
@@ -133,9 +133,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         settle(entries, results, (performance.now() - startedAt) / batches.length);
         return;
       } catch (cause) {
-        if (cause instanceof StoreRefused) return refuse(entries, wait, cause);
+        if (!(cause instanceof StoreUnavailable)) return separate(entries, wait, cause);
         const pause = Math.min(maxRetryMs, firstRetryMs * 2 ** attempt) * (0.5 + random());
-        if (!(cause instanceof StoreUnavailable) || performance.now() + pause >= deadline) {
+        if (performance.now() + pause >= deadline) {
           for (const entry of entries) entry.resolve({ outcome: "unknown", cause });
           return;
         }
@@ -161,10 +161,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     });
   }
 
-  async function refuse(entries: readonly Entry[], wait: boolean, cause: StoreRefused): Promise<void> {
+  async function separate(entries: readonly Entry[], wait: boolean, cause: unknown): Promise<void> {
     const [only] = entries;
     if (entries.length === 1 && only !== undefined) {
-      only.resolve({ outcome: "refused", cause });
+      only.resolve({ outcome: cause instanceof StoreRefused ? "refused" : "unknown", cause });
       return;
     }
     const half = Math.ceil(entries.length / 2);

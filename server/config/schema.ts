@@ -129,7 +129,10 @@ const limits = z.strictObject({
     "Maximum total size of the unanswered submits of one session; a single submit may be larger.",
   ),
   opsPerSecond: limit(2_000, "Operations per second of one session."),
-  maxPresenceBytes: limit(4 * KiB, "Maximum size of a presence state, as JSON."),
+  maxPresenceBytes: limit(
+    4 * KiB,
+    "Maximum size of a presence state, as JSON. One of more than 7 KiB is seen on its own instance only.",
+  ),
   presencePerSecond: limit(60, "Presence updates per second of one session; more are coalesced."),
   maxElements: limit(100_000, "Maximum number of elements in one document."),
   maxDocumentBytes: limit(64 * MiB, "Maximum size of one document."),

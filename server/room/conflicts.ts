@@ -148,7 +148,7 @@ export class RoomConflicts {
       if (conflict !== null && !this.#recent.has(conflict)) unlike.add(conflict);
     const records = await store.conflicts.getMany(docId, [...unlike]);
     this.heldBack.correct(waiting, stoodAt);
-    this.#readAgain(records);
+    this.#readAgain(unlike, records);
   }
 
   close(): void {
@@ -161,7 +161,7 @@ export class RoomConflicts {
     const { docId, store } = this.#options;
     const ids = [...this.#unread];
     try {
-      this.#readAgain(await store.conflicts.getMany(docId, ids));
+      this.#readAgain(ids, await store.conflicts.getMany(docId, ids));
     } catch {
       // The database is away, and so is everything that could collide: the next to read it brings them, or nobody.
     }
@@ -169,8 +169,12 @@ export class RoomConflicts {
     this.#options.onReady();
   }
 
-  #readAgain(records: readonly ConflictRecord[]): void {
+  #readAgain(asked: Iterable<string>, records: readonly ConflictRecord[]): void {
     this.#forgetOld();
+    // Resolved while this instance heard nothing, and archived since: whoever went on joining it would be told
+    // `resolved` again and again.
+    const found = new Set(records.map(({ id }) => id));
+    for (const id of asked) if (!found.has(id)) this.#recent.delete(id);
     const resolved: ConflictRecord[] = [];
     for (const record of records) {
       const before = this.#recent.get(record.id);

@@ -130,3 +130,19 @@ test("[group-commit-4] a call carries maxBatchOperations and maxBatchBytes at mo
     await commits.close();
   }
 });
+
+test("[group-commit-5] a batch over which the database stumbles is found, and no other document hears of it", async () => {
+  const heads = await documents(5);
+  const [poisoned] = heads;
+  const stumbling: Pick<Store, "commit"> = {
+    commit: async (batches, options) => {
+      if (batches.some(({ docId }) => docId === poisoned!.docId)) throw new Error("XX000");
+      return store.commit(batches, options);
+    },
+  };
+  const commits = groupCommit({ store: stumbling, flights: 1 });
+  const outcomes = await Promise.all(heads.map((head) => commits.commit(edit(head))));
+  const committed = Array(4).fill("committed");
+  expect(outcomes.map(({ outcome }) => outcome)).toEqual(["unknown", ...committed]);
+  await commits.close();
+});

@@ -149,6 +149,17 @@ it("[conflicts] records that nobody joins any more are let go, also by a room th
   expect(own.get(waiting.id)).toBeDefined();
 });
 
+it("[conflicts] a record that is archived is joined by nobody, though nobody was told that it was resolved", async () => {
+  const stored = [record()];
+  const [gone] = stored as [ConflictRecord];
+  const { conflicts: own } = over(stored, { hasRecent: true });
+  own.heard([gone.id]);
+  await waitFor(() => own.get(gone.id) !== undefined);
+  stored.pop();
+  await own.lookAgain();
+  expect(own.get(gone.id)).toBeUndefined();
+});
+
 it("[conflicts] a look that finds nothing changed reads no record, another only those that are not as they were known", async () => {
   const stored = Array.from({ length: 1_000 }, (_, index) => record({ element: `e${index}` }));
   const held = stored.map(({ id, operations }, index) => ({

@@ -147,10 +147,10 @@ export async function readNearest(
 ): Promise<StoredSnapshot | undefined> {
   const row = (await query<NearestRow>(nearest, [docId, atLeast, atMost])).rows[0];
   if (row === undefined) return undefined;
-  const { rows } = await query<{ kind: "elements" | "memory"; body: string }>(
-    prompt(parts, row.bytes),
-    [docId, row.id],
-  );
+  const { rows } = await query<{ kind: "elements" | "memory"; body: string }>(prompt(parts, row.bytes), [
+    docId,
+    row.id,
+  ]);
   const read = { elements: [] as string[], memory: [] as string[] };
   for (const { kind, body } of rows) read[kind].push(body);
   const { version, operationId, changesVersion, changesOperationId, elements, memory } = row;
