@@ -33,9 +33,14 @@ export function fileStorage(directory: string): ReplicaStorage {
         name.endsWith(".jsonl"),
       );
       const files = await Promise.all(
-        names.map(async (name) => ({ name, at: (await stat(path.join(folder, name))).mtimeMs })),
+        names.map(async (name) => {
+          // Another process may have removed it meanwhile.
+          const found = await stat(path.join(folder, name)).catch(missing(undefined));
+          return found === undefined ? [] : [{ name, at: found.mtimeMs }];
+        }),
       );
       return files
+        .flat()
         .sort((a, b) => b.at - a.at)
         .map(({ name }) => decodeURIComponent(name.slice(0, -".jsonl".length)));
     },

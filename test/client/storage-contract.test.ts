@@ -1,5 +1,5 @@
 import "fake-indexeddb/auto";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -114,6 +114,18 @@ describe("[sdk/storage] files", () => {
     const stored = await fileStorage(directory).load("s", "c");
     expect(stored?.head.version).toBe(3);
     expect([...(stored?.elements.keys() ?? [])]).toEqual(["a", "b"]);
+  });
+
+  test("a replica that another process removes while they are listed is left out", async () => {
+    const directory = path.join(folder, "vanishing");
+    const storage = fileStorage(directory);
+    const change = { whole: true, head: { version: 1, unsent: [] }, elements: new Map() };
+    for (const clientId of ["gone", "kept"]) await storage.save("s", clientId, change);
+    const [scope] = await readdir(directory);
+    // In the folder, and nothing is found there: as a file that goes between the two.
+    await rm(path.join(directory, scope ?? "", "gone.jsonl"));
+    await symlink("nothing", path.join(directory, scope ?? "", "gone.jsonl"));
+    expect(await storage.list("s")).toEqual(["kept"]);
   });
 
   test("a claim of a process that is gone is taken over", async () => {
