@@ -3,26 +3,17 @@
  *
  * Operations belong to their author, the pair of user and client id, and one client id is never in two live replicas.
  * So opening claims the client id of a stored replica that nobody has, and continues as it; when all are in use (a
- * second tab) it begins as a new one, on the confirmed state of another. What further dead replicas left unsent goes
- * over connections of its own, each under its own client id, and then its record is removed.
+ * second tab) it begins as a new one, on the confirmed state of another. Whatever is stored is claimed before: at the
+ * opening, or, of a user who becomes known later, by the first write.
  */
+import { Claims } from "./claims.ts";
+import { type ClaimedReplica, type Orphan, Orphans } from "./orphans.ts";
+import { Patience } from "./patience.ts";
 import { Persistence } from "./persistence.ts";
 import type { Replica } from "./replica.ts";
 import { hasUnsent, removeReplicas, scopeOf } from "./storage/forget.ts";
 import type { Release, ReplicaStorage, StoredHead, StoredReplica } from "./storage/storage.ts";
 import type { Timers } from "./timers.ts";
-
-/** A replica that was claimed: it may be continued, by whoever holds this and nobody else. */
-export interface ClaimedReplica {
-  readonly clientId: string;
-  readonly stored: StoredReplica;
-}
-
-/** Sends what a dead replica left, and ends. */
-export interface Orphan {
-  whenSettled(): Promise<void>;
-  close(): Promise<void>;
-}
 
 /** What durability works with. */
 export interface DurabilityOptions {
@@ -30,6 +21,7 @@ export interface DurabilityOptions {
   readonly documentId: string;
   readonly replica: Replica;
   readonly timers: Timers;
+  readonly random: () => number;
   /** Used when no stored one can be claimed. */
   readonly clientId: string;
   /** The application named `clientId`: no other stored one is continued. */
@@ -37,35 +29,42 @@ export interface DurabilityOptions {
   readonly newClientId: () => string;
   /** What the server said last. */
   readonly session: () => Pick<StoredHead, "user" | "role" | "document">;
+  /** Everything has arrived once: there is something to store. */
+  readonly hasDocument: () => boolean;
+  readonly isLive: () => boolean;
   readonly onError: (error: unknown) => void;
   readonly openOrphan: (claimed: ClaimedReplica) => Orphan;
 }
 
-/** How long a document waits for its storage before it goes on without it. */
+/** How long a document waits for its storage, or to know its user, before it goes on without. */
 const patienceMs = 1_000;
 /** As `patienceMs`, for what takes the longer the larger the document is: offline, there is nothing else to show. */
 const loadPatienceMs = 10_000;
 
-const unheld: Release = () => {};
-
 export class Durability {
   readonly #options: DurabilityOptions;
+  readonly #patience: Patience;
+  readonly #claims: Claims;
+  readonly #orphans: Orphans;
   #clientId: string;
+  #fixed: boolean;
   #user: string | undefined;
   #persistence: Persistence | undefined;
-  #release: Release = unheld;
-  #orphans: readonly string[] = [];
-  readonly #adopting = new Set<Orphan>();
-  /** Ends what is waited for. */
-  #giveUp: () => void = () => {};
-  /** Nothing is stored until the storage says that no other replica has this client id. */
-  #unclaimed = false;
-  #closed = false;
+  /** The storage did not answer at the opening: what it has of others can wait. */
+  #unread = false;
+  /** This one was opened to send what is left of it: it adopts no others. */
+  #isOrphan = false;
+  #closing: Promise<void> | undefined;
   readonly #stopListening: () => void;
 
   constructor(options: DurabilityOptions) {
+    const { storage, timers, isLive, openOrphan: open, onError } = options;
     this.#options = options;
     this.#clientId = options.clientId;
+    this.#fixed = options.fixed;
+    this.#patience = new Patience(timers);
+    this.#claims = new Claims({ storage, clientId: () => this.#clientId, named: () => this.#fixed });
+    this.#orphans = new Orphans({ storage, timers, isLive, open, onError });
     this.#stopListening = onHidden(() => void this.#persistence?.flush());
   }
 
@@ -75,32 +74,32 @@ export class Durability {
 
   /**
    * Claims a client id, and brings the replica to what is stored.
-   * @param user whose replicas; undefined: not known yet, nothing is looked up.
+   * @param asked whose replicas; undefined, or no answer in time: not known yet, nothing is looked up.
    * @returns what was restored, if anything. Of a storage that does not answer: nothing, after a while.
    */
-  async open(user: string | undefined): Promise<StoredHead | undefined> {
-    if (user === undefined) return undefined;
+  async open(asked: Promise<string | undefined>): Promise<StoredHead | undefined> {
+    const user = await this.#patience.wait(asked, patienceMs).catch(() => undefined);
+    if (user === undefined || this.#closing !== undefined) return undefined;
     this.#user = user;
-    const { fixed, newClientId, onError } = this.#options;
     try {
-      const head = await this.#open(user);
-      this.#begin(user);
-      return head;
+      return await this.#open(this.#scope(user));
     } catch (error) {
+      if (this.#closing !== undefined) return undefined;
       // What is stored under that id, and who has it, is not known.
-      if (fixed && this.#release === unheld) this.#clientId = newClientId();
-      if (this.#closed) return undefined;
-      onError(new Error("what is stored could not be read", { cause: error }));
-      void this.#beginLate(user);
+      if (this.#fixed && !this.#claims.has(this.#scope(user))) this.#rename();
+      this.#unread = true;
+      this.#options.onError(new Error("what is stored could not be read", { cause: error }));
       return undefined;
     } finally {
-      if (this.#closed) this.#release();
+      if (this.#closing === undefined) this.#begin(user);
     }
   }
 
   /** As a continuation of a replica that was claimed already. */
   continue(user: string, { stored }: ClaimedReplica): StoredHead {
-    this.#user = user;
+    this.#isOrphan = true;
+    this.#user = named(user);
+    this.#claims.add(this.#scope(user), () => {}); // Whoever opened it releases it.
     this.#options.replica.restore(stored, true);
     this.#begin(user);
     return stored.head;
@@ -113,21 +112,19 @@ export class Durability {
 
   /** Everything is here: goes on to what others left. */
   live(userId: string): void {
+    if (this.#closing !== undefined) return;
     const user = named(userId);
-    if (this.#user !== undefined && this.#user !== user) {
-      // Somebody else than was thought, with nothing pending: what follows is stored as theirs.
-      this.#persistence = undefined;
+    if (this.#user !== user || this.#persistence === undefined) {
+      // Somebody else than was thought, with nothing pending: what follows is stored as theirs, and nothing of it under
+      // the former user.
+      this.#persistence?.stop();
+      this.#user = user;
+      this.#begin(user);
     }
-    this.#user = user;
-    if (this.#persistence === undefined && !this.#unclaimed) this.#begin(user);
     this.#persistence?.changed("remote");
-    const orphans = this.#orphans;
-    this.#orphans = [];
-    for (const clientId of orphans) {
-      this.#adopt(clientId).catch((error: unknown) =>
-        this.#options.onError(new Error("unsent changes of another session stay stored", { cause: error })),
-      );
-    }
+    if (this.#unread) this.#orphans.lookLater(this.#scope(user), this.#clientId);
+    else if (!this.#isOrphan) void this.#lookForOthers(this.#scope(user));
+    this.#unread = false;
   }
 
   /** See `Persistence.changed`. */
@@ -135,9 +132,9 @@ export class Durability {
     this.#persistence?.changed(origin);
   }
 
-  /** Resolves when all there is now is stored, or will not be soon. Undefined: nothing is stored. */
+  /** Resolves when all there is now is stored, or will not be soon. Undefined: nothing is waited for. */
   store(): Promise<void> | undefined {
-    return this.#persistence?.flushSoon();
+    return this.#persistence?.beforeSubmit();
   }
 
   /**
@@ -150,29 +147,36 @@ export class Durability {
     if (user === undefined || (asked !== undefined && asked !== user)) return;
     if (replica.pendingCount === 0) await this.#persistence?.remove();
     try {
-      await removeReplicas(storage, this.#scope(user), hasUnsent);
+      const unclaimed = this.#claims.areUnknown;
+      await removeReplicas(storage, this.#scope(user), { keeps: hasUnsent, unclaimed });
     } catch (cause) {
       onError(new Error("what is stored could not be removed", { cause }));
     }
   }
 
-  /** Stores what there is, and lets others continue it. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#giveUp();
-    this.#stopListening();
-    await Promise.all([...this.#adopting].map((orphan) => orphan.close()));
-    await this.#persistence?.close();
-    this.#release();
+  /** Stores what there is, and lets others continue it. Safe to repeat. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
-  async #open(user: string): Promise<StoredHead | undefined> {
-    const { storage, replica, fixed, newClientId } = this.#options;
-    const scope = this.#scope(user);
-    const ids = await this.#inTime(storage.list(scope));
-    const candidates = fixed ? ids.filter((id) => id === this.#clientId) : ids;
-    for (const clientId of candidates) {
+  async #close(): Promise<void> {
+    const persistence = this.#persistence;
+    this.#patience.giveUp();
+    this.#stopListening();
+    await this.#orphans.close();
+    await persistence?.close();
+    if (this.#user !== undefined && this.#claims.areUnknown)
+      await this.#patience.wait(this.#removeCopies(this.#scope(this.#user)), patienceMs).catch(() => {});
+    // A write that hangs would change the record of whoever continues it.
+    if (persistence === undefined) this.#claims.release();
+    else void persistence.written.then(() => this.#claims.release());
+  }
+
+  async #open(scope: string): Promise<StoredHead | undefined> {
+    const { storage, replica } = this.#options;
+    const ids = await this.#patience.wait(storage.list(scope), patienceMs);
+    for (const clientId of this.#fixed ? ids.filter((id) => id === this.#clientId) : ids) {
       const release = await this.#claim(scope, clientId);
       if (release === undefined) continue;
       const stored = await this.#load(scope, clientId).catch((error: unknown) => {
@@ -183,78 +187,55 @@ export class Durability {
         release();
         continue;
       }
-      this.#release = release;
       this.#clientId = clientId;
-      this.#orphans = ids.filter((id) => id !== clientId);
+      this.#claims.add(scope, release);
       replica.restore(stored, true);
       return stored.head;
     }
-    if (fixed && candidates.length > 0) this.#clientId = newClientId();
-    const release = await this.#claim(scope, this.#clientId);
-    if (release !== undefined) this.#release = release;
-    else if (fixed) this.#clientId = newClientId();
-    this.#orphans = ids;
-    const [latest] = ids;
-    const stored = latest === undefined ? undefined : await this.#load(scope, latest);
-    if (stored === undefined) return undefined;
-    replica.restore(stored, false);
-    return stored.head;
+    let release = await this.#claim(scope, this.#clientId);
+    if (release === undefined && this.#fixed) {
+      this.#rename();
+      release = await this.#claim(scope, this.#clientId);
+    }
+    this.#claims.add(scope, release);
+    for (const clientId of ids) {
+      const stored = await this.#load(scope, clientId);
+      if (stored === undefined) continue;
+      replica.restore(stored, false);
+      return stored.head;
+    }
+    return undefined;
+  }
+
+  /** Somebody else may have the one that the application named. */
+  #rename(): void {
+    this.#clientId = this.#options.newClientId();
+    this.#fixed = false;
   }
 
   #claim(scope: string, clientId: string): Promise<Release | undefined> {
     const claiming = this.#options.storage.claim(scope, clientId);
-    return this.#inTime(claiming, patienceMs, (release) => release?.());
+    return this.#patience.wait(claiming, patienceMs, (release) => release?.());
   }
 
-  #load(scope: string, clientId: string): Promise<StoredReplica | undefined> {
-    return this.#inTime(this.#options.storage.load(scope, clientId), loadPatienceMs);
-  }
-
-  /** What the storage answers, if it does so in time. @param late takes an answer that comes afterwards. */
-  #inTime<Answer>(
-    asked: Promise<Answer>,
-    ms = patienceMs,
-    late: (answer: Answer) => void = () => {},
-  ): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        cancel();
-        reject(new Error(`the storage did not answer within ${ms} ms`));
-        asked.then(late, () => {});
-      };
-      const cancel = this.#options.timers.after(ms, giveUp);
-      this.#giveUp = giveUp;
-      const settled = (): void => {
-        cancel();
-        if (this.#giveUp === giveUp) this.#giveUp = () => {};
-      };
-      asked.then(settled, settled);
-      asked.then(resolve, reject);
-    });
-  }
-
-  /** As a new replica, once the storage answers again: what it has of former ones waits for the next opening. */
-  async #beginLate(user: string): Promise<void> {
-    if (this.#release === unheld) {
-      this.#unclaimed = true;
-      const { storage } = this.#options;
-      const release = await storage.claim(this.#scope(user), this.#clientId).catch(() => undefined);
-      this.#release = release ?? unheld;
-      this.#unclaimed = false;
-      if (this.#closed) this.#release();
-    }
-    if (this.#closed) return;
-    this.#begin(this.#user ?? user);
-    this.#persistence?.changed("local");
+  /** Undefined also for one that was stored before its document had arrived: there is nothing in it. */
+  async #load(scope: string, clientId: string): Promise<StoredReplica | undefined> {
+    const loading = this.#options.storage.load(scope, clientId);
+    const stored = await this.#patience.wait(loading, loadPatienceMs);
+    return stored?.head.document === undefined ? undefined : stored;
   }
 
   #begin(user: string): void {
-    const { storage, timers, replica, session, onError } = this.#options;
+    const { storage, timers, random, replica, session, hasDocument, onError } = this.#options;
+    const scope = this.#scope(user);
     this.#persistence = new Persistence({
       storage,
-      scope: this.#scope(user),
+      scope,
       clientId: this.#clientId,
       timers,
+      random,
+      hasDocument,
+      claim: () => this.#claims.own(scope),
       take: (whole) => {
         const change = replica.store(whole);
         return { ...change, head: { ...change.head, ...session() } };
@@ -263,29 +244,29 @@ export class Durability {
     });
   }
 
-  async #adopt(clientId: string): Promise<void> {
-    const { storage, openOrphan } = this.#options;
-    if (this.#user === undefined || this.#closed) return;
-    const scope = this.#scope(this.#user);
-    const release = await storage.claim(scope, clientId);
-    if (release === undefined) return;
+  async #lookForOthers(scope: string): Promise<void> {
     try {
-      const stored = await storage.load(scope, clientId);
-      if (stored !== undefined && hasUnsent(stored)) {
-        if (this.#closed) return;
-        const orphan = openOrphan({ clientId, stored });
-        this.#adopting.add(orphan);
-        try {
-          await orphan.whenSettled();
-        } finally {
-          this.#adopting.delete(orphan);
-          await orphan.close();
-        }
-      }
-      await storage.remove(scope, clientId);
-    } finally {
-      release();
+      await this.#claims.own(scope);
+      if (!this.#claims.areUnknown) await this.#orphans.look(scope, this.#clientId);
+      else await this.#removeCopies(scope);
+    } catch {
+      // Told where it is stored; there is a look at each connection.
     }
+  }
+
+  /**
+   * Where nobody can know which replicas are live, each page begins a new one, and nobody continues it. The copies that
+   * are older than this one's go, but for those with unsent changes. Should one be of a live page that stores a change
+   * just then, it is sent, or stored again with the next.
+   */
+  async #removeCopies(scope: string): Promise<void> {
+    const { storage } = this.#options;
+    await this.#persistence?.flush();
+    if (this.#persistence?.failing !== false) return;
+    const ids = await storage.list(scope);
+    const own = ids.indexOf(this.#clientId);
+    if (own === -1) return;
+    await removeReplicas(storage, scope, { keeps: hasUnsent, ids: ids.slice(own + 1), unclaimed: true });
   }
 
   #scope(user: string): string {

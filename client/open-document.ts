@@ -7,11 +7,12 @@ import type { DocumentMetadata, Role, SessionLimits, UserProfile } from "../shar
 import { checkListener, checkOpenOptions } from "./check-options.ts";
 import type { Conflicts } from "./conflicts.ts";
 import type { ConnectionState } from "./connection.ts";
-import { type ClaimedReplica, Durability } from "./durability.ts";
+import { Durability } from "./durability.ts";
 import { asError, ChangeError, ConnectionClosedError } from "./errors.ts";
 import { Emitter, type Listener, type Unsubscribe } from "./events.ts";
 import type { Locks } from "./locks.ts";
 import type { ChangeEvent, DocumentEvents, OpenDocumentOptions, TransactOptions } from "./options.ts";
+import type { ClaimedReplica } from "./orphans.ts";
 import type { Presence } from "./presence.ts";
 import { Replica } from "./replica.ts";
 import { Replication } from "./replication.ts";
@@ -63,6 +64,7 @@ export class DocumentReplica<Element extends object = Properties> {
   /** The one that is being made. */
   #transaction: OpenTransaction | undefined;
   #pumpScheduled = false;
+  #closing: Promise<void> | undefined;
   #progress = { version: 0, pendingCount: 0 };
 
   /** Applications call `openDocument`. @param claimed a stored replica to continue as. */
@@ -94,6 +96,7 @@ export class DocumentReplica<Element extends object = Properties> {
         documentId: options.documentId,
         replica: this.#replica,
         timers,
+        random: options.random ?? Math.random,
         clientId: this.#clientId,
         fixed: options.clientId !== undefined,
         newClientId: uuidv7,
@@ -105,6 +108,8 @@ export class DocumentReplica<Element extends object = Properties> {
             ...(document === undefined ? {} : { document }),
           };
         },
+        hasDocument: () => this.#replication.hasDocument,
+        isLive: () => this.connection.state === "live",
         onError: (error) => this.#events.emit("error", asError(error)),
         openOrphan: (orphan) => this.#openOrphan(options, orphan),
       });
@@ -147,7 +152,8 @@ export class DocumentReplica<Element extends object = Properties> {
     source: TokenSource,
     durability: Durability,
   ): Promise<boolean> {
-    const head = await durability.open(options.user ?? (await source.user()));
+    const user = options.user === undefined ? source.user() : Promise.resolve(options.user);
+    const head = await durability.open(user);
     if (this.connection.state === "closed") return false;
     if (head !== undefined) {
       this.#replication.restored(head);
@@ -163,6 +169,7 @@ export class DocumentReplica<Element extends object = Properties> {
     const user = this.user?.id ?? "";
     const orphan = new DocumentReplica<object>({ ...rest, clientId: claimed.clientId }, { ...claimed, user });
     orphan.on("reject", (event) => this.#events.emit("reject", event));
+    orphan.on("heldBack", (event) => this.#events.emit("heldBack", event));
     orphan.on("error", (error) => this.#events.emit("error", error));
     return orphan;
   }
@@ -365,7 +372,12 @@ export class DocumentReplica<Element extends object = Properties> {
    * Ends the session. What is not acknowledged by then is lost, unless there is a `storage`: `await whenSettled()` first.
    * Safe to repeat.
    */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#replication.close();
     await this.#durability?.close();
     this.#events.clear();

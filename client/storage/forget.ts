@@ -11,22 +11,31 @@ export function hasUnsent({ head }: StoredReplica): boolean {
   return head.inFlight !== undefined || head.unsent.length > 0;
 }
 
+/** Which replicas are removed. */
+export interface RemoveOptions {
+  readonly keeps: (stored: StoredReplica) => boolean;
+  /** Default: all that are stored. */
+  readonly ids?: readonly string[];
+  /** Also those that a live replica may have: it stores itself anew with its next change. */
+  readonly unclaimed?: boolean;
+}
+
 /**
  * Removes the replicas of a scope that no live one has.
- * @param keeps those that stay.
  * @returns how many are left.
  */
 export async function removeReplicas(
   storage: ReplicaStorage,
   scope: string,
-  keeps: (stored: StoredReplica) => boolean,
+  { keeps, ids, unclaimed = false }: RemoveOptions,
 ): Promise<number> {
   let left = 0;
-  for (const clientId of await storage.list(scope)) {
+  for (const clientId of ids ?? (await storage.list(scope))) {
     const release = await storage.claim(scope, clientId);
     try {
-      const stored = release && (await storage.load(scope, clientId));
-      if (release === undefined || (stored !== undefined && keeps(stored))) left += 1;
+      const mayGo = release !== undefined || unclaimed;
+      const stored = mayGo ? await storage.load(scope, clientId) : undefined;
+      if (!mayGo || (stored !== undefined && keeps(stored))) left += 1;
       else await storage.remove(scope, clientId);
     } finally {
       release?.();
@@ -45,5 +54,5 @@ export async function forgetDocument(
   storage: ReplicaStorage,
   of: { readonly documentId: string; readonly user: string },
 ): Promise<boolean> {
-  return (await removeReplicas(storage, scopeOf(of.documentId, of.user), () => false)) === 0;
+  return (await removeReplicas(storage, scopeOf(of.documentId, of.user), { keeps: () => false })) === 0;
 }

@@ -1,74 +1,10 @@
 import { describe, expect, test } from "vitest";
-import {
-  type DocumentReplica,
-  forgetDocument,
-  memoryStorage,
-  type OpenDocumentOptions,
-  type ReplicaStorage,
-} from "../../client/index.ts";
-import { type SeededRandom, seededRandom } from "../support/seeded-random.ts";
+import { forgetDocument, memoryStorage, type ReplicaStorage } from "../../client/index.ts";
+import { type Browser, quiet, tokenOf, browserWorld as world } from "./browser.ts";
 import { DyingHost } from "./dying-host.ts";
-import { ModelServer } from "./model-server.ts";
-import { type Peer, World } from "./world.ts";
 
 const runs = Number(process.env.RUNS) || 60;
 const firstSeed = Number(process.env.SEED) || 1;
-const quiet = { unavailable: 0, rateLimited: 0, snapshot: 0 };
-
-class Browser {
-  readonly storage = memoryStorage();
-  /** Writes take their time. */
-  slow = false;
-  readonly world: World;
-  readonly random: SeededRandom;
-
-  constructor(world: World, random: SeededRandom) {
-    this.world = world;
-    this.random = random;
-  }
-
-  /** Another tab of Ann's. */
-  open(options: Partial<OpenDocumentOptions> = {}): { peer: Peer; board: DocumentReplica; host: DyingHost } {
-    const host = new DyingHost();
-    const slow = async (): Promise<void> => {
-      for (let rounds = this.slow ? this.random.between(0, 3) : 0; rounds > 0; rounds--)
-        await this.world.settle();
-    };
-    const { clientId: _, ...rest } = { clientId: undefined, ...options };
-    const peer = this.world.join("ann", {
-      storage: host.storage(this.storage, slow),
-      user: "ann",
-      ...rest,
-      ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
-      host,
-    });
-    return { peer, board: peer.document, host };
-  }
-
-  /** The tab is gone, without a word. */
-  kill(tab: { peer: Peer; host: DyingHost }): void {
-    tab.host.die();
-    this.world.abandon(tab.peer);
-  }
-}
-
-function world(seed: number, faults = quiet): { world: World; browser: Browser; server: ModelServer } {
-  const random = seededRandom(seed);
-  const server = new ModelServer(random, "lww", faults);
-  const made = new World(server, random);
-  return { world: made, browser: new Browser(made, random), server };
-}
-
-/** A JWT as far as this side reads it. */
-function tokenOf(sub: string): string {
-  return `header.${btoa(JSON.stringify({ sub }))}.signature`;
-}
-
-async function until(world: World, condition: () => boolean): Promise<void> {
-  for (let round = 0; round < 500 && !condition(); round++) await world.pass(100, 100);
-  expect(condition()).toBe(true);
-}
-
 describe("a replica that outlives its page", () => {
   test("[sdk/offline] shows the document before there is a connection, and goes on as the same author", async () => {
     const { world: net, browser, server } = world(1);
@@ -151,11 +87,11 @@ describe("a replica that outlives its page", () => {
     browser.kill(second);
     net.unplugged = false;
     const third = browser.open();
-    await until(net, () => server.version === 2);
-    await until(net, () => third.board.version === 2 && third.board.pendingCount === 0);
+    await net.until(() => server.version === 2);
+    await net.until(() => third.board.version === 2 && third.board.pendingCount === 0);
     expect(server.log.map(({ client }) => client).sort()).toEqual([...ids].sort());
     expect(ids).toContain(third.board.clientId);
-    await until(net, () => true);
+    await net.until(() => true);
     await third.board.close();
     expect(await browser.storage.list(JSON.stringify(["d", "ann"]))).toEqual([third.board.clientId]);
   });
@@ -184,7 +120,7 @@ describe("a replica that outlives its page", () => {
     browser.kill(asAnn);
     net.unplugged = false;
     const wrong = net.join("ben", { storage: host.storage(browser.storage), user: "ann", host });
-    await until(net, () => wrong.document.connection.state === "closed");
+    await net.until(() => wrong.document.connection.state === "closed");
     expect(wrong.errors).toHaveLength(1);
     expect(server.elements.has("b")).toBe(false);
   });
@@ -274,7 +210,7 @@ describe("a replica that outlives its page", () => {
       net.peers.length = 0;
       browser.open();
       await net.drain();
-      await until(net, () => server.elements.get("a")?.x === 2);
+      await net.until(() => server.elements.get("a")?.x === 2);
       expect(server.log.filter(({ set }) => set?.x === 2)).toHaveLength(1);
     });
   }

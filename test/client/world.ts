@@ -116,17 +116,19 @@ export class World {
   }
 
   /**
+   * @param user whom the server takes it for; a function is asked at each connection.
    * @param options `host`: what the replica lives in. With a `storage` it has a client id of its own only when one is
    * given.
    */
   join(
-    user: string,
+    user: string | (() => string),
     { host, ...options }: Partial<OpenDocumentOptions> & { readonly host?: DyingHost } = {},
   ): Peer {
     const owner = {};
+    const asked = typeof user === "string" ? () => user : user;
     const create = (): Link => {
       if (this.unplugged) throw new Error("unplugged");
-      const link = new Link(`session-${this.newId()}`, user);
+      const link = new Link(`session-${this.newId()}`, asked());
       this.#links.push(link);
       const links = this.#owned.get(host ?? owner) ?? [];
       this.#owned.set(host ?? owner, [...links, link]);
@@ -135,7 +137,7 @@ export class World {
     const document = openDocument({
       url: "http://model",
       documentId: "d",
-      ...(options.storage === undefined ? { clientId: `client-${user}` } : {}),
+      ...(options.storage === undefined ? { clientId: `client-${asked()}` } : {}),
       timers: host?.timers(this.clock) ?? this.clock,
       random: () => this.#random.next(),
       newId: () => this.newId(),
@@ -197,6 +199,11 @@ export class World {
     if (open.length > 0) this.#cut(this.#random.pick(open), code);
   }
 
+  /** Cuts what one replica has, with everything that is on its way. */
+  cutPeer(peer: Peer): void {
+    for (const link of this.#owned.get(peer.host ?? peer) ?? []) if (!link.left) this.#cut(link, 1006, true);
+  }
+
   cutAll(): void {
     for (const link of this.#links.filter(({ left }) => !left)) this.#cut(link, 1006, true);
     this.#links = [];
@@ -229,6 +236,12 @@ export class World {
       this.clock.advance(Math.min(left, stepMs));
       await this.deliver();
     }
+  }
+
+  /** Lets time pass until it is so, 50 s at most. */
+  async until(condition: () => boolean): Promise<void> {
+    for (let round = 0; round < 500 && !condition(); round++) await this.pass(100, 100);
+    if (!condition()) throw new Error(`it never came to this: ${condition}`);
   }
 
   /** Until every replica is live, settled and where the server is. */
