@@ -1,15 +1,9 @@
 /** Turns whatever ends a request into a problem document; logs, once, what is the server's own fault. */
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
+import { type ProblemParts, problemAnswer } from "../../shared/protocol/problem.ts";
 import type { Logger } from "../observability/log.ts";
 import { StoreRefused, StoreUnavailable, UnreadableCursor } from "../store/store.ts";
-import {
-  notFound,
-  Problem,
-  type ProblemParts,
-  problemAnswer,
-  unreadableCursor,
-  unsupportedMediaType,
-} from "./problem.ts";
+import { notFound, Problem, unreadableCursor, unsupportedMediaType } from "./problem.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {

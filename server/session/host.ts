@@ -1,11 +1,12 @@
 /** Accepts WebSocket connections: what an upgrade must bring, who is open, heartbeats, and the end of all of them. */
-import type { IncomingMessage, Server } from "node:http";
+import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type WebSocket, WebSocketServer } from "ws";
 import { closeCodes } from "../../shared/protocol/codes.ts";
 import { subprotocol } from "../../shared/protocol/messages.ts";
+import { type ProblemParts, problemAnswer } from "../../shared/protocol/problem.ts";
 import type { ConcurrencyLimit } from "../access/rate.ts";
 import type { Config } from "../config.ts";
 import type { Turn } from "../room/turn.ts";
@@ -77,13 +78,13 @@ export function createSessionHost(options: SessionHostOptions): SessionHost {
     webSockets.handleUpgrade(request, stream, head, (ws) => accept(ws, stream as Socket, request, docId));
   }
 
-  function refusalOf(request: IncomingMessage): UpgradeRefusal | undefined {
-    if (closing) return { status: 503, detail: "shutting down" };
+  function refusalOf(request: IncomingMessage): ProblemParts | undefined {
+    if (closing) return { code: "unavailable", detail: "shutting down" };
     if (!offers(request.headers["sec-websocket-protocol"])) {
-      return { status: 400, detail: `the subprotocol ${subprotocol} must be offered` };
+      return { code: "invalid", detail: `the subprotocol ${subprotocol} must be offered` };
     }
     if (!isAllowedOrigin(request, config.auth.allowedOrigins))
-      return { status: 403, detail: "origin not allowed" };
+      return { code: "forbidden", detail: "origin not allowed" };
     return undefined;
   }
 
@@ -226,24 +227,17 @@ function describe(request: IncomingMessage, docId: string, trustedProxies: numbe
   };
 }
 
-interface UpgradeRefusal {
-  readonly status: 400 | 403 | 404 | 503;
-  readonly detail: string;
-}
-const noAddress: UpgradeRefusal = { status: 404, detail: "no such WebSocket address" };
-const refusals = {
-  400: { title: "Bad Request", code: "invalid" },
-  403: { title: "Forbidden", code: "forbidden" },
-  404: { title: "Not Found", code: "not_found" },
-  503: { title: "Service Unavailable", code: "unavailable" },
-} as const;
+const noAddress: ProblemParts = { code: "not_found", detail: "no such WebSocket address" };
 
-function refuse(stream: Duplex, { status, detail }: UpgradeRefusal): void {
-  const { title, code } = refusals[status];
-  const body = JSON.stringify({ type: "about:blank", title, status, detail, code });
-  stream.end(
-    `HTTP/1.1 ${status} ${title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    () => stream.destroy(),
+function refuse(stream: Duplex, parts: ProblemParts): void {
+  const { status, headers, body } = problemAnswer(parts);
+  const text = JSON.stringify(body);
+  const lines = Object.entries({
+    ...headers,
+    connection: "close",
+    "content-length": String(Buffer.byteLength(text)),
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  stream.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${text}`, () =>
+    stream.destroy(),
   );
 }

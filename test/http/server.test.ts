@@ -1,6 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
 import os from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTokens } from "../../server/access/tokens.ts";
 import { loadConfig } from "../../server/config.ts";
@@ -91,6 +93,60 @@ describe("what every answer has", () => {
       code: "too_large",
       details: { limit: "maxMessageBytes" },
     });
+  });
+
+  test("[rest/problem] a refused upgrade is told as REST tells: the same type, code and kind of answer", async () => {
+    const upgrade = (path: string, headers: Record<string, string>) =>
+      new Promise<{ status: number | undefined; type: string | undefined; body: unknown }>(
+        (resolve, reject) => {
+          const sent = request(`${running().url}${path}`, {
+            headers: { connection: "Upgrade", upgrade: "websocket", ...headers },
+          });
+          sent.on("error", reject).on("response", async (response) => {
+            const { statusCode: status, headers } = response;
+            resolve({ status, type: headers["content-type"], body: JSON.parse(await text(response)) });
+          });
+          sent.end();
+        },
+      );
+    const path = "/v1/documents/0190b8f0-0000-7000-8000-000000000000/ws";
+    const offers = { "sec-websocket-protocol": "aetherflow.v1" };
+    for (const [to, headers, status, code] of [
+      [path, {}, 400, "invalid"],
+      [path, { ...offers, origin: "https://evil.example" }, 403, "forbidden"],
+      ["/v1/nothing", offers, 404, "not_found"],
+    ] as const) {
+      const { headers: asked } = await raw("/v1/nothing");
+      expect(await upgrade(to, headers)).toEqual({
+        status,
+        type: asked.get("content-type"),
+        body: {
+          type: `urn:aetherflow:problem:${code}`,
+          title: expect.any(String),
+          status,
+          detail: expect.stringMatching(/\w/),
+          code,
+        },
+      });
+    }
+  });
+
+  test("[rest/problem] another method than those of an address: 405, which names them; 404 where nothing is", async () => {
+    const document = "/v1/documents/0190b8f0-0000-7000-8000-000000000000";
+    for (const [method, path, allow] of [
+      ["PUT", "/v1/documents", "POST, GET, HEAD"],
+      ["POST", document, "GET, HEAD, PATCH, DELETE"],
+      ["DELETE", `${document}/assets/${"0".repeat(64)}`, "PUT, GET, HEAD"],
+      ["PATCH", "/v1/openapi.json", "GET, HEAD"],
+    ] as const) {
+      // No token and no body that the address could take: neither would help.
+      const answer = await raw(path, { method, body: "x" });
+      expect(answer.status, path).toBe(405);
+      expect(answer.headers.get("allow"), path).toBe(allow);
+      expect(JSON.parse(answer.text)).toMatchObject({ status: 405, code: "invalid" });
+    }
+    expect((await raw("/v1/nothing", { method: "PUT" })).status).toBe(404);
+    expect((await raw("/healthz", { method: "PUT" })).status).toBe(404);
   });
 
   test("[rest/problem] the WebSocket address says what it is for", async () => {

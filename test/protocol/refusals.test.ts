@@ -7,6 +7,7 @@ import { createLog } from "../../server/observability/log.ts";
 import { closeText } from "../../server/session/close-text.ts";
 import { readClientMessage } from "../../shared/protocol/read.ts";
 import { connect } from "../instances/raw-client.ts";
+import { rest } from "../instances/start.ts";
 import { accepted, enter, op, useTwoInstances } from "./two-instances.ts";
 
 const running = useTwoInstances();
@@ -152,8 +153,29 @@ describe("a refused socket", () => {
     expect(JSON.stringify(lines)).not.toContain("secret.token");
   });
 
+  it("[refuse-9] a document that is not there, or not any more for this user, is told in words", async () => {
+    const { one, ada, bob, createDocument } = running();
+    const told = async (docId: string) => {
+      const client = connect({ url: one.url, docId });
+      client.send({ type: "hello", clientId: "c", token: bob });
+      return client.closed;
+    };
+    const refused = { code: 4404, reason: "notFound: there is no such document, or you may not read it" };
+    const docId = await createDocument();
+    await rest(one.url, ada, "PATCH", `/documents/${docId}`, { editors: [] });
+    expect(await told(docId)).toMatchObject(refused);
+    expect(await told(randomUUID())).toMatchObject(refused);
+    await rest(one.url, ada, "PATCH", `/documents/${docId}`, { editors: ["bob"] });
+    const client = await enter(one, docId, bob);
+    await rest(one.url, ada, "PATCH", `/documents/${docId}`, { editors: [] });
+    expect(await client.closed).toMatchObject({
+      code: 4403,
+      reason: "lostAccess: you may not read this document any more",
+    });
+  });
+
   it("[refuse-7] a reason has at most 123 bytes, and ends with a whole character", () => {
-    expect(closeText("notFound")).toBe("notFound");
+    expect(closeText("deleted")).toBe("deleted");
     const room = 123 - "internal: ".length;
     expect(closeText("internal", "x".repeat(room))).toBe(`internal: ${"x".repeat(room)}`);
     expect(closeText("internal", "x".repeat(room + 1))).toBe(`internal: ${"x".repeat(room)}`);
