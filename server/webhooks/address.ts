@@ -19,8 +19,11 @@ export function addressProblem(address: string, rules: AddressRules): string | u
   // An IPv4 address written as an IPv6 one counts as what it is.
   const range = ipaddr.isValid(address) ? ipaddr.process(address).range() : "invalid";
   if (range === "unicast" || (range === "loopback" && rules.allowLoopback)) return undefined;
-  return `its address is ${range}, not public`;
+  return notPublic(range);
 }
+
+const notPublic = (range: string): string =>
+  `its address is ${range}, not public; webhooks.allowPrivateAddresses permits it`;
 
 /** Why a URL cannot be a webhook's; undefined when it can, as far as that is known before its name is resolved. */
 export function urlProblem(text: string, rules: AddressRules): string | undefined {
@@ -31,7 +34,7 @@ export function urlProblem(text: string, rules: AddressRules): string | undefine
   const host = bareHost(hostname);
   if (isIP(host) > 0) return addressProblem(host, rules);
   if (/^(?:.*\.)?localhost\.?$/.test(host) && !rules.allowLoopback && !rules.allowPrivate)
-    return "its address is loopback, not public";
+    return notPublic("loopback");
   return undefined;
 }
 
