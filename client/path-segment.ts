@@ -6,7 +6,7 @@
 export function pathSegment(name: string, value: string): string {
   if (typeof value !== "string" || value === "" || value === "." || value === "..")
     throw new TypeError(
-      `${name}: expected a text that is not empty, "." or "..", got ${JSON.stringify(value)}`,
+      `${name}: expected a non-empty text other than "." and "..", got ${JSON.stringify(value)}`,
     );
   return encodeURIComponent(value);
 }

@@ -17,8 +17,8 @@ const common: readonly (readonly [options: unknown, message: string])[] = [
   [{ ...fine, url: [] }, "url: expected an address of the server, or an array of at least one; got an array"],
   [{ ...fine, url: "localhost" }, 'url: expected an address like https://example.org, got "localhost"'],
   [{ ...fine, url: "ftp://x" }, 'url: expected an address of http, https, ws or wss, got "ftp://x"'],
-  [{ url: "http://model" }, 'documentId: expected a text that is not empty, "." or "..", got undefined'],
-  [{ ...fine, documentId: "" }, 'documentId: expected a text that is not empty, "." or "..", got ""'],
+  [{ url: "http://model" }, 'documentId: expected a non-empty text other than "." and "..", got undefined'],
+  [{ ...fine, documentId: "" }, 'documentId: expected a non-empty text other than "." and "..", got ""'],
   [{ ...fine, token: 5 }, "token: expected a JWT, a text; got a value of type number"],
   [
     { ...fine, getToken: "secret" },

@@ -65,7 +65,7 @@ describe("history over REST", () => {
     const { calls, fetch } = server();
     const rest = documentRest({ ...at, fetch });
     for (const value of [".", "..", ""]) {
-      const expected = `expected a text that is not empty, "." or "..", got "${value}"`;
+      const expected = `expected a non-empty text other than "." and "..", got "${value}"`;
       await expect(rest.deleteVersion(value)).rejects.toThrow(`name: ${expected}`);
       await expect(rest.conflict(value)).rejects.toThrow(`conflictId: ${expected}`);
       await expect(rest.resolveConflict(value, "current")).rejects.toThrow(`conflictId: ${expected}`);
