@@ -6,6 +6,7 @@ import { nanoid } from "nanoid";
 import { uuidv7 } from "uuidv7";
 import { createConcurrencyLimit, createRateLimit } from "./access/rate.ts";
 import { createTokens } from "./access/tokens.ts";
+import { packageVersion } from "./commands/package-root.ts";
 import { createGroupCommit } from "./commit/group-commit.ts";
 import type { Config } from "./config.ts";
 import { pendingMigrations } from "./database/migrate.ts";
@@ -189,6 +190,7 @@ export async function startInstance(config: Config, parts: InstanceParts): Promi
     readiness: inTime(() => notReady(pool, store, listener)),
     newId: uuidv7,
     nowMs,
+    version: packageVersion(),
     webhookUrlProblem: (url) => urlProblem(url, webhookAddresses),
     makeSecret: () => `whsec_${randomBytes(32).toString("base64url")}`,
     ...(parts.demoDir === undefined ? {} : { demoDir: parts.demoDir }),

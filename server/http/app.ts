@@ -90,7 +90,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
     exposedHeaders: ["etag", "location", "retry-after"],
     maxAge: 600,
   });
-  await app.register(swagger, openApi);
+  await app.register(swagger, openApi(services.version));
   if (config.server.docs) await app.register(docsPage);
 
   await app.register(async (root) => statusRoutes(root.withTypeProvider<ZodTypeProvider>(), services));

@@ -1,4 +1,4 @@
-/** The browsable page at `/docs`: Swagger UI from this server alone, over `/docs/json`, which equals `/v1/openapi.json`. */
+/** The browsable page at `/docs`: Swagger UI from this server alone, over `/v1/openapi.json`. */
 import swaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance } from "fastify";
 
@@ -31,6 +31,12 @@ body { background: #fff; }
 `;
 
 export async function docsPage(app: FastifyInstance): Promise<void> {
+  // The page shows where its description is. The plugin has one of its own (`/docs/json`, equal) and no option for it.
+  app.addHook("onSend", async (request, _reply, payload) =>
+    request.routeOptions.url?.endsWith("/swagger-initializer.js") === true
+      ? String(payload).replace("'./json'", "'../v1/openapi.json'")
+      : payload,
+  );
   await app.register(swaggerUi, {
     routePrefix: "/docs",
     staticCSP: contentSecurityPolicy,

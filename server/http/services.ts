@@ -26,6 +26,8 @@ export interface HttpServices {
   readonly nowMs: () => number;
   /** Why a URL cannot be a webhook's; undefined when it can. */
   readonly webhookUrlProblem: (url: string) => string | undefined;
+  /** The package's, such as `0.1.0`. */
+  readonly version: string;
   /** A new secret of at least 256 bits. */
   readonly makeSecret: () => string;
   /** Folder of the built demo client; absent: no demo. */

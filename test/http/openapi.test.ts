@@ -1,9 +1,10 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import type { OpenAPIV3_1 } from "openapi-types";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type ErrorCode, errorCodes } from "../../shared/protocol/codes.ts";
 import { chromiumPath, createPerson, launchBrowser } from "../demo/browser.ts";
 import { caller, useInstance } from "./setup.ts";
 
@@ -44,8 +45,19 @@ describe("/v1/openapi.json", () => {
         const found = parameters.find((one) => one.in === "path" && one.name === parameter);
         expect(found?.description, `${name}: ${parameter}`).toMatch(/\w/);
       }
-      const { default: problem, ...good } = operation.responses ?? {};
+      const { default: problem, ...statuses } = operation.responses ?? {};
       expect(problem, name).toMatchObject({ content: { "application/problem+json": {} } });
+      const errors = Object.entries(statuses).filter(([status]) => /^4\d\d$/.test(status));
+      for (const [status, error] of errors) {
+        const { description: codes, ...rest } = error as OpenAPIV3_1.ResponseObject;
+        expect({ description: expect.any(String), ...rest }, `${name}: ${status}`).toEqual({
+          ...problem,
+          description: expect.any(String),
+        });
+        for (const code of codes.split(", "))
+          expect(errorCodes[code.replaceAll("`", "") as ErrorCode]?.http, code).toBe(Number(status));
+      }
+      const good = Object.fromEntries(Object.entries(statuses).filter(([status]) => !/^4\d\d$/.test(status)));
       expect(
         Object.keys(good).every((status) => /^2\d\d$/.test(status)),
         name,
@@ -54,6 +66,37 @@ describe("/v1/openapi.json", () => {
       expect(operation.security, name).toBeDefined();
       if (good["204"] !== undefined) expect(good["204"]).not.toHaveProperty("content");
     }
+  });
+
+  test("[openapi-4] every route says how it refuses: a bad token, too many requests, and what it looks for", () => {
+    const statuses = (name: string) =>
+      Object.keys(operations().find((one) => one.name === name)?.operation.responses ?? {}).join(" ");
+    for (const { name, route, operation } of operations()) {
+      expect(Object.keys(operation.responses ?? {}), name).toEqual(
+        expect.arrayContaining(["400", "401", "429", ...(route.includes("{") ? ["404"] : [])]),
+      );
+    }
+    const document = "/v1/documents/{docId}";
+    expect(statuses("post /v1/documents")).toBe("201 400 401 409 413 422 429 default");
+    expect(statuses(`patch ${document}`)).toBe("200 400 401 403 404 412 429 default");
+    expect(statuses(`post ${document}/operations`)).toBe(
+      "200 400 401 403 404 409 410 413 422 423 429 default",
+    );
+    expect(statuses(`put ${document}/content`)).toBe(
+      "200 400 401 403 404 409 412 413 422 423 428 429 default",
+    );
+    expect(statuses(`get ${document}/content`)).toBe("200 400 401 404 410 429 default");
+  });
+
+  test("[openapi-5] it names the package's version, and every schema in it is referred to", async () => {
+    const manifest = await readFile(path.resolve(import.meta.dirname, "../../package.json"), "utf8");
+    expect(description.info.version).toBe(JSON.parse(manifest).version);
+    const all = JSON.stringify(description);
+    const names = Object.keys(description.components?.schemas ?? {});
+    expect(names).toContain("Document");
+    expect(names.filter((name) => !all.includes(`"#/components/schemas/${name}"`))).toEqual([]);
+    for (const [, name = ""] of all.matchAll(/"#\/components\/schemas\/([^"]+)"/g))
+      expect(names).toContain(name);
   });
 
   test("[openapi-3] every body of JSON has an example that can be sent as it stands", () => {
@@ -83,6 +126,9 @@ describe.skipIf(chromiumPath === undefined)("the page at /docs", () => {
     await page.waitForSelector(".opblock-summary", { timeout: 30_000 });
     expect(await page.title()).toBe("AetherFlow REST");
     expect(await page.locator("[data-path='/v1/documents/{docId}']").count()).toBe(3);
+    expect(await page.locator(".info a.link").first().getAttribute("href")).toMatch(/\/v1\/openapi\.json$/);
+    // A token is taken everywhere but where one is given: nothing looks locked or open before there is one.
+    expect(await page.locator(".opblock .authorization__btn.locked").count()).toBe(0);
     if (process.env.SCREENSHOTS !== undefined) {
       await mkdir(process.env.SCREENSHOTS, { recursive: true });
       await page.screenshot({ path: path.join(process.env.SCREENSHOTS, "docs.png"), fullPage: true });

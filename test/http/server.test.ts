@@ -334,6 +334,7 @@ describe("with parts that fail", () => {
   });
   afterAll(async () => {
     await app.close();
+      version: "0.0.0",
     metrics.close();
     await rm(demoDir, { recursive: true });
   });
