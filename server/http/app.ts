@@ -19,6 +19,7 @@ import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
 import { historyRoutes } from "./history.ts";
 import { lockRoutes } from "./locks.ts";
+import { refuseOtherMethods } from "./methods.ts";
 import { openApi } from "./openapi.ts";
 import { operationRoutes } from "./operations.ts";
 import { invalid } from "./problem.ts";
@@ -100,6 +101,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       const { requestsPerSecond } = config.limits;
       const requests = createRateLimit({ perSecond: requestsPerSecond, now: () => performance.now() });
       identifyCallers(scope, { tokens: services.tokens, requests });
+      const refuseOthers = refuseOtherMethods(scope);
       v1.addHook("onSend", async (_request, reply) => {
         if (!reply.hasHeader("cache-control")) reply.header("cache-control", "private, no-cache");
       });
@@ -125,6 +127,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
         reply.send(app.swagger()),
       );
     },
+      refuseOthers();
     { prefix: "/v1" },
   );
 
