@@ -82,7 +82,11 @@ export function lockRoutes(app: App, services: HttpServices): void {
         maxPerAuthor: config.limits.locksPerAuthor,
       });
       if (!answer.ok) throw new Problem({ ...answer, detail: answer.message });
-      return reply.send(answer.lock);
+      const { lock } = answer;
+      if (lock === undefined) return reply.send(lock);
+      // Rooms know names from sessions, and who calls may have none.
+      const { name = caller.name } = lock.user;
+      return reply.send({ ...lock, user: { id: lock.user.id, ...(name === undefined ? {} : { name }) } });
     },
   );
 

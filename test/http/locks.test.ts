@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { caller, jwtAuth, stores, useInstance } from "./setup.ts";
+import { rest } from "../instances/start.ts";
+import { caller, jwtAuth, stores, token, useInstance } from "./setup.ts";
 
 describe.each(stores)("locks over REST, %s store", (store) => {
   const running = useInstance(store, { ...jwtAuth, limits: { locksPerAuthor: 2 } });
@@ -48,6 +49,17 @@ describe.each(stores)("locks over REST, %s store", (store) => {
       });
     }
     expect((await ada("GET", path)).body).toEqual({ items: [], nextCursor: null });
+  });
+
+  test("[rest/locks-6] the holder is told by the name in its token, as over a WebSocket", async () => {
+    const named = await token("ada", { name: "Ada" });
+    const take = { clientId: "script", element: "a" };
+    const { body: lock } = await rest<{ id: string }>(running().url, named, "POST", path, take);
+    expect(lock).toMatchObject({ user: { id: "ada", name: "Ada" } });
+    const { body: unnamed } = await ada("POST", path, take);
+    expect(unnamed).toMatchObject({ id: lock.id, user: { id: "ada" } });
+    expect(unnamed.user).not.toHaveProperty("name");
+    await ada("DELETE", `${path}/${lock.id}`);
   });
 
   test("[rest/locks-2] held by another: 423 for a lock and for edits; released by an owner, not by others", async () => {
