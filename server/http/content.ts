@@ -89,7 +89,9 @@ export function contentRoutes(app: App, services: HttpServices): void {
         version,
         elements: new Map(Object.entries(elements)),
       });
-      return reply.send(editAnswer(result));
+      const edit = editAnswer(result);
+      // Of the content that this request made, also where others have written since: for the next `If-Match`.
+      return reply.header("etag", `"${edit.versions.at(-1) ?? edit.version}"`).send(edit);
     },
   );
 }

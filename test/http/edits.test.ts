@@ -176,6 +176,11 @@ describe.each(stores)("content and operations over the %s store", (store) => {
     const done = await put('"2"');
     expect(done).toMatchObject({ status: 200, body: { duplicate: false } });
     expect(done.body.versions.length).toBe(done.body.version - 2);
+    const etag = done.headers.get("etag") ?? "";
+    expect(etag).toBe(`"${done.body.version}"`);
+    const unchanged = await put(etag);
+    expect(unchanged).toMatchObject({ status: 200, body: { version: done.body.version, versions: [] } });
+    expect(unchanged.headers.get("etag")).toBe(etag);
     const content = await cy("GET", `/documents/${id}/content`);
     expect(content.body).toEqual({ version: done.body.version, elements: wanted });
     expect(content.headers.get("etag")).toBe(`"${done.body.version}"`);
