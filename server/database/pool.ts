@@ -168,11 +168,18 @@ export function createPool(options: PoolOptions): DatabasePool {
       ) as unknown as undefined, // typed as returning nothing, awaited nevertheless (pg-pool 3.14)
   };
   const pool = new DatabasePool(config, options.maxWaiting ?? 1_000);
+  let broken = false;
   pool.on("error", (error) => {
     // A server that stops right after the pool was closed is faster than the connection's own farewell.
     if (pool.ending) return;
     // pg hangs the client on it, password included: only for a serializer of errors, never to be spread.
-    log.warn({ err: error }, "an idle database connection broke");
+    if (broken) log.debug({ err: error }, "another idle database connection broke");
+    else log.warn({ err: error }, "an idle database connection broke");
+    broken = true;
+  });
+  pool.on("connect", () => {
+    if (broken) log.info({}, "connected to the database again");
+    broken = false;
   });
   return pool;
 }

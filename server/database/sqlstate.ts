@@ -22,7 +22,7 @@ const retryable: Readonly<Record<string, Meaning>> = {
   "53300": { name: "too_many_connections", retry: "fresh", backoffMs: 300 },
   "57P01": { name: "admin_shutdown", retry: "fresh", backoffMs: 300 },
   "57P02": { name: "crash_shutdown", retry: "fresh", backoffMs: 300 },
-  "57P03": { name: "cannot_connect_now", retry: "fresh", backoffMs: 300 },
+  "57P03": { name: "starting up or shutting down", retry: "fresh", backoffMs: 300 },
   // The server ends the session, and with it the transaction: nothing of it happened.
   "25P03": { name: "idle_in_transaction_session_timeout", retry: "fresh", backoffMs: 100 },
   "25P04": { name: "transaction_timeout", retry: "fresh", backoffMs: 100 },

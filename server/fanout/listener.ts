@@ -7,7 +7,7 @@
  * States: connecting → listening (canaries go out) → (error or silence) → waiting → connecting …; closed from anywhere.
  */
 import pgListen, { type Subscriber } from "pg-listen";
-import type { Logger } from "../observability/log.ts";
+import { type Logger, withCause } from "../observability/log.ts";
 import type { Envelope } from "./news.ts";
 import { envelopeHead, readEnvelope } from "./news.ts";
 
@@ -87,6 +87,7 @@ export function createListener(options: ListenerOptions): Listener {
       dispose(subscriber);
       return;
     }
+    if (failures > 0) log.info("listening again");
     failures = 0;
     listening = true;
     canarySent = 0;
@@ -143,7 +144,8 @@ export function createListener(options: ListenerOptions): Listener {
   function retry(error: unknown): void {
     if (closed) return;
     failures += 1;
-    log.warn({ err: error, failures }, "listener lost, connecting again");
+    if (failures === 1) log.warn({ reason: reasonOf(error) }, "listener lost, connecting again");
+    else log.debug({ err: error, failures }, "listener not connected yet");
     const pause = Math.min(maxBackoffMs, 50 * 2 ** failures) * (0.5 + random());
     timer = setTimeout(() => void connect(), pause);
   }
@@ -167,6 +169,14 @@ export function createListener(options: ListenerOptions): Listener {
   function dispose(subscriber: Subscriber): void {
     void close(subscriber);
   }
+}
+
+/** pg-listen tells of its own attempt to connect again, not of what it lost. */
+const ownAttempt = "Re-initializing the PostgreSQL notification client";
+
+function reasonOf(error: unknown): string {
+  const reason = withCause(error);
+  return reason.startsWith(ownAttempt) ? "the connection ended" : reason;
 }
 
 async function close(subscriber: Subscriber): Promise<void> {

@@ -55,6 +55,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const stop = new AbortController();
   let closed = false;
   let failures = 0;
+  let lost = false;
+
+  /** Said once for an outage, in which it is noticed again and again. */
+  function tellLost(error: unknown): void {
+    if (lost) log.debug({ err: error }, "not notifying yet");
+    else log.warn({ err: error }, "notifying connection lost");
+    lost = true;
+  }
 
   let later: NodeJS.Timeout | undefined;
 
@@ -74,7 +82,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       keepAlive: true,
     });
     fresh.on("error", (error) => {
-      log.warn({ err: error }, "notifying connection lost");
+      tellLost(error);
       if (client === fresh) client = undefined;
     });
     try {
@@ -112,10 +120,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
         }
         if (usageDue) await reportQueueUsage(client);
         failures = 0;
+        if (lost) log.info("notifying again");
+        lost = false;
       } catch (error) {
         // Not repeated: others find it by anti-entropy, and a notification that comes late helps nobody.
         failures += 1;
-        log.warn({ err: error }, "could not notify");
+        tellLost(error);
         await disconnect();
         const pause = Math.min(maxBackoffMs, 50 * 2 ** failures) * (0.5 + random());
         await delay(pause, undefined, { signal: stop.signal }).catch(() => undefined);

@@ -69,10 +69,17 @@ export function describeError(error: unknown): LoggedError {
     type: error.name,
     message: each.length > 0 ? each.map(({ message }) => message).join("; ") : scrub(error.message),
     ...(code === undefined ? {} : { code }),
-    ...(error.stack === undefined ? {} : { stack: scrub(error.stack) }),
+    ...(error.stack === undefined || isOutage(error, code) ? {} : { stack: scrub(error.stack) }),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
   };
 }
+
+/** Codes of sockets, SQLSTATEs and texts of the driver: what happened is known, and a stack tells only who noticed. */
+const outageCode = /^(?:08...|57P..|53300|E(?:CONN\w+|PIPE|TIMEDOUT|HOST\w+|NET\w+|NOTFOUND|AI_AGAIN))$/;
+const outageText = /^(?:Connection terminated|timeout e|Query read timeout|Client was closed)/;
+
+const isOutage = ({ name, message }: Error, code = ""): boolean =>
+  name === "StoreUnavailable" || outageCode.test(code) || outageText.test(message);
 
 /** An error in one line for people: its message, and its cause's where that says more. */
 export function withCause(error: unknown): string {

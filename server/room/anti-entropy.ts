@@ -44,6 +44,7 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
   const { registry, store, sessionRows, instanceId, log, config, random, monotonicMs } = options;
   const stop = new AbortController();
   let failing = false;
+  let untidy = false;
   let leaseAtMs = Number.NEGATIVE_INFINITY;
   let leaseLost = false;
   let sweptAtMs = monotonicMs();
@@ -106,11 +107,14 @@ export function startAntiEntropy(options: AntiEntropyOptions): AntiEntropy {
     try {
       await sessionRows.leaveAbsent(instanceId);
       sessionRows.refresh(await store.sessions.reap(config.presence.leaseMs));
+      if (untidy) log.info("tidying up again");
+      untidy = false;
       if (monotonicMs() - sweptAtMs < config.manager.cleanupIntervalMs) return;
       sweptAtMs = monotonicMs();
       await store.locks.cleanExpired();
     } catch (error) {
-      log.warn({ err: error }, "could not tidy up after sessions and instances that are gone");
+      if (!untidy) log.warn({ err: error }, "could not tidy up after sessions and instances that are gone");
+      untidy = true;
     }
   }
 

@@ -8,6 +8,12 @@ import { waitFor } from "../support/wait-for.ts";
 
 let database: TestDatabase;
 const log = createLog({ level: "silent" });
+/** A log that keeps what it is told. */
+function keptLog() {
+  const lines: { level: string; msg: string; reason?: string; err?: object }[] = [];
+  const write = (line: string) => void lines.push(JSON.parse(line));
+  return { lines, log: createLog({ level: "info", destination: { write } }) };
+}
 const opened: (Listener | Publisher)[] = [];
 
 beforeAll(async () => {
@@ -62,6 +68,46 @@ describe("the listener", () => {
     publisher("writer").publish({ kind: "change", docId: "theirs" });
     await waitFor(() => heard.length > 0);
     expect(heard).toEqual([{ kind: "change", docId: "theirs" }]);
+  });
+
+  it("[listen-7] an outage is said once, in words of its own, and so is its end", async () => {
+    const kept = keptLog();
+    let url = database.url;
+    let asked = 0;
+    const connecting = () => {
+      asked += 1;
+      return url;
+    };
+    const parts = { url: connecting, channel: "test", log: kept.log, random: Math.random };
+    const own = createPublisher({ ...parts, url: () => url, instanceId: "told" });
+    const made = createListener({
+      ...parts,
+      instanceId: "told",
+      canaryEveryMs: 100,
+      onNews: () => undefined,
+      onConnected: () => undefined,
+      sendCanary: (count) => own.canary(count),
+    });
+    opened.push(own, made);
+    await waitFor(() => made.listening);
+    url = "postgres://nobody@127.0.0.1:1/nothing";
+    const before = asked;
+    await database.pool.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'aetherflow %'",
+    );
+    await waitFor(() => !made.listening && asked >= before + 3);
+    url = database.url;
+    await waitFor(() => made.listening && kept.lines.some(({ msg }) => msg === "notifying again"));
+    const of = (word: string) => kept.lines.filter(({ msg }) => msg.includes(word));
+    expect(of("listen").map(({ level, msg }) => `${level}: ${msg}`)).toEqual([
+      "warn: listener lost, connecting again",
+      "info: listening again",
+    ]);
+    expect(of("notifying").map(({ level, msg }) => `${level}: ${msg}`)).toEqual([
+      "warn: notifying connection lost",
+      "info: notifying again",
+    ]);
+    expect(JSON.stringify(kept.lines)).not.toMatch(/"stack"|Re-initializing|retryTimeout/);
   });
 
   it("[listen-2] a lost connection is made anew, and what was missed is told to be read", async () => {
