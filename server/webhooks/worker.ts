@@ -101,8 +101,11 @@ export function startWebhookWorker(options: WebhookWorkerOptions): WebhookWorker
     });
     if (cut.signal.aborted && "error" in result) return;
     metrics.webhookSeconds.observe((performance.now() - startedAt) / 1_000);
+    // As it was when the event was claimed: the first failure of a row of them and its end are told, by any instance.
+    const { failingSince } = webhook;
     if ("status" in result && result.status >= 200 && result.status < 300) {
       await webhooks.settle(delivery, true);
+      if (failingSince !== null) log.info({ webhookId: webhook.id, failingSince }, "webhook delivered again");
       metrics.webhookDeliveries.inc({ outcome: "delivered" });
       return;
     }
@@ -123,7 +126,8 @@ export function startWebhookWorker(options: WebhookWorkerOptions): WebhookWorker
       metrics.webhookDeliveries.inc({ outcome: "disabled" });
       log.warn(fields, "webhook disabled");
     } else if (tooOld) log.warn(fields, "webhook event given up");
-    else log.info(fields, "webhook not delivered, to be tried again");
+    else if (failingSince === null) log.info(fields, "webhook not delivered, to be tried until it is");
+    else log.debug(fields, "webhook still not delivered");
   }
 
   /** Doubles from attempt to attempt, spread over its upper half. */
