@@ -13,7 +13,7 @@ import { assetRoutes } from "./assets.ts";
 import { identifyCallers } from "./caller.ts";
 import { conflictRoutes } from "./conflicts.ts";
 import { contentRoutes } from "./content.ts";
-import { devTokenRoutes } from "./dev-token.ts";
+import { devTokenRoutes, noDevTokenRoute } from "./dev-token.ts";
 import { docsPage } from "./docs-page.ts";
 import { documentRoutes } from "./documents.ts";
 import { handleErrors, problemOf, sendProblem } from "./errors.ts";
@@ -116,6 +116,7 @@ export async function createHttp(services: HttpServices): Promise<App> {
       if (services.store.webhooks !== undefined) webhookRoutes(v1, services, services.store.webhooks);
       statsRoutes(v1, services);
       if (config.auth.mode === "dev") devTokenRoutes(v1, services);
+      else noDevTokenRoute(v1);
       v1.get("/documents/:docId/ws", { schema: { hide: true } }, async (_request, reply) =>
         sendProblem(reply.header("upgrade", "websocket"), {
           code: "invalid",
@@ -126,8 +127,8 @@ export async function createHttp(services: HttpServices): Promise<App> {
       v1.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
         reply.send(app.swagger()),
       );
-    },
       refuseOthers();
+    },
     { prefix: "/v1" },
   );
 

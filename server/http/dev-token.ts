@@ -1,4 +1,5 @@
 /** Development mode only: a token for anybody who asks. */
+import { notFound } from "./problem.ts";
 import { type App, answers } from "./route.ts";
 import { devTokenSchema, tokenSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
@@ -22,4 +23,13 @@ export function devTokenRoutes(app: App, { tokens }: Pick<HttpServices, "tokens"
       return reply.send(await tokens.sign({ user, ...(name === undefined ? {} : { name }), ttlMs: dayMs }));
     },
   );
+}
+
+/** In every other mode: says why there is none, whatever the body. */
+export function noDevTokenRoute(app: App): void {
+  app.post("/dev/token", { schema: { hide: true }, onRequest: refuse }, refuse);
+}
+
+async function refuse(): Promise<never> {
+  throw notFound("only in development mode; see docs/authentication.md");
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Instance } from "../../server/compose.ts";
+import { jwtAuth } from "../http/setup.ts";
 import { startTestInstance } from "../instances/start.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
@@ -31,9 +32,9 @@ afterAll(async () => {
   await database?.drop();
 });
 
-async function run(program: string, ...args: string[]): Promise<string> {
+async function run(program: string, url = instance.url, ...args: string[]): Promise<string> {
   await writeFile(example, program);
-  const env = { ...process.env, URL: instance.url };
+  const env = { ...process.env, URL: url };
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [example, ...args], { env });
   expect(stderr).toBe("");
   return stdout;
@@ -46,9 +47,20 @@ it("[readme-1] the first program runs as written, and a second one shows what th
   expect(first).toContain("version 1;");
   expect(documentId).toMatch(/^[0-9a-f-]{36}$/);
   const shape = /shape-\d+/.exec(first)?.[0];
-  const second = await run(lines ?? "", documentId ?? "");
+  const second = await run(lines ?? "", instance.url, documentId ?? "");
   expect(second).toContain(`already there: [ '${shape}' ]`);
   expect(second).toContain("version 2;");
+});
+
+it("[readme-3] where tokens are issued elsewhere, it ends with the reason", async () => {
+  const jwt = await startTestInstance(undefined, jwtAuth);
+  try {
+    await expect(run(lines ?? "", jwt.url)).rejects.toThrow(
+      "Error: /v1/dev/token: only in development mode; see docs/authentication.md",
+    );
+  } finally {
+    await jwt.close();
+  }
 });
 
 it("[readme-2] so do the lines for the rest, put where it says", async () => {
