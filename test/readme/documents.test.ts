@@ -69,6 +69,27 @@ describe.each(pages)("%s", (page) => {
   });
 });
 
+describe("the package", () => {
+  it("[docs-19] has what README.md and docs/ link to, but for what only a clone has, and nothing that is not for it", async () => {
+    const packing = ["pack", "--dry-run", "--json", "--ignore-scripts"];
+    const { stdout } = await promisify(execFile)("npm", packing, { cwd: root, maxBuffer: 2 ** 24 });
+    const [{ files } = { files: [] }] = JSON.parse(stdout) as { files: { path: string }[] }[];
+    const packed = files.map((file) => file.path);
+    const linked = pages
+      .filter((page) => page !== "CONTRIBUTING.md")
+      .flatMap((page) =>
+        [...read(page).matchAll(/\]\((?!https?:|#)([^)\s#]*)/g)].map(([, link = ""]) =>
+          path.join(path.dirname(page), link),
+        ),
+      );
+    expect(linked).toContain("CHANGELOG.md");
+    const absent = new Set(linked.filter((link) => !packed.some((file) => file.startsWith(link))));
+    expect([...absent].sort()).toEqual(["CONTRIBUTING.md", "client-demo/binding/README.md"]);
+    expect(packed.filter((file) => /_snapshot\.json$|secret\.yaml$/.test(file))).toEqual([]);
+    expect(packed).toContain("migrations/meta/_journal.json");
+  });
+});
+
 describe("docs/commands.md", () => {
   it("[docs-15] lists every command as the command line does, and no other; README.md leads to it", () => {
     const there = [...read("server/main.ts").matchAll(/^ {2}(\w+): \{\s+summary: "([^"]+)"/gm)];
