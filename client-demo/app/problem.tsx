@@ -31,8 +31,8 @@ export function TokenForm(props: { readonly text: string; onToken(token: string)
       >
         <h1>A token is needed</h1>
         <p>
-          {props.text} Ask whoever runs it for one (a JWT), and paste it here. It is forgotten when this tab
-          is closed.
+          {props.text} Ask whoever runs it for one (a JWT), and paste it here; who runs it gets one by{" "}
+          <code>npx aetherflow token --user you</code>. It is forgotten when this tab is closed.
         </p>
         <label htmlFor={field}>Access token</label>
         <input
