@@ -8,16 +8,16 @@
  * Rules, each found by breaking it:
  * - `flush` before `apply`, always: `onChange` comes late, and an edit that was not sent yet would look like the state
  *   before somebody else's, and be undone or absorbed.
- * - Nothing is applied before the editor's first `onChange`: it is still reading its initial data (`initialElements`).
+ * - Nothing is applied before the editor's first `onChange`: it is still reading its initial data (`initialScene`). What
+ *   the document holds by then may be another: to tell, it is compared with what it held when that data was made.
  * - What a person holds in the middle of a gesture is written into, never replaced (`held.ts`).
  * - Remote changes cost the editor a rendering each: they wait for the next animation frame.
  * - `captureUpdate: NEVER`: what others did is not for this person's undo.
  */
-import { boundByShape } from "./bound-elements.ts";
 import { animationFrame, type NextFrame } from "./frames.ts";
+import type { InitialScene } from "./initial.ts";
 import { Known } from "./known.ts";
-import type { Board, Editor, SceneElement } from "./model.ts";
-import { inOrder, toScene } from "./scene.ts";
+import type { Editor, SceneElement } from "./model.ts";
 import { Sending } from "./sending.ts";
 import { showStale } from "./showing.ts";
 import type { TextField } from "./text-field.ts";
@@ -55,16 +55,9 @@ export interface Binding {
   close(): void;
 }
 
-/** The document's elements for Excalidraw's `initialData`. */
-export function initialElements(board: Pick<Board, "elements">): SceneElement[] {
-  const counters = { version: 1, versionNonce: 1 };
-  const elements = [...board.elements].flatMap(([id, properties]) => toScene(id, properties, counters) ?? []);
-  const bound = boundByShape(elements);
-  return inOrder(elements).map((element) => ({ ...element, boundElements: bound.get(element.id) ?? null }));
-}
-
-/** Binds a scene to a document until `close`. The scene has the document's elements from `initialElements`. */
-export function bindExcalidraw(editor: Editor, board: Board, options: BindingOptions): Binding {
+/** Binds an editor that began with `initial` to its document, until `close`. However much later: nothing is missed. */
+export function bindExcalidraw(editor: Editor, initial: InitialScene, options: BindingOptions): Binding {
+  const { board } = initial;
   const { mutateElement, textField = () => undefined, measureText } = options;
   const { mayEdit = () => true, refusal = () => undefined, onRefused = () => {} } = options;
   const { random = Math.random, now = () => performance.now(), nextFrame = animationFrame } = options;
@@ -77,7 +70,7 @@ export function bindExcalidraw(editor: Editor, board: Board, options: BindingOpt
 
   const start = (): void => {
     started = true;
-    known.begin(scene(), board);
+    known.begin(scene(), initial);
     scheduleStale();
   };
 

@@ -1,7 +1,8 @@
 /** What scene and document were last known to have in common: who did what follows from it (`bind.ts`). */
 import type { Properties } from "../../client/index.ts";
 import { elementChange, type SceneChange } from "./difference.ts";
-import { type Board, type SceneElement, toWire } from "./model.ts";
+import type { InitialScene } from "./initial.ts";
+import { type SceneElement, toWire } from "./model.ts";
 import type { SceneCounters } from "./scene.ts";
 
 export class Known {
@@ -11,14 +12,20 @@ export class Known {
   /** Versions of the scene's elements that were compared: an edit always makes a new one. */
   readonly #seen = new Map<string, SceneCounters>();
 
-  /** The editor has read its initial data; what it repaired in it is not this person's doing, but for the order. */
-  begin(scene: readonly SceneElement[], board: Board): void {
+  /**
+   * The editor has read its initial data; what it repaired in it is not this person's doing, but for the order. Between
+   * that data and now others went on: such an element the scene shows as it was, and what it lacks is not this person's.
+   */
+  begin(scene: readonly SceneElement[], { board, properties }: InitialScene): void {
     for (const element of scene) {
-      const properties = board.get(element.id);
-      if (properties === undefined || element.isDeleted) continue;
+      const { id, isDeleted } = element;
+      const [was, is] = [properties.get(id), board.get(id)];
+      const shown = was ?? is;
+      if (shown === undefined || isDeleted) continue;
       const { index: _, ...wire } = toWire(element);
-      const { index } = properties;
-      this.#properties.set(element.id, index === undefined ? wire : { ...wire, index });
+      const { index } = shown;
+      this.#properties.set(id, index === undefined ? wire : { ...wire, index });
+      if (was !== is) this.stale.add(id);
     }
     for (const id of board.elements.keys()) if (!this.#properties.has(id)) this.stale.add(id);
   }

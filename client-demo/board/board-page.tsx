@@ -14,7 +14,7 @@ export function BoardPage(props: {
   onFailure(error: unknown): void;
 }) {
   const { account, documentId, onFailure } = props;
-  const [opened, setOpened] = useState<OpenBoard>();
+  const [shown, setShown] = useState<{ readonly opened: OpenBoard; readonly opening: number }>();
   const [name, setName] = useState(account.name);
 
   // A name belongs to a session: with another one, the board is opened anew.
@@ -27,7 +27,7 @@ export function BoardPage(props: {
       .then((next) => {
         mine = next;
         if (left) void next.board.close();
-        else setOpened(next);
+        else setShown((last) => ({ opened: next, opening: (last?.opening ?? 0) + 1 }));
       })
       .catch((error: unknown) => left || onFailure(error));
     return () => {
@@ -38,10 +38,12 @@ export function BoardPage(props: {
   }, [account, documentId, name, onFailure]);
 
   const loading = <p className="loading">Opening the board …</p>;
-  if (opened === undefined) return loading;
+  if (shown === undefined) return loading;
+  const { opened, opening } = shown;
   return (
     <Suspense fallback={loading}>
-      <BoardView key={opened.board.clientId} account={account} opened={opened} name={name} onName={setName} />
+      {/* Anew for each opening, which may continue under the same client id: an editor belongs to one replica. */}
+      <BoardView key={opening} account={account} opened={opened} name={name} onName={setName} />
     </Suspense>
   );
 }

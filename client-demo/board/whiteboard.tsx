@@ -14,7 +14,7 @@ import {
   bindPresence,
   type Editor,
   findTextField,
-  initialElements,
+  initialScene,
   type PresenceBinding,
   pacedFrames,
   scrollTo,
@@ -24,6 +24,7 @@ import { measureText } from "./measure-text.ts";
 import { mayEdit } from "./use-board.ts";
 
 export interface WhiteboardProps {
+  /** The same for as long as it is mounted: an editor begins with its elements. */
   readonly board: DocumentReplica;
   readonly readOnly: boolean;
   readonly assets: AssetStore;
@@ -46,16 +47,17 @@ export function Whiteboard(props: WhiteboardProps) {
   const presence = useRef<PresenceBinding>();
   const callbacks = useRef(props);
   callbacks.current = props;
+  const [initial] = useState(() => initialScene(board));
   const initialData = useMemo(
-    () => ({ elements: initialElements(board) as never, scrollToContent: true }),
-    [board],
+    () => ({ elements: initial.elements as never, scrollToContent: true }),
+    [initial],
   );
 
   useEffect(() => {
     if (api === undefined) return undefined;
     const editor = api as unknown as Editor;
     const nextFrame = pacedFrames();
-    const binding = bindExcalidraw(editor, board, {
+    const binding = bindExcalidraw(editor, initial, {
       nextFrame,
       mutateElement: mutateElement as never,
       textField: findTextField(document),
@@ -94,7 +96,7 @@ export function Whiteboard(props: WhiteboardProps) {
       binding.close();
       people.close();
     };
-  }, [api, board]);
+  }, [api, board, initial]);
 
   // Following: the view moves with theirs, until the person moves it themselves (the editor says so).
   useEffect(() => {

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Binding, bindExcalidraw, initialElements, toWire } from "../../../client-demo/binding/index.ts";
+import {
+  type Binding,
+  bindExcalidraw,
+  type InitialScene,
+  initialScene,
+  toWire,
+} from "../../../client-demo/binding/index.ts";
 import { ModelServer } from "../../client/model-server.ts";
 import { World } from "../../client/world.ts";
 import { type SeededRandom, seededRandom } from "../../support/seeded-random.ts";
@@ -8,20 +14,34 @@ import { FakeEditor, type Shape } from "./fake-editor.ts";
 
 const runs = Number(process.env.RUNS) || 60;
 
-/** A page: an editor, bound to a replica; frames when told. */
+/** A page: an editor, bound to a replica; frames when told. It opens in three moments, between which others go on. */
 class Page {
-  readonly editor: FakeEditor;
-  readonly binding: Binding;
   readonly refused: unknown[] = [];
+  /** The editor has told of its first change: the person can begin. */
+  ready = false;
+  editor: FakeEditor;
+  readonly #document: World["peers"][number]["document"];
+  readonly #random: SeededRandom;
+  #initial: InitialScene;
+  #binding: Binding | undefined;
   #frame: (() => void) | undefined;
 
-  constructor(peer: World["peers"][number], random: SeededRandom) {
-    const { document } = peer;
-    this.editor = new FakeEditor(initialElements(document), () => random.between(1, 2 ** 30));
-    this.binding = bindExcalidraw(this.editor, document, {
+  constructor({ document }: World["peers"][number], random: SeededRandom) {
+    this.#document = document;
+    this.#random = random;
+    this.#initial = initialScene(document);
+    this.editor = this.#newEditor();
+  }
+
+  #newEditor(): FakeEditor {
+    return new FakeEditor(this.#initial.elements, () => this.#random.between(1, 2 ** 30));
+  }
+
+  bind(): void {
+    this.#binding ??= bindExcalidraw(this.editor, this.#initial, {
       mutateElement: this.editor.mutateElement,
       textField: this.editor.textField,
-      random: () => random.next(),
+      random: () => this.#random.next(),
       now: () => 0,
       nextFrame: (callback) => {
         this.#frame = callback;
@@ -31,7 +51,22 @@ class Page {
       },
       onRefused: (error) => this.refused.push(error),
     });
+  }
+
+  tell(): void {
     this.editor.tell();
+    this.ready = this.#binding !== undefined;
+  }
+
+  /** Begins anew with what the replica has by now. */
+  reload(): void {
+    this.editor.endGesture();
+    this.#binding?.flush();
+    this.#binding?.close();
+    this.#binding = undefined;
+    this.ready = false;
+    this.#initial = initialScene(this.#document);
+    this.editor = this.#newEditor();
   }
 
   renderFrame(): void {
@@ -129,17 +164,22 @@ async function play(seed: number, steps: readonly number[]): Promise<void> {
   const deeds: Deeds = { next: 0, points: new Map(), characters: new Map() };
   for (const step of steps) {
     const page = random.pick(pages);
-    gestures[step % gestures.length]?.(page, deeds, random);
-    if (random.next() < 0.6) random.pick(pages).editor.tell();
+    if (page.ready) gestures[step % gestures.length]?.(page, deeds, random);
+    else if (random.next() < 0.5) page.bind();
+    if (random.next() < 0.03) random.pick(pages).reload();
+    if (random.next() < 0.6) random.pick(pages).tell();
     if (random.next() < 0.4) random.pick(pages).renderFrame();
     for (let frame = 0; frame < 3; frame++) if (random.next() < 0.6) world.deliverOne();
     if (random.next() < 0.02) world.cutOne();
     if (random.next() < 0.7) await world.settle();
   }
   server.faults = { unavailable: 0, rateLimited: 0, snapshot: 0.4 };
-  for (const { editor } of pages) editor.endGesture();
+  for (const page of pages) {
+    page.editor.endGesture();
+    page.bind();
+  }
   const quiet = async (): Promise<void> => {
-    for (const { editor } of pages) editor.tell();
+    for (const page of pages) page.tell();
     await world.drain();
     for (const page of pages) page.renderFrame();
   };
