@@ -26,6 +26,7 @@ export function BoardPage(props: {
     (takeBegun(documentId) ?? openBoard(account, documentId))
       .then((next) => {
         mine = next;
+        void next.tokenNeeded.then((error) => left || onFailure(error));
         if (left) void next.board.close();
         else setShown((last) => ({ opened: next, opening: (last?.opening ?? 0) + 1 }));
       })
