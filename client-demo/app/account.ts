@@ -19,6 +19,14 @@ export class TokenNeeded extends Error {
 /** How the ids begin that this page makes up for its browsers: to people they say nothing. */
 export const madeUp = "person-";
 const renewBeforeMs = 60_000;
+
+/** A token, and how much of its life was left when it came. */
+interface GivenToken {
+  readonly token: string;
+  readonly lifeMs: number;
+  readonly ageMs: () => number;
+}
+
 /** Names for who has given none: several hundred, so that two windows rarely get the same. */
 const manners =
   "Amber Brisk Calm Clever Copper Daring Eager Gentle Golden Jolly Keen Lively Merry Nimble Quiet Silver Swift Wise";
@@ -30,7 +38,7 @@ export class Account {
   readonly userId: string;
   #name: string;
   #pasted: string | undefined;
-  readonly #tokens = new Map<string, { readonly token: string; readonly expiresAtMs: number }>();
+  readonly #tokens = new Map<string, GivenToken>();
 
   constructor() {
     this.userId = recall("aetherflow.user") ?? `${madeUp}${randomPart()}`;
@@ -76,15 +84,36 @@ export class Account {
   async token(user: string = this.userId): Promise<string> {
     if (this.#pasted !== undefined) return this.#pasted;
     const kept = this.#tokens.get(user);
-    if (kept !== undefined && kept.expiresAtMs - renewBeforeMs > Date.now()) return kept.token;
+    if (kept !== undefined && kept.ageMs() < kept.lifeMs - renewBeforeMs) return kept.token;
     try {
-      const { token, expiresAt } = await devToken(user);
-      this.#tokens.set(user, { token, expiresAtMs: Date.parse(expiresAt) });
+      const ageMs = stopwatch();
+      const { token } = await devToken(user);
+      this.#tokens.set(user, { token, lifeMs: lifeMsOf(token), ageMs });
       return token;
     } catch (error) {
       if (error instanceof CallError && [401, 403, 404].includes(error.status)) throw new TokenNeeded(false);
       throw error;
     }
+  }
+}
+
+/**
+ * How long ago that was, at least: the local wall clock may be wrong, and be set right meanwhile, but it goes on while the
+ * machine sleeps, when the monotonic one of some browsers stands still.
+ */
+function stopwatch(): () => number {
+  const [clock, wall] = [performance.now(), Date.now()];
+  return () => Math.max(performance.now() - clock, Date.now() - wall);
+}
+
+/** From its issue to its expiry, both by the server's clock; 0 where it does not say. */
+function lifeMsOf(token: string): number {
+  try {
+    const payload = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+    const { iat, exp } = JSON.parse(atob(payload)) as { readonly iat?: unknown; readonly exp?: unknown };
+    return typeof iat === "number" && typeof exp === "number" ? (exp - iat) * 1_000 : 0;
+  } catch {
+    return 0;
   }
 }
 

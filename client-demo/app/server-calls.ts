@@ -19,7 +19,7 @@ export interface BoardPage {
 }
 
 /** A token of development mode. Fails with 404 where tokens are issued by somebody else. */
-export function devToken(user: string): Promise<{ readonly token: string; readonly expiresAt: string }> {
+export function devToken(user: string): Promise<{ readonly token: string }> {
   return call("POST", "/dev/token", undefined, { user });
 }
 
