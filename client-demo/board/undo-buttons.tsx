@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useCallback, useEffect } from "react";
 import type { DocumentReplica } from "../../client/index.ts";
 import { useBoardEvents } from "./use-board.ts";
 
@@ -9,6 +9,14 @@ import { useBoardEvents } from "./use-board.ts";
 export function UndoButtons(props: { readonly board: DocumentReplica; beforeUndo(): void }) {
   const { board, beforeUndo } = props;
   useBoardEvents(board, ["undo"]);
+  const run = useCallback(
+    (step: "undo" | "redo"): void => {
+      beforeUndo();
+      // A key is pressed where its button is disabled as well.
+      if (step === "undo" ? board.canUndo : board.canRedo) board[step]();
+    },
+    [board, beforeUndo],
+  );
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       const { target } = event;
@@ -25,17 +33,11 @@ export function UndoButtons(props: { readonly board: DocumentReplica; beforeUndo
       }
       event.preventDefault();
       event.stopImmediatePropagation();
-      beforeUndo();
-      if (key === "y" || event.shiftKey) board.redo();
-      else board.undo();
+      run(key === "y" || event.shiftKey ? "redo" : "undo");
     };
     addEventListener("keydown", pressed, { capture: true });
     return () => removeEventListener("keydown", pressed, { capture: true });
-  }, [board, beforeUndo]);
-  const run = (step: () => boolean): void => {
-    beforeUndo();
-    step();
-  };
+  }, [board, beforeUndo, run]);
   return (
     <span className="undo">
       <button
@@ -44,7 +46,7 @@ export function UndoButtons(props: { readonly board: DocumentReplica; beforeUndo
         aria-label="Undo my last edit"
         title="Undo my last edit (Ctrl+Z)"
         disabled={!board.canUndo}
-        onClick={() => run(() => board.undo())}
+        onClick={() => run("undo")}
       >
         ↶
       </button>
@@ -54,7 +56,7 @@ export function UndoButtons(props: { readonly board: DocumentReplica; beforeUndo
         aria-label="Redo"
         title="Redo (Ctrl+Shift+Z)"
         disabled={!board.canRedo}
-        onClick={() => run(() => board.redo())}
+        onClick={() => run("redo")}
       >
         ↷
       </button>
