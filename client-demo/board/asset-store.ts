@@ -1,5 +1,5 @@
 import { AssetRefused, type AssetStore } from "../binding/index.ts";
-import { keptFiles } from "./kept-files.ts";
+import { type KeptFiles, keptFiles } from "./kept-files.ts";
 
 const imageTypes = /^image\/(png|jpeg|gif|webp|svg\+xml|bmp|avif|x-icon)$/;
 
@@ -13,8 +13,11 @@ const refusals: ReadonlyMap<number, string> = new Map([
  * A board's files on the server, by the hash of their content, and in this browser: what waits for the server under the
  * editor's id, what was seen under its hash.
  */
-export function assetStore(documentId: string, token: () => Promise<string>): AssetStore {
-  const kept = keptFiles();
+export function assetStore(
+  documentId: string,
+  token: () => Promise<string>,
+  kept: KeptFiles = keptFiles(),
+): AssetStore {
   const here = (name: string): string => `${documentId}/${name}`;
   const keeping = new Set<string>();
   const path = (hash: string): string => `/v1/documents/${encodeURIComponent(documentId)}/assets/${hash}`;
@@ -32,7 +35,11 @@ export function assetStore(documentId: string, token: () => Promise<string>): As
       keeping.add(fileId);
       const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
       const hash = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      await call("PUT", hash, blob);
+      await call("PUT", hash, blob).catch(async (error: unknown) => {
+        // It will never be sent: kept on for this person, but no longer than there is room.
+        if (error instanceof AssetRefused) await kept.put(here(fileId), blob, { waiting: false });
+        throw error;
+      });
       await kept.put(here(hash), blob, { waiting: false });
       // Not removed: the page may end before the document says where the bytes are.
       await kept.put(here(fileId), blob, { waiting: false });
