@@ -1,11 +1,19 @@
 import { useEffect, useRef, useState } from "react";
-import { AlreadyResolvedError, type ConflictInfo, type Json, type Properties } from "../../client/index.ts";
+import {
+  AlreadyResolvedError,
+  type ConflictInfo,
+  type DocumentRest,
+  type Properties,
+  type SequencedOperation,
+} from "../../client/index.ts";
 import { nameOfUser } from "../app/known-names.ts";
 import { messageOf, useNotices } from "../app/notices.tsx";
 import { wordsOf, writtenNames } from "../app/property-words.ts";
 import { useHandOnFocus } from "../app/use-hand-on-focus.ts";
+import { toScene } from "../binding/index.ts";
 import { Thumbnail } from "../gallery/thumbnail.tsx";
 import { focusBoard } from "./focus-board.ts";
+import { afterHeldBack } from "./held-back.ts";
 import type { OpenBoard } from "./open-board.ts";
 import { mayEdit, useBoardEvents } from "./use-board.ts";
 
@@ -100,30 +108,27 @@ function Choice(props: {
   const { conflict, opened, onPoint } = props;
   const { board, rest } = opened;
   const notices = useNotices();
-  const [wanted, setWanted] = useState<{ readonly fields: Properties; readonly by: string }>();
+  const [wanted, setWanted] = useState<Wanted>();
   const busy = useRef(false);
   const item = useRef<HTMLLIElement>(null);
   useHandOnFocus(item, focusBoard);
   const count = conflict.operations.length;
+  const current = board.get(conflict.element);
+  const isGone = current === undefined;
   useEffect(() => {
     let left = false;
-    rest
-      .conflict(conflict.id)
-      .then(({ operations }) => {
+    Promise.all([rest.conflict(conflict.id), isGone ? beforeDeletion(rest, conflict.element) : {}])
+      .then(([{ operations }, last]) => {
         if (left) return;
         const held = operations.filter(({ status }) => status === "conflict");
-        const fields = Object.assign({}, ...held.map(({ set, props }) => set ?? props ?? {})) as Record<
-          string,
-          Json
-        >;
         const author = held[0]?.user;
-        setWanted({ fields, by: author === undefined ? "Somebody" : nameOfUser(board, author) });
+        setWanted({ held, last, by: author === undefined ? "Somebody" : nameOfUser(board, author) });
       })
       .catch(() => {}); // The choice is there without its picture.
     return () => {
       left = true;
     };
-  }, [board, conflict.id, count, rest]);
+  }, [board, conflict.id, conflict.element, count, isGone, rest]);
   const choose = async (side: "current" | "incoming"): Promise<void> => {
     // The button is not disabled meanwhile: it would lose the focus.
     if (busy.current) return;
@@ -136,8 +141,7 @@ function Choice(props: {
       busy.current = false;
     }
   };
-  const current = board.get(conflict.element);
-  const incoming = wanted && { ...current, ...wanted.fields };
+  const incoming = wanted && afterHeldBack(wanted.held, current, wanted.last);
   const written = writtenNames(conflict.properties, current);
   const names = conflict.properties.length === 0 ? "the whole element" : wordsOf(written) || "text";
   const moved = conflict.properties.some((name) => name === "x" || name === "y");
@@ -160,6 +164,7 @@ function Choice(props: {
         <Side
           label={wanted === undefined ? "Held back" : `${wanted.by} wanted`}
           fields={incoming}
+          isKnown={wanted !== undefined}
           otherPlace={moved ? { fields: current } : undefined}
           disabled={!mayEdit(board)}
           onChoose={() => void choose("incoming")}
@@ -170,9 +175,27 @@ function Choice(props: {
   );
 }
 
+/** The edits that wait, and what the element was if it is deleted by now. */
+interface Wanted {
+  readonly held: readonly SequencedOperation[];
+  readonly last: Properties;
+  readonly by: string;
+}
+
+/** What a deleted element was last; nothing where the log does not say any more. */
+async function beforeDeletion(rest: DocumentRest, element: string): Promise<Properties> {
+  const filter = { element, type: "delete", status: "applied", order: "desc", limit: 1 } as const;
+  const [deletion] = (await rest.operations(filter)).items;
+  if (deletion === undefined) return {};
+  return (await rest.contentAt(deletion.version - 1)).elements[element] ?? {};
+}
+
 function Side(props: {
   readonly label: string;
+  /** Undefined: the element is deleted on this side. */
   readonly fields: Properties | undefined;
+  /** Default: true. While not, nothing is said of this side. */
+  readonly isKnown?: boolean;
   /** The other side, where the places differ: one picture alone does not show where something is. */
   readonly otherPlace: { readonly fields: Properties | undefined } | undefined;
   readonly button: string;
@@ -181,22 +204,26 @@ function Side(props: {
 }) {
   const { x, y } = props.fields ?? {};
   const other = props.otherPlace?.fields;
+  const words = props.isKnown === false ? "" : wordsInstead(props.fields);
   return (
     <figure>
       <figcaption>{props.label}</figcaption>
       <span className="picture">
-        {props.fields === undefined ? (
-          <span className="quiet">deleted</span>
-        ) : (
+        {words === undefined ? (
           <Thumbnail
-            elements={{ element: props.fields }}
+            elements={{ element: props.fields ?? {} }}
             {...(other === undefined ? {} : { ghosts: { element: other } })}
           />
+        ) : (
+          <span className="quiet">{words}</span>
         )}
       </span>
-      {props.otherPlace !== undefined && typeof x === "number" && typeof y === "number" && (
+      {props.otherPlace !== undefined && (
         <span className="quiet">
-          at {Math.round(x)}, {Math.round(y)}
+          {/* Without a place the line stays: both buttons are at one height. */}
+          {typeof x === "number" && typeof y === "number"
+            ? `at ${Math.round(x)}, ${Math.round(y)}`
+            : "\u00a0"}
         </span>
       )}
       <button type="button" disabled={props.disabled} onClick={props.onChoose}>
@@ -204,4 +231,10 @@ function Side(props: {
       </button>
     </figure>
   );
+}
+
+/** What is said where there is no picture. */
+function wordsInstead(fields: Properties | undefined): string | undefined {
+  if (fields === undefined) return "deleted";
+  return toScene("element", fields, { version: 1, versionNonce: 1 }) === undefined ? "no picture" : undefined;
 }

@@ -53,6 +53,17 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
     ]);
     await waitForScene(page, "a box", (all) => all.length === 1);
     await waitForSaved(page);
+    // Under another name the board is opened anew, and shown by a new editor.
+    const before = await page.evaluateHandle(() => window.aetherflow);
+    await page.click("#name-button");
+    await page.fill("dialog input", "Countess");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction((last) => window.aetherflow?.board !== last?.board, before);
+    const editors = await page.evaluate(
+      (last) => [last, window.aetherflow].map((one) => one?.editor.id),
+      before,
+    );
+    expect(editors[1]).not.toBe(editors[0]);
     await page.click(".home");
     await page.waitForSelector(".card svg rect");
     expect(await page.textContent(".card strong")).toBe("Plan of the engine");
@@ -175,7 +186,7 @@ describe.skipIf(chromiumPath === undefined)("the page", () => {
       [500, 260],
       [800, 500],
     ]);
-    await viewer.page.keyboard.press("Delete");
+    for (const key of ["Delete", "Control+z", "Control+y"]) await viewer.page.keyboard.press(key);
     expect(Object.keys(await sceneOf(viewer.page))).toEqual(["box"]);
     await rest(stage.first.url, token, "POST", `/documents/${made.body.id}/operations`, {
       ops: [{ id: crypto.randomUUID(), type: "style", element: "box", set: { strokeColor: "#e03131" } }],

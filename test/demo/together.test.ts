@@ -262,5 +262,18 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     expect(new Set(frames).size).toBe(1);
     await ada.page.waitForSelector("#conflicts >> text=at 700, 500");
     await photograph(ada.page, "conflict-place");
+    // Of what is deleted by now there is a picture as well: it would be back, there.
+    await ada.page.mouse.click(450, 250);
+    await ada.page.keyboard.press("Delete");
+    await ada.page.waitForSelector("#conflicts figure:nth-child(1) >> text=deleted");
+    await ada.page.waitForSelector("#conflicts figure:nth-child(2) svg rect");
+    await photograph(ada.page, "conflict-gone");
+    await ada.page.keyboard.press("Control+z");
+    await ada.page.waitForSelector("#conflicts figure:nth-child(1) svg rect");
+    await waitForSaved(ada.page);
+    const remove = { id: crypto.randomUUID(), type: "delete", element };
+    await rest(stage.first.url, token, "POST", `/documents/${id}/operations`, { base, ops: [remove] });
+    await ada.page.waitForSelector("#conflicts figure:nth-child(2) >> text=deleted");
+    await photograph(ada.page, "conflict-deletion");
   });
 });

@@ -7,6 +7,7 @@ declare global {
     aetherflow?: {
       readonly board: DocumentReplica;
       readonly editor: {
+        readonly id: string;
         getSceneElements(): readonly SceneElement[];
         getAppState(): Record<string, unknown>;
         updateScene(scene: Record<string, unknown>): void;
