@@ -3,6 +3,8 @@
 const shell = "aetherflow-shell";
 // Answers vary by the origin that asks; here it is always this one.
 const anyOrigin = { ignoreVary: true };
+// A server that hangs is none.
+const patienceMs = 3_000;
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -34,14 +36,36 @@ async function fromCache(request) {
 
 async function fromServer(request) {
   const cache = await caches.open(shell);
+  const kept = await cache.match("/", anyOrigin);
+  if (kept === undefined) return keepAnswer(cache, await fetch(request));
+  let response;
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), patienceMs);
   try {
-    const response = await fetch(request);
-    if (response.ok) await cache.put("/", response.clone());
-    return response;
-  } catch (error) {
-    const kept = await cache.match("/", anyOrigin);
-    if (kept !== undefined) return kept;
-    throw error;
+    response = await fetch(request, { signal: patience.signal });
+  } catch {
+    return kept;
+  } finally {
+    clearTimeout(timer);
+  }
+  // A proxy with no server behind it answers, too.
+  return response.status >= 500 ? kept : keepAnswer(cache, response, await kept.text());
+}
+
+async function keepAnswer(cache, response, before) {
+  if (!response.ok) return response;
+  const text = await response.clone().text();
+  if (before !== undefined && before !== text) await forgetOthers(cache, text);
+  await cache.put("/", response.clone());
+  return response;
+}
+
+// A new version of the page: it names what it begins with, and fetches the rest anew (the browser's own cache has what
+// stayed the same). Files of earlier versions would only take up room.
+async function forgetOthers(cache, text) {
+  for (const request of await cache.keys()) {
+    const { pathname } = new URL(request.url);
+    if (pathname.startsWith("/assets/") && !text.includes(pathname)) await cache.delete(request, anyOrigin);
   }
 }
 
