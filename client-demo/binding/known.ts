@@ -38,11 +38,18 @@ export class Known {
   /** Neither has it any more. */
   forget(id: string): void {
     this.#properties.delete(id);
+    this.#seen.delete(id);
+  }
+
+  /** The editor's trace of an element that neither has any more: there is nothing to compare. */
+  isTombstone({ id, isDeleted }: SceneElement): boolean {
+    return isDeleted && !this.#properties.has(id);
   }
 
   /** Compared as it is now: nothing to send until its version is another. */
-  see({ id, version, versionNonce }: SceneElement): void {
-    this.#seen.set(id, { version, versionNonce });
+  see(element: SceneElement): void {
+    const { id, version, versionNonce } = element;
+    if (!this.isTombstone(element)) this.#seen.set(id, { version, versionNonce });
   }
 
   /** To be compared again, whatever its version. */
@@ -55,6 +62,8 @@ export class Known {
     const changes: SceneChange[] = [];
     const present = new Set<string>();
     for (const element of scene) {
+      // Over a day they become most of the scene, and this is done with every change of the editor.
+      if (this.isTombstone(element)) continue;
       const { id, version, versionNonce } = element;
       present.add(id);
       const last = this.#seen.get(id);

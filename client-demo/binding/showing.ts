@@ -48,7 +48,15 @@ class Pass {
   constructor(context: ShowingContext) {
     this.#context = context;
     this.#held = heldElements(context.state, context.before);
-    this.#scene = new Map(context.before.map((element) => [element.id, element]));
+    // The editor keeps what was deleted for others and for its own undo, which are the SDK's here. Of a text that is
+    // being typed it has the field open still.
+    const kept = context.before.filter(
+      (element) =>
+        !context.known.isTombstone(element) ||
+        this.#held.has(element.id) ||
+        context.state.editingTextElement?.id === element.id,
+    );
+    this.#scene = new Map(kept.map((element) => [element.id, element]));
   }
 
   run(): readonly SceneElement[] | undefined {
