@@ -182,8 +182,11 @@ interface Wanted {
   readonly by: string;
 }
 
-/** What a deleted element was last; nothing where the log does not say any more. */
+/** What an element that is deleted here was last; nothing where the log does not say any more. */
 async function beforeDeletion(rest: DocumentRest, element: string): Promise<Properties> {
+  // The deletion may be on its way there.
+  const stored = (await rest.contentAt()).elements[element];
+  if (stored !== undefined) return stored;
   const filter = { element, type: "delete", status: "applied", order: "desc", limit: 1 } as const;
   const [deletion] = (await rest.operations(filter)).items;
   if (deletion === undefined) return {};
