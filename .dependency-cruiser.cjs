@@ -12,6 +12,8 @@ const only = (name, from, allowed) => ({
 
 const configAndObservability = ["^server/config", "^server/observability/"];
 
+const helpModules = "^server/(main|commands/(usage|package-root)|config/(names|nearest))\\.ts$";
+
 module.exports = {
   forbidden: [
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
@@ -40,6 +42,18 @@ module.exports = {
       severity: "error",
       from: { path: "^(shared|client-demo)/" },
       to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "help-waits-for-nothing",
+      severity: "error",
+      comment:
+        "--help, --version and unknown commands load neither zod, yaml, pino nor pg; commands load what they need",
+      from: { path: helpModules },
+      to: {
+        dynamic: false,
+        dependencyTypesNot: ["type-only", "core"],
+        pathNot: [helpModules, "node_modules/leven/"],
+      },
     },
     only("protocol", "^shared/protocol/", ["^shared/document/"]),
     only("client", "^client/", ["^shared/"]),

@@ -3,14 +3,10 @@
 import { setImmediate as writesTold } from "node:timers/promises";
 import type { Command } from "./commands/command.ts";
 import { packageVersion } from "./commands/package-root.ts";
-import { ConfigError } from "./config.ts";
-import { EmbeddedProblem } from "./database/embedded/problem.ts";
-import { MigrationProblem } from "./database/migration-files.ts";
-import { isConnectionLoss } from "./database/sqlstate.ts";
-import { describeError, withCause } from "./observability/log.ts";
-import { StoreUnavailable } from "./store/store.ts";
+import { usages } from "./commands/usage.ts";
+import { nearest } from "./config/nearest.ts";
 
-/** Loaded when it is asked for: a token should not wait for the server's parts. */
+/** Loaded when it is asked for: a token should not wait for the server's parts, and help for nothing. */
 const commands: { readonly [name: string]: { readonly summary: string; load(): Promise<Command> } } = {
   serve: { summary: "runs the server", load: async () => (await import("./commands/serve.ts")).serveCommand },
   migrate: {
@@ -44,12 +40,12 @@ const commands: { readonly [name: string]: { readonly summary: string; load(): P
 };
 
 const width = Math.max(...Object.keys(commands).map((name) => name.length));
-const usage = `aetherflow COMMAND [flags]
+const usage = `npx aetherflow COMMAND [flags]
 
 ${Object.entries(commands)
   .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`)
   .join("")}
-aetherflow COMMAND --help says more about one. --version prints the version.
+npx aetherflow COMMAND --help says more about one. --version prints the version.
 
 Examples
   npx aetherflow serve
@@ -68,55 +64,27 @@ async function main(args: string[]): Promise<number> {
   }
   const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (name === undefined || command === undefined) {
-    process.stderr.write(name === undefined ? usage : `aetherflow: there is no command ${name}\n\n${usage}`);
+    process.stderr.write(name === undefined ? usage : noSuchCommand(name));
     return 2;
+  }
+  // No value begins with a dash unless it is written --flag=-h.
+  const end = rest.indexOf("--");
+  if (rest.slice(0, end < 0 ? rest.length : end).some((word) => word === "--help" || word === "-h")) {
+    process.stdout.write(usages[name] ?? usage);
+    return 0;
   }
   try {
     return await (await command.load()).run(rest);
   } catch (error) {
+    const { explain } = await import("./commands/explain.ts");
     return explain(name, error);
   }
 }
 
-/** Says what went wrong: in words where a person can change it, with the stack where it is a bug. */
-function explain(command: string, error: unknown): number {
-  const { message, code, stack } = describeError(error);
-  const say = (text: string) => process.stderr.write(`aetherflow ${command}: ${text}\n`);
-  if (error instanceof ConfigError) {
-    for (const problem of error.problems) say(problem);
-    return 2;
-  }
-  const expected = [EmbeddedProblem, MigrationProblem, StoreUnavailable].some(
-    (kind) => error instanceof kind,
-  );
-  if (expected) say(withCause(error));
-  else if (command === "serve" && code === "EADDRINUSE" && error instanceof Error && "port" in error)
-    say(`port ${error.port} is already in use; choose another with --port`);
-  else if (command === "serve" && code !== undefined && code in listening)
-    say(`${listening[code]} (${message})`);
-  else if (isRefusedByDatabase(error)) say(`the database: ${message}`);
-  else if (isConnectionLoss(error)) say(`the database cannot be reached (${message})`);
-  else say(stack ?? message);
-  return 1;
-}
-
-/** Why an address cannot be listened on; the database was reached before. */
-const listening: { readonly [code: string]: string } = {
-  EADDRNOTAVAIL: "--host: not an address of this machine",
-  ENOTFOUND: "--host: not an address of this machine",
-  EACCES: "--port: not allowed to listen there",
-};
-/**
- * Wrong password or role, no such database, too many connections, no privilege, TLS that is not there or not believed: no
- * bug of ours. What PostgreSQL ends a connection with is FATAL.
- */
-function isRefusedByDatabase(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ("severity" in error && error.severity === "FATAL") return true;
-  return (
-    ("code" in error && /^42501$|CERT|SIGNATURE/.test(String(error.code))) ||
-    error.message === "The server does not support SSL connections"
-  );
+function noSuchCommand(name: string): string {
+  const meant = nearest(name, Object.keys(commands));
+  const hint = meant === undefined ? "" : `; is ${meant} meant?`;
+  return `aetherflow: there is no command ${name}${hint}\n\n${usage}`;
 }
 
 /** Why standard output took not everything; a reader that has enough (`| head`) is no failure. */

@@ -9,30 +9,13 @@ import {
   commandConfig,
   commandLog,
   databaseOptions,
-  databaseUsage,
-  helpOption,
   readArguments,
   readDuration,
   refusePositionals,
 } from "./command.ts";
 import { withDatabase } from "./database.ts";
 
-const usage = `aetherflow archive --older-than TIME [--dry-run] [flags]
-
-Moves operations older than TIME, and resolved conflicts whose operations went, out of the live tables, while servers
-run. What they made stays: each document's log then begins at a snapshot. Ids stay known, so that repeats are still
-recognised; operations that wait in an unresolved conflict stay. Earlier versions can no longer be read or restored.
-
-  --older-than TIME     such as 90d or 12h
-  --dry-run             only say what would be moved
-  --json                what was moved as JSON
-${databaseUsage}
-Examples
-  npx aetherflow archive --older-than 90d --dry-run
-  npx aetherflow archive --older-than 90d --json
-`;
-
-export const archiveCommand: Command = { usage, run };
+export const archiveCommand: Command = { run };
 
 interface Options {
   readonly olderThanMs: number;
@@ -43,15 +26,10 @@ interface Options {
 async function run(args: string[]): Promise<number> {
   const { values, positionals } = readArguments("archive", args, {
     ...databaseOptions,
-    ...helpOption,
     "older-than": { type: "string" },
     "dry-run": { type: "boolean" },
     json: { type: "boolean" },
   });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    return 0;
-  }
   refusePositionals(positionals);
   const { "older-than": olderThan } = values;
   if (olderThan === undefined) throw new ConfigError(["--older-than: is required, such as 90d"]);

@@ -1,5 +1,6 @@
 /** What the command line knows of a command, and how commands read their flags. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { nearest } from "../config/nearest.ts";
 import {
   type Config,
   ConfigError,
@@ -17,16 +18,12 @@ import { createLog, type Logger } from "../observability/log.ts";
 export type FlagOptions = NonNullable<ParseArgsConfig["options"]>;
 
 export interface Command {
-  /** The help, with examples. */
-  readonly usage: string;
   /**
    * Runs the command to its end. Returns the exit code: 0 done, 1 failed.
    * @throws ConfigError for bad usage or configuration (exit code 2).
    */
   run(args: string[]): Promise<number>;
 }
-
-export const helpOption = { help: { type: "boolean", short: "h" } } as const satisfies FlagOptions;
 
 /** The flags by which every command finds configuration and database. */
 export const databaseOptions = {
@@ -35,12 +32,6 @@ export const databaseOptions = {
   "data-dir": { type: "string" },
   "log-level": { type: "string" },
 } as const satisfies FlagOptions;
-
-export const databaseUsage = `  --config FILE         configuration file (AETHERFLOW_CONFIG)
-  --database-url URL    the database (DATABASE_URL, better where it holds a password); default: the embedded one
-  --data-dir FOLDER     where the embedded one lives (AETHERFLOW_DATA_DIR)
-  --log-level LEVEL     fatal, error, warn, debug, trace or silent (LOG_LEVEL); default: warn
-`;
 
 /** Every flag of `serve` that sets a configuration key, as options of parseArgs. */
 export function configOptions(): FlagOptions {
@@ -52,7 +43,7 @@ export function configOptions(): FlagOptions {
   return options;
 }
 
-/** Parses a command's flags and positionals. Throws `ConfigError` naming each flag that is unknown or lacks its value. */
+/** Parses a command's flags and positionals. Throws `ConfigError` naming each flag that is unknown, lacks its value or is repeated. */
 export function readArguments<const T extends FlagOptions>(
   command: string,
   args: string[],
@@ -60,15 +51,21 @@ export function readArguments<const T extends FlagOptions>(
 ): ReturnType<typeof parseArgs<{ args: string[]; options: T; allowPositionals: true }>> {
   // The strict parser's own messages speak of positional arguments and take several lines.
   const { tokens } = parseArgs({ args, options, allowPositionals: true, strict: false, tokens: true });
+  const seen = new Set<string>();
   const problems = tokens.flatMap((token) => {
     if (token.kind !== "option") return [];
     const { index, name, rawName, value, inlineValue } = token;
     if (!Object.hasOwn(options, name)) {
       // As it was written: `-port` is read as four flags.
-      return [`${args[index]?.split("=")[0]}: there is no such flag; see aetherflow ${command} --help`];
+      const written = args[index]?.split("=")[0] ?? rawName;
+      const meant = nearest(written.replace(/^-+/, ""), ["help", ...Object.keys(options)]);
+      const hint = meant === undefined ? `see npx aetherflow ${command} --help` : `is --${meant} meant?`;
+      return [`${written}: there is no such flag; ${hint}`];
     }
     if (options[name]?.type === "boolean") return value === undefined ? [] : [`${rawName}: takes no value`];
     if (value === undefined) return [`${rawName}: a value is missing`];
+    if (seen.has(name) && options[name]?.multiple !== true) return [`${rawName}: is given more than once`];
+    seen.add(name);
     if (inlineValue || !/^-./s.test(value)) return [];
     return [`${rawName}: a value is missing; one that begins with a dash is written ${rawName}=${value}`];
   });

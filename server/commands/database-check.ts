@@ -125,7 +125,7 @@ function privileges({ schema, may_create, tables, closed_tables }: Settings, con
   const message = `the role may create nothing in schema ${schema ?? "(none of its search_path exists)"}`;
   if (tables === 0) return failure("privileges", `${message}; grant CREATE on it`);
   if (!config.server.migrate) return ok("privileges", "the role may read and write tables");
-  return warning("privileges", `${message}: migrations need a role that may (aetherflow migrate up)`);
+  return warning("privileges", `${message}: migrations need a role that may (npx aetherflow migrate up)`);
 }
 
 function connections(max: number, config: Config): Finding {

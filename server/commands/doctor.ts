@@ -3,31 +3,12 @@ import { type Config, configWarnings, type Flags, loadConfig } from "../config.t
 import { pendingMigrations } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
 import { type Logger, withCause } from "../observability/log.ts";
-import {
-  type Command,
-  commandLog,
-  configOptions,
-  helpOption,
-  readArguments,
-  refusePositionals,
-} from "./command.ts";
+import { type Command, commandLog, configOptions, readArguments, refusePositionals } from "./command.ts";
 import { whileOpen } from "./database.ts";
 import { checkDatabase, checkNotifications, type Finding, failure, ok, warning } from "./database-check.ts";
 import { openFilesLimit } from "./open-files.ts";
 
-const usage = `aetherflow doctor [flags of serve] [--json]
-
-Checks Node.js, the configuration, the database with its settings and notifications, the clock and limits.
-Says what to change. Exit code 1 when something would not work.
-
-  --json    findings as JSON
-
-Examples
-  npx aetherflow doctor
-  npx aetherflow doctor --database-url postgres://user@host/db --instances 3
-`;
-
-export const doctorCommand: Command = { usage, run };
+export const doctorCommand: Command = { run };
 
 const notifyWithinMs = 3_000;
 /** Files, listeners and the pool, beside sockets. */
@@ -36,14 +17,9 @@ const filesBesideSockets = 200;
 async function run(args: string[]): Promise<number> {
   const parsed = readArguments("doctor", args, {
     ...configOptions(),
-    ...helpOption,
     json: { type: "boolean" },
   });
   const values: Flags = parsed.values;
-  if (values.help === true) {
-    process.stdout.write(usage);
-    return 0;
-  }
   refusePositionals(parsed.positionals);
   const config = loadConfig({ flags: values, env: process.env });
   const log = commandLog(config, "error");
@@ -88,7 +64,7 @@ async function database(config: Config, log: Logger): Promise<Finding[]> {
           ...settings,
           pending.length === 0
             ? ok("schema", "up to date")
-            : warning("schema", `pending: ${pending.join(", ")}; run aetherflow migrate up (serve does)`),
+            : warning("schema", `pending: ${pending.join(", ")}; run npx aetherflow migrate up (serve does)`),
           await checkNotifications(opened.url(), notifyWithinMs),
         ];
       } finally {

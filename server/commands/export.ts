@@ -4,41 +4,16 @@ import { pipeline } from "node:stream/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
 import { ConfigError } from "../config.ts";
 import { exportDocument } from "../store/postgres/export.ts";
-import {
-  type Command,
-  commandConfig,
-  commandLog,
-  databaseOptions,
-  databaseUsage,
-  helpOption,
-  readArguments,
-} from "./command.ts";
+import { type Command, commandConfig, commandLog, databaseOptions, readArguments } from "./command.ts";
 import { withDatabase } from "./database.ts";
 
-const usage = `aetherflow export DOCID [flags] > file.json
-
-Writes one document to standard output: metadata, log (archived parts too), conflicts, named versions and assets, as of
-one moment, while servers run. Locks and sessions are left out. aetherflow import reads it.
-
-  --json                accepted for consistency; output is always JSON
-${databaseUsage}
-Examples
-  npx aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 > board.json
-  npx aetherflow export 0197a3c2-7c1e-7a00-8000-000000000001 | gzip > board.json.gz
-`;
-
-export const exportCommand: Command = { usage, run };
+export const exportCommand: Command = { run };
 
 async function run(args: string[]): Promise<number> {
   const { values, positionals } = readArguments("export", args, {
     ...databaseOptions,
-    ...helpOption,
     json: { type: "boolean" },
   });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    return 0;
-  }
   const [docId, ...rest] = positionals;
   if (docId === undefined || rest.length > 0) throw new ConfigError(["expected one DOCID"]);
   if (!isUuid(docId)) throw new ConfigError(["DOCID: expected a UUID in lower case"]);

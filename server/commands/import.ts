@@ -5,45 +5,18 @@ import { isUuid } from "../../shared/document/identifier.ts";
 import { ConfigError } from "../config.ts";
 import { ImportProblem, importDocument } from "../store/postgres/import.ts";
 import { StoreRefused } from "../store/store.ts";
-import {
-  type Command,
-  commandConfig,
-  commandLog,
-  databaseOptions,
-  databaseUsage,
-  helpOption,
-  readArguments,
-} from "./command.ts";
+import { type Command, commandConfig, commandLog, databaseOptions, readArguments } from "./command.ts";
 import { withDatabase } from "./database.ts";
 import { jsonItems } from "./json-items.ts";
 
-const usage = `aetherflow import FILE [--as ID] [flags]
-
-Takes in a document that aetherflow export wrote, with its id: exit code 1 when a document has it already. It is checked
-as aetherflow verify does; when something is wrong, nothing of it stays.
-
-  FILE                  the file, or - for standard input
-  --as ID               another id for the document
-  --json                what was taken in as JSON
-${databaseUsage}
-Examples
-  npx aetherflow import board.json
-  gunzip < board.json.gz | npx aetherflow import - --as 0197a3c2-7c1e-7a00-8000-000000000002
-`;
-
-export const importCommand: Command = { usage, run };
+export const importCommand: Command = { run };
 
 async function run(args: string[]): Promise<number> {
   const { values, positionals } = readArguments("import", args, {
     ...databaseOptions,
-    ...helpOption,
     as: { type: "string" },
     json: { type: "boolean" },
   });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    return 0;
-  }
   const [file, ...rest] = positionals;
   if (file === undefined || rest.length > 0) throw new ConfigError(["expected one FILE"]);
   const { as } = values;

@@ -8,8 +8,6 @@ import {
   commandConfig,
   commandLog,
   databaseOptions,
-  databaseUsage,
-  helpOption,
   readArguments,
   type Surroundings,
 } from "./command.ts";
@@ -19,26 +17,9 @@ const directions: readonly string[] = ["up", "down", "reset", "status"] satisfie
 
 const options = {
   ...databaseOptions,
-  ...helpOption,
   yes: { type: "boolean" },
   json: { type: "boolean" },
 } as const;
-
-const usage = `aetherflow migrate up | down | reset | status
-
-  up       applies what is pending; safe from several processes at once
-  down     reverts the newest migration and deletes its data
-  reset    drops everything and rebuilds it, empty; asks first
-  status   what is applied and what is pending
-
-  --yes                 reset without asking
-  --json                machine-readable output
-${databaseUsage}
-Examples
-  npx aetherflow migrate status
-  npx aetherflow migrate up --database-url postgres://user@host/db
-  npx aetherflow migrate reset --yes
-`;
 
 /** What the command needs of the process, so that tests can stand in for it. */
 export interface MigrateSurroundings extends Surroundings {
@@ -51,7 +32,6 @@ const ask = (question: string) => askOn(question, process.stdin, process.stdout)
 
 /** The command as the command line's main lists it. */
 export const migrateCommand: Command = {
-  usage,
   run: (args: string[]): Promise<number> =>
     runMigrate(args, {
       env: process.env,
@@ -68,10 +48,6 @@ export const migrateCommand: Command = {
 export async function runMigrate(args: string[], surroundings: MigrateSurroundings): Promise<number> {
   const { out, err, ask } = surroundings;
   const { values: flags, positionals } = readArguments("migrate", args, options);
-  if (flags.help === true) {
-    out(usage);
-    return 0;
-  }
   const direction = readDirection(positionals);
   const config = commandConfig("migrate", flags, surroundings);
   if (config.store.type === "memory") {
@@ -122,7 +98,7 @@ function describe(direction: MigrateDirection, result: MigrateResult): string {
 function readDirection(positionals: readonly string[]): MigrateDirection {
   const [direction, ...rest] = positionals;
   if (direction === undefined || rest.length > 0 || !isDirection(direction)) {
-    throw new ConfigError([`expected one of ${directions.join(", ")}; see aetherflow migrate --help`]);
+    throw new ConfigError([`expected one of ${directions.join(", ")}; see npx aetherflow migrate --help`]);
   }
   return direction;
 }

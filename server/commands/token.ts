@@ -11,37 +11,17 @@ import {
   commandConfig,
   commandLog,
   databaseOptions,
-  databaseUsage,
-  helpOption,
   readArguments,
   readDuration,
   refusePositionals,
 } from "./command.ts";
 import { withDatabase } from "./database.ts";
 
-const usage = `aetherflow token --user ID [flags]
-
-Prints a token signed with the configured secret; without one, in development mode, with that kept in the database.
-
-  --user ID             whose token it is
-  --name NAME           the name that others see
-  --doc DOCID:ROLE      grants a role (owner, editor, viewer) on a document; repeatable
-  --ttl TIME            how long it is valid, such as 30m, 1h or 7d; default 1h
-  --json                the token and its end as JSON
-  --auth dev|jwt        jwt: only with a configured secret (AETHERFLOW_AUTH); default: dev where none is configured
-  --jwt-secret-file FILE  the secret (AETHERFLOW_JWT_SECRET for the value itself)
-${databaseUsage}
-Examples
-  npx aetherflow token --user ada --name "Ada L."
-  npx aetherflow token --user robot --doc 0197a3c2-7c1e-7a00-8000-000000000001:editor --ttl 30d
-`;
-
-export const tokenCommand: Command = { usage, run };
+export const tokenCommand: Command = { run };
 
 async function run(args: string[]): Promise<number> {
   const { values, positionals } = readArguments("token", args, {
     ...databaseOptions,
-    ...helpOption,
     auth: { type: "string" },
     "jwt-secret-file": { type: "string" },
     user: { type: "string" },
@@ -50,10 +30,6 @@ async function run(args: string[]): Promise<number> {
     ttl: { type: "string" },
     json: { type: "boolean" },
   });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    return 0;
-  }
   refusePositionals(positionals);
   const config = commandConfig("token", values);
   const user = userIdSchema.safeParse(values.user);

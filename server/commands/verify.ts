@@ -9,39 +9,19 @@ import {
   commandConfig,
   commandLog,
   databaseOptions,
-  databaseUsage,
-  helpOption,
   readArguments,
   refusePositionals,
 } from "./command.ts";
 import { withDatabase } from "./database.ts";
 
-const usage = `aetherflow verify [--document ID] [flags]
-
-Checks stored data: versions without a gap, the replay of the log equal to the snapshots, no orphaned rows.
-Exit code 1 and a list when something is wrong.
-
-  --document ID         only this document
-  --json                findings as JSON
-${databaseUsage}
-Examples
-  npx aetherflow verify
-  npx aetherflow verify --document 0197a3c2-7c1e-7a00-8000-000000000001 --json
-`;
-
-export const verifyCommand: Command = { usage, run };
+export const verifyCommand: Command = { run };
 
 async function run(args: string[]): Promise<number> {
   const { values, positionals } = readArguments("verify", args, {
     ...databaseOptions,
-    ...helpOption,
     document: { type: "string" },
     json: { type: "boolean" },
   });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    return 0;
-  }
   refusePositionals(positionals);
   const { document, json = false } = values;
   if (document !== undefined && !isUuid(document))

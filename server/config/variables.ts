@@ -1,5 +1,5 @@
 /** Variables of the environment that look as if they were meant for this server and are not read. */
-import { closestMatch } from "leven";
+import { nearest } from "./nearest.ts";
 import { configSources, type Environment, isServiceLink } from "./sources.ts";
 
 /** Something that is accepted and yet probably not what was meant. */
@@ -19,16 +19,15 @@ export function unknownVariables(env: Environment): ConfigWarning[] {
   return Object.entries(env).flatMap(([name, value]) => {
     if (!name.startsWith(prefix) || known.includes(name)) return [];
     if (value === undefined || value === "" || isServiceLink(name, value)) return [];
-    const nearest = nearestName(name, known);
-    const hint = nearest === undefined ? "docs/configuration.md lists them" : `is ${nearest} meant?`;
+    const meant = nearestName(name, known);
+    const hint = meant === undefined ? "docs/configuration.md lists them" : `is ${meant} meant?`;
     return [{ name, message: `no key has this variable, it is not read; ${hint}` }];
   });
 }
 
-/** The known name that differs least, the prefix aside; undefined when the best is half another. */
+/** The known name that differs least, the prefix aside. */
 function nearestName(name: string, known: readonly string[]): string | undefined {
   const bare = (full: string) => (full.startsWith(prefix) ? full.slice(prefix.length) : full);
-  const maxDistance = Math.ceil(bare(name).length / 2) - 1;
-  const nearest = closestMatch(bare(name), known.map(bare), { maxDistance });
-  return known.find((full) => nearest !== undefined && bare(full) === nearest);
+  const found = nearest(bare(name), known.map(bare));
+  return known.find((full) => found !== undefined && bare(full) === found);
 }

@@ -119,7 +119,7 @@ export async function schemaProblem(database: Queryable, dir?: string): Promise<
   const lacks = empty
     ? "the database has no schema yet"
     : `the schema is not up to date (pending: ${pending.join(", ")})`;
-  return { message: `${lacks}; run aetherflow migrate up`, empty };
+  return { message: `${lacks}; run npx aetherflow migrate up`, empty };
 }
 
 class Migrator {
@@ -194,7 +194,7 @@ class Migrator {
     if (changed !== undefined) {
       throw new MigrationProblem(
         `migrations/${changed.name}.sql differs from what was applied to this database at ${changed.appliedAt}: ` +
-          "an applied migration must not be changed; write a new one, or rebuild with `migrate reset`",
+          "an applied migration must not be changed; write a new one, or rebuild with `npx aetherflow migrate reset`",
       );
     }
     const unknown = states.filter((migration) => migration.state === "unknown");

@@ -311,7 +311,7 @@ function wentBack(head: Head, asked: Position): boolean {
 
 /** Somebody changed the tables by hand: asking again and again would not help. */
 function endsEarly({ docId, version }: Head, last: number): string {
-  return `the log of document ${docId} ends at version ${last}, its row says ${version}: see aetherflow verify`;
+  return `the log of document ${docId} ends at version ${last}, its row says ${version}: see npx aetherflow verify`;
 }
 
 /** The id of the operation at a version, as the news know it; null: they do not say. */

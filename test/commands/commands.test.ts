@@ -7,6 +7,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseOptions } from "../../server/commands/command.ts";
 import { checkDatabase } from "../../server/commands/database-check.ts";
+import { usages } from "../../server/commands/usage.ts";
 import { configSources, loadConfig } from "../../server/config.ts";
 import { migrate } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -23,9 +24,11 @@ describe("usage", () => {
     const names = ["serve", "migrate", "token", "verify", "archive", "export", "import", "doctor"];
     const whole = await command(["--help"]);
     expect(whole).toMatchObject({ code: 0, err: "" });
+    expect(whole.out).toMatch(/^npx aetherflow COMMAND/);
     for (const name of names) expect(whole.out).toContain(`  ${name}`);
     for (const help of await Promise.all(names.map((name) => command([name, "--help"])))) {
       expect(help).toMatchObject({ code: 0, err: "" });
+      expect(help.out).toMatch(/^npx aetherflow /);
       expect(help.out).toContain("Examples");
       const examples = help.out.slice(help.out.indexOf("Examples")).trimEnd().split("\n").slice(1);
       // As they are typed in a clone, and anywhere else.
@@ -50,38 +53,34 @@ describe("usage", () => {
     expect(wrong.stderr).not.toContain("    at ");
   });
 
-  test("[cli] serve --help names what has no flag and whoever runs it needs to know", async () => {
-    const { out } = await command(["serve", "--help"]);
+  test("[cli] serve --help names what has no flag and whoever runs it needs to know", () => {
+    const out = usages.serve;
     expect(out).toMatch(/^ {2}AETHERFLOW_JWT_SECRET .*secret/m);
     expect(out).toMatch(/^ {2}DATABASE_URL .*password/m);
   });
 
-  test("[cli] --help of a command that finds a database names every flag of that", async () => {
-    const names = ["migrate", "token", "verify", "archive", "export", "import"];
-    for (const name of names) {
-      const { out } = await command([name, "--help"]);
-      for (const flag of Object.keys(databaseOptions)) expect(out, name).toMatch(flagLine(flag));
-    }
-    const { out } = await command(["token", "--help"]);
-    for (const flag of ["auth", "jwt-secret-file"]) expect(out).toMatch(flagLine(flag));
+  test("[cli] --help of a command that finds a database names every flag of that", () => {
+    const names = ["migrate", "token", "verify", "archive", "export", "import", "doctor"];
+    for (const name of names)
+      for (const flag of Object.keys(databaseOptions)) expect(usages[name], name).toMatch(flagLine(flag));
+    for (const flag of ["auth", "jwt-secret-file"]) expect(usages.token).toMatch(flagLine(flag));
   });
 
-  test("[cli] serve --help names every flag with its variable, and what a flag without a value sets it to", async () => {
-    const { out } = await command(["serve", "--help"]);
+  test("[cli] serve --help names every flag with its variable, and what a flag without a value sets it to", () => {
     const flags = configSources().filter(({ flag }) => flag !== undefined);
     expect(flags.filter(({ sets }) => sets === false).map(({ flag }) => flag)).toEqual([
       "no-demo",
       "no-migrate",
     ]);
     for (const { flag = "", env, sets } of flags) {
-      const [line = ""] = flagLine(flag).exec(out) ?? [];
+      const [line = ""] = flagLine(flag).exec(usages.serve ?? "") ?? [];
       expect(line).toContain(sets === undefined ? `(${env})` : `(${env}=${sets})`);
     }
   });
 
-  test("[cli] the examples of help keep the rule for connections", async () => {
+  test("[cli] the examples of help keep the rule for connections", () => {
     for (const name of ["serve", "doctor"]) {
-      const { out } = await command([name, "--help"]);
+      const out = usages[name] ?? "";
       const [, instances] = /--instances (\d+)$/m.exec(out.slice(out.indexOf("Examples"))) ?? [];
       const { maxOpenConns } = loadConfig({ flags: {}, env: {} }).store.postgres;
       expect(Number(instances) * (maxOpenConns + 2), name).toBeLessThan(100 - 10);
@@ -90,18 +89,21 @@ describe("usage", () => {
 
   test.each<[string, string[], Record<string, string>, RegExp]>([
     ["no command", [], {}, /aetherflow COMMAND/],
-    ["an unknown command", ["fly"], {}, /no command fly/],
+    ["an unknown command", ["fly"], {}, /^aetherflow: there is no command fly\n/],
+    ["a mistyped command", ["sevre"], {}, /^aetherflow: there is no command sevre; is serve meant\?\n/],
     [
       "an unknown flag",
-      ["serve", "--prot", "1"],
+      ["serve", "--bogus", "1"],
       {},
-      /^.* --prot: there is no such flag; see .* serve --help\n$/,
+      /^.* --bogus: there is no such flag; see npx aetherflow serve --help\n$/,
     ],
+    ["one dash for two", ["doctor", "-port=1"], {}, /^.* -port: there is no such flag; is --port meant\?\n$/],
+    ["a mistyped flag", ["serve", "--prot=1"], {}, /^.* --prot: there is no such flag; is --port meant\?\n$/],
     [
-      "one dash for two",
-      ["doctor", "-port=1"],
+      "a repeated flag",
+      ["serve", "--port", "1", "--port", "2"],
       {},
-      /^.* -port: there is no such flag; see .* doctor --help\n$/,
+      /^.* --port: is given more than once\n$/,
     ],
     ["two unknown flags", ["serve", "--a", "--b"], {}, /^.* --a: .*\n.* --b: .*\n$/],
     ["a flag without its value", ["serve", "--port"], {}, /^.* --port: a value is missing\n$/],
@@ -248,7 +250,7 @@ describe("without the schema", () => {
   };
 
   test("[cli] an empty database: exit 1, one line says what to run, nothing is migrated", async () => {
-    await refusals(commands, /the database has no schema yet; run aetherflow migrate up$/);
+    await refusals(commands, /the database has no schema yet; run npx aetherflow migrate up$/);
     const { rows } = await database.pool.query("SELECT FROM pg_tables WHERE schemaname = 'public'");
     expect(rows).toEqual([]);
   });
@@ -282,13 +284,15 @@ describe("without the schema", () => {
       server.child.kill();
     }
     const { err } = await server.ended;
-    expect(err).toContain("not ready: the database has no schema yet; run aetherflow migrate up");
+    expect(err).toContain("not ready: the database has no schema yet; run npx aetherflow migrate up");
   });
 
   test("[cli] an older schema: exit 1, one line says what to run, nothing is migrated", async () => {
     await migrate(database.url, "up");
     const { reverted } = await migrate(database.url, "down");
-    const expected = new RegExp(`not up to date \\(pending: ${reverted[0]}\\); run aetherflow migrate up$`);
+    const expected = new RegExp(
+      `not up to date \\(pending: ${reverted[0]}\\); run npx aetherflow migrate up$`,
+    );
     await refusals([...commands, ...makers], expected);
     const up = await command(["migrate", "up"], { DATABASE_URL: database.url });
     expect(up).toMatchObject({ code: 0, out: `applied ${reverted[0]}\n` });
