@@ -30,9 +30,12 @@ if (unknown.length > 0) {
 }
 const at = (...parts) => path.join(root, ...parts);
 
+if (!existsSync(at("node_modules"))) installFirst();
+
 const steps = [
   {
     name: "server",
+    compiler: at("node_modules", "typescript", "bin", "tsc"),
     stamp: at("dist", ".built-server"),
     // `tsc` knows by its own record what to write again; without the output the record says too much.
     output: at("dist", "server", "main.js"),
@@ -48,17 +51,18 @@ const steps = [
     ],
     run() {
       if (!existsSync(this.output)) rmSync(at("dist", ".tsbuildinfo"), { force: true });
-      node(at("node_modules", "typescript", "bin", "tsc"), ["-p", "tsconfig.build.json"]);
+      node(this.compiler, ["-p", "tsconfig.build.json"]);
       chmodSync(this.output, 0o755);
     },
   },
   {
     name: "demo client",
+    compiler: at("node_modules", "vite", "bin", "vite.js"),
     stamp: at("dist", ".built-demo"),
     output: at("dist", "client-demo", "index.html"),
     sources: ["client-demo", "client", "shared", "scripts/demo", "package-lock.json", "vite.config.ts"],
     run() {
-      node(at("node_modules", "vite", "bin", "vite.js"), ["build", "--logLevel", "warn"]);
+      node(this.compiler, ["build", "--logLevel", "warn"]);
     },
   },
 ];
@@ -73,6 +77,8 @@ for (const step of steps) {
     continue;
   }
   if (onlyStale && isFresh(step)) continue;
+  // An installation that only runs what is built has no compilers.
+  if (!existsSync(step.compiler)) installFirst();
   const startedAt = new Date();
   // Progress belongs to people; a log file or a pipe is told once why nothing else comes for a while.
   if (process.stderr.isTTY) process.stderr.write(`building the ${step.name} …`);
@@ -84,6 +90,11 @@ for (const step of steps) {
   writeFileSync(step.stamp, "");
   // What changed while it was built is stale.
   utimesSync(step.stamp, startedAt, startedAt);
+}
+
+function installFirst() {
+  console.error("build: the dependencies are not installed: run npm ci first");
+  process.exit(1);
 }
 
 function node(script, args) {

@@ -5,8 +5,10 @@
 import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import type { z } from "zod";
-import { configSchema, jwksAlgorithms, type ParsedConfig } from "./config/schema.ts";
+import { nearest } from "./config/nearest.ts";
+import { configKeys, configSchema, jwksAlgorithms, type ParsedConfig } from "./config/schema.ts";
 import {
+  assign,
   ConfigError,
   configSources,
   type Environment,
@@ -73,6 +75,8 @@ export interface Config {
   readonly webhooks: WebhooksConfig;
   readonly log: LogConfig;
   readonly metrics: MetricsConfig;
+  /** Dotted key → what to call its source in a message; without those that have their default. */
+  readonly origins: Layers["origins"];
 }
 
 /**
@@ -82,38 +86,64 @@ export interface Config {
 export function loadConfig({ flags, env }: { flags: Flags; env: Environment }): Config {
   const layers = readSources(flags, env);
   const parsed = configSchema.safeParse(layers.values);
-  if (!parsed.success) {
-    // One problem of a value is enough: what is empty is no URL either.
-    const found = new Map(parsed.error.issues.toReversed().map((issue) => [issue.path.join("."), issue]));
-    throw new ConfigError([...found.values()].toReversed().flatMap((issue) => describe(issue, layers)));
+  if (parsed.success) {
+    const { problems, auth } = crossCheck(parsed.data, layers, []);
+    if (problems.length > 0 || auth === undefined) throw new ConfigError(problems);
+    return { ...parsed.data, auth, origins: layers.origins };
   }
-  const { auth, ...sections } = parsed.data;
+  // One problem of a value is enough: what is empty is no URL either.
+  const found = new Map(parsed.error.issues.toReversed().map((issue) => [issue.path.join("."), issue]));
+  const issues = [...found.values()].toReversed();
+  const problems = issues.flatMap((issue) => describe(issue, layers));
+  // What is wrong between other keys is told at once: without those that were refused, the rest can be read.
+  const refused = issues.flatMap(keysOf);
+  const rest = configSchema.safeParse(valuesWithout(layers.values, refused));
+  if (rest.success) problems.push(...crossCheck(rest.data, layers, refused).problems);
+  throw new ConfigError(problems);
+}
+
+/** What is wrong between keys. A check that reads a refused key, which has its default here, is left out. */
+function crossCheck(
+  config: ParsedConfig,
+  layers: Layers,
+  refused: readonly string[],
+): { readonly problems: string[]; readonly auth: AuthConfig | undefined } {
+  const { presence, sockets, store, server } = config;
   const problems: string[] = [];
   const says = (key: string) => nameOf(key, layers);
-  if (sections.presence.leaseMs < 2 * sections.presence.heartbeatMs) {
+  const isKnown = (...sections: readonly string[]) =>
+    !refused.some((key) => sections.some((section) => isWithin(key, section) || isWithin(section, key)));
+  if (isKnown("presence") && presence.leaseMs < 2 * presence.heartbeatMs) {
     problems.push(
-      `${says("presence.leaseMs")}: expected at least twice presence.heartbeatMs (${sections.presence.heartbeatMs})`,
+      `${says("presence.leaseMs")}: expected at least twice presence.heartbeatMs (${presence.heartbeatMs})`,
     );
   }
-  if (sections.sockets.silenceMs <= sections.sockets.pingMs) {
+  if (isKnown("sockets") && sockets.silenceMs <= sockets.pingMs) {
+    problems.push(`${says("sockets.silenceMs")}: expected more than sockets.pingMs (${sockets.pingMs})`);
+  }
+  if (isKnown("store.postgres") && store.postgres.maxIdleConns > store.postgres.maxOpenConns) {
     problems.push(
-      `${says("sockets.silenceMs")}: expected more than sockets.pingMs (${sections.sockets.pingMs})`,
+      `${says("store.postgres.maxIdleConns")}: expected at most maxOpenConns (${store.postgres.maxOpenConns})`,
     );
   }
-  if (sections.store.postgres.maxIdleConns > sections.store.postgres.maxOpenConns) {
-    problems.push(
-      `${says("store.postgres.maxIdleConns")}: expected at most maxOpenConns (${sections.store.postgres.maxOpenConns})`,
-    );
-  }
-  if (sections.store.type === "memory" && sections.server.instances > 1) {
+  if (isKnown("store.type", "server.instances") && store.type === "memory" && server.instances > 1) {
     problems.push(
       `${says("server.instances")}: the memory store cannot be shared, so only 1 instance is possible with it`,
     );
   }
-  problems.push(...addressProblems(sections.store, layers));
-  const resolved = resolveAuth(auth, sections.server.host, says, problems);
-  if (problems.length > 0 || resolved === undefined) throw new ConfigError(problems);
-  return { ...sections, auth: resolved };
+  if (isKnown("store")) problems.push(...addressProblems(store, layers));
+  const auth = isKnown("auth", "server.host")
+    ? resolveAuth(config.auth, server.host, layers, problems)
+    : undefined;
+  return { problems, auth };
+}
+
+const isWithin = (key: string, section: string) => key === section || key.startsWith(`${section}.`);
+
+function valuesWithout(values: Layers["values"], keys: readonly string[]): Layers["values"] {
+  const kept = structuredClone(values);
+  for (const key of keys) assign(kept, key, undefined);
+  return kept;
 }
 
 /** Keys that together say where the database is; `store.postgres.url` says it alone. */
@@ -128,7 +158,10 @@ function addressProblems({ type, postgres }: StoreConfig, layers: Layers): strin
   if (postgres.url === undefined && postgres.host === undefined) {
     const given = addressKeys.filter((name) => origin(name) !== undefined);
     if (given.length === 0) return [];
-    const names = given.map((name) => nameOf(`store.postgres.${name}`, layers)).join(", ");
+    const names = namesOf(
+      given.map((name) => `store.postgres.${name}`),
+      layers,
+    ).join(", ");
     return [
       `store.postgres.host: is missing, and so is store.postgres.url (DATABASE_URL): ${names} would not be used`,
     ];
@@ -150,10 +183,16 @@ function addressProblems({ type, postgres }: StoreConfig, layers: Layers): strin
   return problems;
 }
 
-/** Variables that say where the database is and are not used, since its URL says it too. */
-function unusedVariables({ store: { type, postgres } }: Config, env: Environment): ConfigWarning[] {
-  if (type === "memory" || postgres.url === undefined) return [];
+/** Flags and variables that say where documents are stored and are not used, since something else says it. */
+function unusedSettings({ store: { type, postgres }, origins }: Config, env: Environment): ConfigWarning[] {
   const keys = replacedByUrl.map((name) => `store.postgres.${name}`);
+  if (type === "memory") {
+    const unused = ["store.dataDir", "store.postgres.url", ...keys].flatMap((key) => origins.get(key) ?? []);
+    return unused
+      .filter((name) => !name.includes(": "))
+      .map((name) => ({ name, message: "is not used: the memory store keeps everything in this process" }));
+  }
+  if (postgres.url === undefined) return [];
   return configSources()
     .filter(({ key, env: name }) => keys.includes(key) && env[name] && !isServiceLink(name, env[name]))
     .map(({ env: name }) => ({
@@ -162,9 +201,9 @@ function unusedVariables({ store: { type, postgres } }: Config, env: Environment
     }));
 }
 
-/** Variables that are there and do nothing. */
-export function variableWarnings(config: Config, env: Environment): ConfigWarning[] {
-  return [...unusedVariables(config, env), ...unknownVariables(env)];
+/** Flags and variables that are there and do nothing. */
+export function unusedWarnings(config: Config, env: Environment): ConfigWarning[] {
+  return [...unusedSettings(config, env), ...unknownVariables(env)];
 }
 
 /** HS256 takes keys of its hash's size (RFC 7518, 3.2); what is shorter can be guessed from one token. */
@@ -183,7 +222,7 @@ export function configWarnings(config: Config, env: Environment): ConfigWarning[
   return [
     ...(isWeak ? [{ name: "auth.jwtSecret", message: weak }] : []),
     ...(isOpen ? [{ name: "auth.mode", message: open }] : []),
-    ...variableWarnings(config, env),
+    ...unusedWarnings(config, env),
   ];
 }
 
@@ -229,16 +268,21 @@ export function isLoopback(host: string): boolean {
 function resolveAuth(
   auth: ParsedConfig["auth"],
   host: string,
-  says: (key: string) => string,
+  layers: Layers,
   problems: string[],
 ): AuthConfig | undefined {
+  const says = (key: string) => nameOf(key, layers);
   const { issuer, audience, allowedOrigins, jwksUrl, algorithms } = auth;
   const rest = { issuer, audience, allowedOrigins };
   const given = (["jwtSecret", "jwtSecretFile", "jwksUrl"] as const).filter(
     (name) => auth[name] !== undefined,
   );
   if (given.length > 1) {
-    problems.push(`${given.map((name) => says(`auth.${name}`)).join(" and ")}: give only one of them`);
+    const names = namesOf(
+      given.map((name) => `auth.${name}`),
+      layers,
+    );
+    problems.push(`${names.join(" and ")}: give only one of them`);
     return undefined;
   }
   let secret = auth.jwtSecret;
@@ -273,7 +317,7 @@ function resolveAuth(
     problems.push(`${says("auth.algorithms")}: a shared secret is always HS256; the list is for a JWKS`);
   }
   if (secret === undefined) {
-    if (problems.length === 0) {
+    if (auth.jwtSecretFile === undefined) {
       problems.push(
         `${says("auth.mode")}: jwt needs AETHERFLOW_JWT_SECRET, --jwt-secret-file (auth.jwtSecretFile) or --jwks-url (auth.jwksUrl)`,
       );
@@ -290,15 +334,65 @@ function nameOf(key: string, layers: Layers): string {
   return `${origin} (${key})`;
 }
 
-/** Lines for one problem. Values are never repeated: they may be secrets. */
+/** Several of one file name it once. */
+function namesOf(keys: readonly string[], layers: Layers): string[] {
+  const [first = "", ...rest] = keys.map((key) => nameOf(key, layers));
+  const file = first.slice(0, first.lastIndexOf(": ") + 1);
+  const isOfThatFile = (name: string) => file !== "" && name.startsWith(`${file} `);
+  return [first, ...rest.map((name) => (isOfThatFile(name) ? name.slice(file.length + 1) : name))];
+}
+
+/** An item of a list is named after the list. */
+const keyOf = (issue: z.core.$ZodIssue) =>
+  issue.path
+    .map(String)
+    .filter((part) => !/^\d+$/.test(part))
+    .join(".");
+
+/** The keys that a problem is about. */
+function keysOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code !== "unrecognized_keys") return [keyOf(issue)];
+  return issue.keys.map((name) => [...issue.path, name].join("."));
+}
+
+/** Lines for one problem, with what was given where that is no secret. */
 function describe(issue: z.core.$ZodIssue, layers: Layers): string[] {
-  const path = issue.path.map(String);
+  const key = keyOf(issue);
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((name) => `${nameOf([...path, name].join("."), layers)}: unknown key`);
+    return issue.keys.map((name) => {
+      const meant = nearest(name, keysBelow(key));
+      const hint = meant === undefined ? "" : `; is ${meant} meant?`;
+      return `${nameOf([...issue.path, name].join("."), layers)}: unknown key${hint}`;
+    });
   }
-  // An item of a list is named after the list.
-  const key = path.filter((part) => !/^\d+$/.test(part)).join(".");
-  return [
-    `${nameOf(key, layers)}: ${issue.code === "invalid_type" && issue.expected === "object" ? "expected a section with keys" : issue.message}`,
-  ];
+  if (issue.code === "invalid_type" && issue.expected === "object")
+    return [`${nameOf(key, layers)}: expected a section with keys`];
+  return [`${nameOf(key, layers)}: ${issue.message}${given(key, issue.path, layers)}`];
+}
+
+/** Names of the keys and sections that a section has. */
+function keysBelow(section: string): string[] {
+  const path = section === "" ? [] : section.split(".");
+  const names = configKeys()
+    .filter(({ key }) => section === "" || isWithin(key, section))
+    .map(({ key }) => key.split(".")[path.length] ?? "");
+  return [...new Set(names)];
+}
+
+/** Passwords and keys, and URLs that may hold one. */
+const secretKeys: readonly string[] = [
+  ...["store.postgres.url", "store.postgres.password"],
+  ...["auth.jwtSecret", "auth.jwksUrl"],
+];
+const maxShown = 60;
+
+/** `, got "x"`; nothing of a secret, nor of what looks like a URL with a password, wherever that was put. */
+function given(key: string, path: readonly PropertyKey[], layers: Layers): string {
+  let value: unknown = layers.values;
+  for (const part of path)
+    if (typeof value === "object" && value !== null) value = (value as Record<PropertyKey, unknown>)[part];
+  if (!["string", "number", "boolean"].includes(typeof value) || secretKeys.includes(key)) return "";
+  const text = String(value);
+  if (text === "" || text.length > maxShown || /:\/\/.*@/s.test(text)) return "";
+  return `, got ${JSON.stringify(text)}`;
 }

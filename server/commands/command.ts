@@ -10,7 +10,7 @@ import {
   formatDuration,
   loadConfig,
   parseDuration,
-  variableWarnings,
+  unusedWarnings,
 } from "../config.ts";
 import { createLog, type Logger } from "../observability/log.ts";
 
@@ -94,11 +94,11 @@ export interface Surroundings {
 
 const ofProcess: Surroundings = { env: process.env, err: (text) => process.stderr.write(text) };
 
-/** The configuration of a command that does not listen. Tells of variables that do nothing. */
+/** The configuration of a command that does not listen. Tells of flags and variables that do nothing. */
 export function commandConfig(command: string, flags: Flags, { env, err }: Surroundings = ofProcess): Config {
   // The address that a server would listen on says nothing about who may work here.
   const config = loadConfig({ flags: { ...flags, host: "127.0.0.1" }, env });
-  for (const { name, message } of variableWarnings(config, env))
+  for (const { name, message } of unusedWarnings(config, env))
     err(`aetherflow ${command}: ${name}: ${message}\n`);
   return config;
 }

@@ -122,7 +122,9 @@ function readFile(file: string, named: string): Record<string, unknown> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   if (document.errors.length > 0) {
-    throw new ConfigError(document.errors.map((error) => `${file}: ${error.message.split("\n")[0]}`));
+    throw new ConfigError(
+      document.errors.map((error) => `${file}: ${error.message.split("\n")[0]?.replace(/:$/, "")}`),
+    );
   }
   const misread = [...unknownTags(document), ...unknownAliases(document, lines)];
   if (misread.length > 0) throw new ConfigError(misread.map((problem) => `${file}: ${problem}`));
@@ -181,8 +183,8 @@ function keysIn(value: unknown, path: readonly string[]): string[] {
   return path.length === 0 ? below : [path.join("."), ...below];
 }
 
-/** Sets a dotted key, making sections on the way. A section that the file has as no mapping stays, to be complained about. */
-function assign(values: Record<string, unknown>, key: string, value: unknown): void {
+/** Sets a dotted key, making sections on the way; undefined removes it. A section that the file has as no mapping stays, to be complained about. */
+export function assign(values: Record<string, unknown>, key: string, value: unknown): void {
   const path = key.split(".");
   const last = path.pop();
   let section = values;

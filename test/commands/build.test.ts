@@ -43,3 +43,13 @@ test("[cli] without a terminal the build says once that it builds, and nothing w
   rmSync(path.join(root, "dist", "client-demo", "index.html"));
   expect(build()).toEqual(says);
 });
+
+test("[cli] without the dependencies the build says what to run first", () => {
+  const says = { code: 1, out: "", err: "build: the dependencies are not installed: run npm ci first\n" };
+  rmSync(path.join(root, "node_modules", "vite"), { recursive: true });
+  expect(build()).toMatchObject({ code: 0 });
+  rmSync(path.join(root, "dist", "client-demo", "index.html"));
+  expect(build()).toEqual(says);
+  rmSync(path.join(root, "node_modules"), { recursive: true });
+  expect(build()).toEqual(says);
+});

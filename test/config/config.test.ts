@@ -136,6 +136,18 @@ describe("precedence", () => {
       expect(load({ "allowed-origin": given as string[] }).auth.allowedOrigins).toEqual([a, b, c]);
   });
 
+  test("[config] yes, on and 1 are true, no, off and 0 false, in any case", () => {
+    for (const [word, value] of Object.entries({
+      yes: true,
+      On: true,
+      1: true,
+      NO: false,
+      off: false,
+      0: false,
+    }))
+      expect(load({}, { AETHERFLOW_SERVER_DEMO: word }).server.demo, word).toBe(value);
+  });
+
   test("[config] an empty variable is one that is not set", () => {
     expect(load({}, { PORT: "", DATABASE_URL: "", AETHERFLOW_CONFIG: "" }).server.port).toBe(9002);
   });
@@ -191,16 +203,37 @@ auth:     { mode: dev }
 
 describe("errors name the key, flag or variable", () => {
   test.each<[string, Flags, Environment, RegExp]>([
-    ["a flag", { port: "99999" }, {}, /^--port \(server\.port\): expected a whole number from 0 to 65535$/],
-    ["a variable", {}, { PORT: "x" }, /^PORT \(server\.port\): /],
+    [
+      "a flag",
+      { port: "99999" },
+      {},
+      /^--port \(server\.port\): expected a whole number from 0 to 65535, got "99999"$/,
+    ],
+    ["a variable", {}, { PORT: "x" }, /^PORT \(server\.port\): .*, got "x"$/],
     [
       "a derived variable",
       {},
       { AETHERFLOW_LIMITS_MAX_ELEMENTS: "-1" },
       /^AETHERFLOW_LIMITS_MAX_ELEMENTS \(limits\.maxElements\): /,
     ],
-    ["a store", { store: "mysql" }, {}, /^--store \(store\.type\): expected one of postgres, memory$/],
-    ["a URL", { "database-url": "mysql://a" }, {}, /^--database-url \(store\.postgres\.url\): /],
+    [
+      "a store",
+      { store: "mysql" },
+      {},
+      /^--store \(store\.type\): expected one of postgres, memory, got "mysql"$/,
+    ],
+    [
+      "a URL, which is not repeated",
+      { "database-url": "mysql://a" },
+      {},
+      /^--database-url \(store\.postgres\.url\): expected a URL that begins with postgres:\/\/ or postgresql:\/\/$/,
+    ],
+    [
+      "a URL in another place",
+      {},
+      { PORT: "postgres://u:hunter2@h/d" },
+      /^PORT \(server\.port\): expected a whole number from 0 to 65535$/,
+    ],
     [
       "a URL's TLS",
       {},
@@ -246,6 +279,13 @@ describe("errors name the key, flag or variable", () => {
       /AETHERFLOW_JWT_SECRET.*and.*AETHERFLOW_JWKS_URL.*only one/,
     ],
     [
+      "two keys of a file, which is named once",
+      { config: file("auth: { jwtSecret: a, jwksUrl: 'https://a.example' }") },
+      {},
+      /^[^:]*yaml: auth\.jwtSecret and auth\.jwksUrl: give only one of them$/,
+    ],
+    ["no YAML", { config: file("a: [\n") }, {}, /yaml: .* at line 2, column 1$/],
+    [
       "shared memory",
       { store: "memory", instances: "2" },
       {},
@@ -255,16 +295,16 @@ describe("errors name the key, flag or variable", () => {
     expect(problems(flags, env)).toEqual([expect.stringMatching(expected)]);
   });
 
-  test("[config] all problems of a file at once, unknown keys and sections too; values are not repeated", () => {
+  test("[config] all problems of a file at once, unknown keys and sections too; secrets are not repeated", () => {
     const config = file(
       "manager: { lockTimeout: 31x, lockTimout: 3s }\nlimts: 3\nstore: 5\nauth: { jwtSecret: { hunter2: 1 } }\n",
     );
     const found = problems({ config });
     expect(found).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/: manager\.lockTimeout: expected a duration/),
-        expect.stringMatching(/: manager\.lockTimout: unknown key$/),
-        expect.stringMatching(/: limts: unknown key$/),
+        expect.stringMatching(/: manager\.lockTimeout: expected a duration .*, got "31x"$/),
+        expect.stringMatching(/: manager\.lockTimout: unknown key; is lockTimeout meant\?$/),
+        expect.stringMatching(/: limts: unknown key; is limits meant\?$/),
         expect.stringMatching(/: store: expected a section with keys$/),
         expect.stringMatching(/: auth\.jwtSecret: expected text$/),
       ]),
@@ -272,6 +312,22 @@ describe("errors name the key, flag or variable", () => {
     expect(found.join()).not.toContain("hunter2");
     expect(problems({ config: file("a: [\n") })).toHaveLength(1);
     expect(problems({ config: file("- a\n") })[0]).toMatch(/expected sections/);
+  });
+
+  test("[config] what is wrong with values and what is wrong between keys is told at once", () => {
+    const both =
+      "store: { postgres: { url: 'postgres://a/b', host: h } }\nauth: { jwtSecret: s, jwksUrl: 'https://a' }\n";
+    const config = file(`${both}log: { level: loud }\nlimits: { maxElements: -1 }\n`);
+    expect(problems({ config })).toEqual([
+      expect.stringMatching(/: limits\.maxElements: .*, got "-1"$/),
+      expect.stringMatching(/: log\.level: expected one of .*, got "loud"$/),
+      expect.stringMatching(/: store\.postgres\.url: says it all/),
+      expect.stringMatching(/: auth\.jwtSecret and auth\.jwksUrl: give only one of them$/),
+    ]);
+    // What a refused value decides is not judged by its default.
+    expect(problems({ config: file("presence: { heartbeatMs: -1, leaseMs: 500 }") })).toHaveLength(1);
+    expect(problems({ config: file("store: { postgres: { url: 5, user: u } }") })).toHaveLength(1);
+    expect(problems({ config: file("server: { host: 0.0.0.0 }\nauth: { mode: jtw }") })).toHaveLength(1);
   });
 
   test.each([
@@ -321,6 +377,17 @@ describe("errors name the key, flag or variable", () => {
     ]);
     const whole = { ...single, AETHERFLOW_STORE_POSTGRES_HOST: "h" };
     expect(configWarnings(load({}, whole), whole)).toEqual([]);
+  });
+
+  test("[config] a flag or variable that the memory store makes useless is accepted with a warning", () => {
+    const flags = { store: "memory", "database-url": "postgres://a/b" };
+    const env = { AETHERFLOW_DATA_DIR: "d" };
+    const message = expect.stringMatching(/^is not used: the memory store/);
+    expect(configWarnings(load(flags, env), env)).toEqual([
+      { name: "AETHERFLOW_DATA_DIR", message },
+      { name: "--database-url", message },
+    ]);
+    expect(configWarnings(load({ config: file("store: { type: memory, dataDir: d }") }), {})).toEqual([]);
   });
 
   test("[config] an empty value is one problem; those of two keys are two", () => {
