@@ -1,6 +1,7 @@
 /** The database that is configured, or the embedded one: opened alike for every command. */
 import os from "node:os";
 import { type Config, databaseUrl } from "../config.ts";
+import { asAccessProblem } from "../database/access-problem.ts";
 import { type AcquireOptions, acquireEmbedded } from "../database/embedded/acquire.ts";
 import { migrate, schemaProblem } from "../database/migrate.ts";
 import { MigrationProblem } from "../database/migration-files.ts";
@@ -47,11 +48,35 @@ export async function openDatabase(
   };
 }
 
+/** Does something with the configured database; what fails of it names that and says what to change. */
+export async function withAccess<T>(config: Config, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asAccessProblem(error, placeOf(config));
+  }
+}
+
+function placeOf({ store: { dataDir, postgres }, origins }: Config): string {
+  const url = databaseUrl(postgres);
+  if (url === undefined) return `the embedded database in ${dataDir}`;
+  const setting = origins.get(`store.postgres.${postgres.url === undefined ? "host" : "url"}`);
+  return `the database at ${hostAndPort(new URL(url))}${setting === undefined ? "" : ` (${setting})`}`;
+}
+
 /**
  * Opens the database for a command's work, and closes it however that ends: a signal too lets go of it first, or the
  * embedded server would stay behind. The process then ends by that signal.
  */
-export async function whileOpen<T>(
+export function whileOpen<T>(
+  config: Config,
+  log: Logger,
+  work: (database: OpenDatabase) => Promise<T>,
+): Promise<T> {
+  return withAccess(config, () => openAndClose(config, log, work));
+}
+
+async function openAndClose<T>(
   config: Config,
   log: Logger,
   work: (database: OpenDatabase) => Promise<T>,
@@ -116,5 +141,9 @@ export async function withDatabase<T>(
 
 function shownAddress(connectionString: string): string {
   const url = new URL(connectionString);
-  return `${url.searchParams.get("host") ?? url.hostname}:${url.port || "5432"}${url.pathname}`;
+  return `${hostAndPort(url)}${url.pathname}`;
+}
+
+function hostAndPort(url: URL): string {
+  return `${url.searchParams.get("host") ?? url.hostname}:${url.port || "5432"}`;
 }

@@ -1,5 +1,6 @@
 /** `aetherflow doctor`: says what of machine, configuration and database stands in the way, and what to change. */
 import { type Config, configWarnings, type Flags, loadConfig } from "../config.ts";
+import { AccessProblem } from "../database/access-problem.ts";
 import { pendingMigrations } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
 import { type Logger, withCause } from "../observability/log.ts";
@@ -72,7 +73,8 @@ async function database(config: Config, log: Logger): Promise<Finding[]> {
       }
     });
   } catch (error) {
-    return [failure("database", `does not work: ${withCause(error)}`)];
+    const told = error instanceof AccessProblem ? error.message : `does not work: ${withCause(error)}`;
+    return [failure("database", told)];
   }
 }
 

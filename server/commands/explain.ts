@@ -1,8 +1,8 @@
 /** What a person is told of a command that failed. */
 import { ConfigError } from "../config.ts";
+import { AccessProblem } from "../database/access-problem.ts";
 import { EmbeddedProblem } from "../database/embedded/problem.ts";
 import { MigrationProblem } from "../database/migration-files.ts";
-import { isConnectionLoss } from "../database/sqlstate.ts";
 import { describeError, withCause } from "../observability/log.ts";
 import { StoreUnavailable } from "../store/store.ts";
 
@@ -14,35 +14,19 @@ export function explain(command: string, error: unknown): number {
     for (const problem of error.problems) say(problem);
     return 2;
   }
-  const expected = [EmbeddedProblem, MigrationProblem, StoreUnavailable].some(
-    (kind) => error instanceof kind,
-  );
-  if (expected) say(withCause(error));
+  const expected = [AccessProblem, EmbeddedProblem, MigrationProblem, StoreUnavailable];
+  if (expected.some((kind) => error instanceof kind)) say(withCause(error));
   else if (command === "serve" && code === "EADDRINUSE" && error instanceof Error && "port" in error)
     say(`port ${error.port} is already in use; choose another with --port`);
   else if (command === "serve" && code !== undefined && code in listening)
     say(`${listening[code]} (${message})`);
-  else if (isRefusedByDatabase(error)) say(`the database: ${message}`);
-  else if (isConnectionLoss(error)) say(`the database cannot be reached (${message})`);
   else say(stack ?? message);
   return 1;
 }
 
-/** Why an address cannot be listened on; the database was reached before. */
+/** Why an address cannot be listened on. */
 const listening: { readonly [code: string]: string } = {
   EADDRNOTAVAIL: "--host: not an address of this machine",
   ENOTFOUND: "--host: not an address of this machine",
   EACCES: "--port: not allowed to listen there",
 };
-/**
- * Wrong password or role, no such database, too many connections, no privilege, TLS that is not there or not believed: no
- * bug of ours. What PostgreSQL ends a connection with is FATAL.
- */
-function isRefusedByDatabase(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ("severity" in error && error.severity === "FATAL") return true;
-  return (
-    ("code" in error && /^42501$|CERT|SIGNATURE/.test(String(error.code))) ||
-    error.message === "The server does not support SSL connections"
-  );
-}

@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { migrate, schemaProblem } from "../database/migrate.ts";
 import { createPool } from "../database/pool.ts";
 import type { Logger } from "../observability/log.ts";
-import { type OpenDatabase, openDatabase } from "./database.ts";
+import { type OpenDatabase, openDatabase, withAccess } from "./database.ts";
 import { checkDatabase } from "./database-check.ts";
 import { findDemoDir } from "./package-root.ts";
 
@@ -23,9 +23,11 @@ export async function runInstance(config: Config, log: Logger): Promise<RunningI
     return loading;
   };
   const database =
-    config.store.type === "memory" ? undefined : await openDatabase(config, log, () => void load());
+    config.store.type === "memory"
+      ? undefined
+      : await withAccess(config, () => openDatabase(config, log, () => void load()));
   try {
-    if (database !== undefined) await prepare(config, database, log);
+    if (database !== undefined) await withAccess(config, () => prepare(config, database, log));
     const demoDir = config.server.demo ? findDemoDir() : undefined;
     const { startInstance } = await load();
     const instance = await startInstance(config, {

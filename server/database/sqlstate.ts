@@ -45,6 +45,7 @@ const unknownNames = new Set(["42P01", "42703", "42883"]);
 
 /** Connection exceptions: the session is gone, and whether the last statement happened is unknown. */
 const lostConnection: Meaning = { name: "connection lost", retry: "fresh", backoffMs: 100 };
+const noConnection: Meaning = { ...lostConnection, name: "cannot connect" };
 
 const socketCodes = new Set([
   ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"],
@@ -72,7 +73,7 @@ export function sqlstateOf(error: unknown): string | undefined {
 export function retryMeaning(error: unknown): Meaning | undefined {
   const code = sqlstateOf(error);
   if (code !== undefined && code in retryable) return retryable[code];
-  if (isConnectionLoss(error)) return lostConnection;
+  if (isConnectionLoss(error)) return isFailedConnect(error) ? noConnection : lostConnection;
   return undefined;
 }
 
@@ -85,6 +86,24 @@ export function isConnectionLoss(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if ("code" in error && typeof error.code === "string" && socketCodes.has(error.code)) return true;
   return driverTexts.some((text) => error.message.startsWith(text));
+}
+
+/** PostgreSQL ends a connection with one of these before it begins; 57P01 and others come later. */
+const refusals = /^(28|3D000$|53300$|57P03$|55000$|42501$|08)/;
+
+/** True when there never was a connection. */
+export function isFailedConnect(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some(isFailedConnect); // localhost: ::1 and 127.0.0.1
+  if (!(error instanceof Error)) return false;
+  if ("syscall" in error && (error.syscall === "connect" || error.syscall === "getaddrinfo")) return true;
+  if ("severity" in error && error.severity === "FATAL") return refusals.test(sqlstateOf(error) ?? "");
+  const code = "code" in error ? String(error.code) : "";
+  return (
+    /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL/.test(code) ||
+    error.message === "The server does not support SSL connections" ||
+    /^timeout expired|due to connection timeout$/.test(error.message) ||
+    error.message.startsWith("SASL: ")
+  );
 }
 
 /** True when nothing came back in time: the connection may be one of many that a firewall forgot. */

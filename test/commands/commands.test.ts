@@ -148,12 +148,16 @@ describe("usage", () => {
     ]) {
       const { code, out, err } = await command([...args, "--database-url", url]);
       expect(code, args[0]).toBe(1);
-      expect(out + err).toMatch(/database.*ECONNREFUSED/);
+      expect(out + err).toMatch(
+        /cannot connect to the database at 127\.0\.0\.1:1 \(--database-url\): connect ECONNREFUSED 127\.0\.0\.1:1; nothing listens there: .*\n/,
+      );
       expect(out + err).not.toContain("hunter2");
       expect(err).not.toContain("    at ");
     }
     const { err } = await command(["verify", "--database-url", "postgres://u@nowhere.invalid/db"]);
-    expect(err).toMatch(/^aetherflow verify: the database cannot be reached \(.*nowhere.invalid\)$/m);
+    expect(err).toMatch(
+      /^aetherflow verify: cannot connect to the database at nowhere.invalid:5432 \(--database-url\): .*nowhere.invalid; .* does not resolve on this machine$/m,
+    );
   });
 });
 
@@ -175,10 +179,16 @@ describe("a database that takes nobody in", () => {
     try {
       await database.pool.query(`CREATE ROLE ${role} LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 0`);
       const url = Object.assign(new URL(database.url), { username: role, password: "hunter2" });
-      await refused(url.href, /^aetherflow \w+: the database.*too many connections for role/);
+      await refused(
+        url.href,
+        /^aetherflow \w+: cannot connect to the database at .* \(DATABASE_URL\): too many connections for role .*; end some/,
+      );
       await database.pool.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
       await withMaintenance(database.url, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
-      await refused(url.href, /^aetherflow \w+: the database.* is not currently accepting connections\)?$/);
+      await refused(
+        url.href,
+        /^aetherflow \w+: cannot connect to the database at .* is not currently accepting connections$/,
+      );
     } finally {
       await withMaintenance(database.url, `DROP ROLE IF EXISTS ${role}`);
       await database.drop();
@@ -198,10 +208,13 @@ describe("a database that takes nobody in", () => {
       const url = `postgres://u:hunter2@127.0.0.1:${port}/db`;
       await refused(
         `${url}?sslmode=verify-full`,
-        /^aetherflow \w+: the database: .* does not support SSL connections$/,
+        /^aetherflow \w+: cannot connect to the database at .* does not support SSL connections; .* sslMode: disable/,
       );
       answer = "";
-      await refused(url, /^aetherflow \w+: the database .*(timeout|timed out)/);
+      await refused(
+        url,
+        /^aetherflow \w+: cannot connect to the database at .*timeout.*; a firewall that drops packets/,
+      );
     } finally {
       for (const socket of sockets) socket.destroy();
       fake.close();

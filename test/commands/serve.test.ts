@@ -85,7 +85,10 @@ test("[cli] a database that refuses: exit 1 and one line that says why, without 
     none.pathname = "/none_such";
     const { code, err } = await start(["serve", "--port", "0", "--database-url", none.href]).ended;
     expect(code).toBe(1);
-    expect(err).toBe('aetherflow serve: the database: database "none_such" does not exist\n');
+    expect(err).toBe(
+      `aetherflow serve: cannot connect to the database at ${none.host} (--database-url): ` +
+        'database "none_such" does not exist; create it, or correct the name\n',
+    );
   } finally {
     await database.drop();
   }
