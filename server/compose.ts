@@ -312,7 +312,8 @@ async function notReady(
     await store.ping();
     if (pool !== undefined) {
       const pending = await pendingMigrations(pool);
-      if (pending.length > 0) return `migrations are pending: ${pending.join(", ")}`;
+      if (pending.length > 0)
+        return `the database's schema is not up to date (pending: ${pending.join(", ")}); run npx aetherflow migrate up`;
     }
   } catch {
     return databaseAway;

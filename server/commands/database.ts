@@ -20,12 +20,12 @@ export interface OpenDatabase {
 
 /**
  * Opens the database, starting the embedded one when none is configured. Not for `store.type: memory`.
- * `whileStarting`: see {@link AcquireOptions}.
+ * `options`: see {@link AcquireOptions}.
  */
 export async function openDatabase(
   config: Config,
   log: Logger,
-  whileStarting?: () => void,
+  options: Pick<AcquireOptions, "whileStarting" | "create"> = {},
 ): Promise<OpenDatabase> {
   const configured = databaseUrl(config.store.postgres);
   if (configured !== undefined) {
@@ -36,11 +36,7 @@ export async function openDatabase(
     };
   }
   const { dataDir } = config.store;
-  const embedded = await acquireEmbedded({
-    dataDir,
-    log,
-    ...(whileStarting === undefined ? {} : { whileStarting }),
-  });
+  const embedded = await acquireEmbedded({ dataDir, log, ...options });
   return {
     url: () => embedded.url,
     description: `embedded PostgreSQL in ${dataDir}`,
@@ -72,16 +68,18 @@ export function whileOpen<T>(
   config: Config,
   log: Logger,
   work: (database: OpenDatabase) => Promise<T>,
+  options: Pick<AcquireOptions, "create"> = {},
 ): Promise<T> {
-  return withAccess(config, () => openAndClose(config, log, work));
+  return withAccess(config, () => openAndClose(config, log, work, options));
 }
 
 async function openAndClose<T>(
   config: Config,
   log: Logger,
   work: (database: OpenDatabase) => Promise<T>,
+  options: Pick<AcquireOptions, "create">,
 ): Promise<T> {
-  const opening = openDatabase(config, log);
+  const opening = openDatabase(config, log, options);
   let isInterrupted = false;
   const off = onEndingSignal(
     (signal) => {
@@ -116,27 +114,28 @@ async function openAndClose<T>(
 
 /**
  * Opens the database with a small pool for one piece of work, and closes both. The schema is used as it is: a command
- * of a newer version, beside servers of an older one, changes nothing of theirs. `createSchema`: what may come before
- * the first server makes one where there is none.
+ * of a newer version, beside servers of an older one, changes nothing of theirs, and where there is no embedded database
+ * none is made. `create`: what may come before the first server makes database and schema where there are none.
  * @throws MigrationProblem when the schema is not up to date.
  */
 export async function withDatabase<T>(
   config: Config,
   log: Logger,
   work: (pool: DatabasePool, database: OpenDatabase) => Promise<T>,
-  { createSchema = false }: { readonly createSchema?: boolean } = {},
+  { create = false }: { readonly create?: boolean } = {},
 ): Promise<T> {
-  return whileOpen(config, log, async (database) => {
+  const use = async (database: OpenDatabase) => {
     const pool = createPool({ url: database.url(), max: 3, log });
     try {
       const problem = await schemaProblem(pool);
-      if (problem?.empty === true && createSchema) await migrate(database.url(), "up", { log });
+      if (problem?.empty === true && create) await migrate(database.url(), "up", { log });
       else if (problem !== undefined) throw new MigrationProblem(problem.message);
       return await work(pool, database);
     } finally {
       await pool.end();
     }
-  });
+  };
+  return whileOpen(config, log, use, { create });
 }
 
 function shownAddress(connectionString: string): string {

@@ -49,7 +49,7 @@ async function run(args: string[]): Promise<number> {
             if (shows) process.stderr.write(`\r${operations} operations`);
           },
         }),
-      { createSchema: true },
+      { create: true },
     );
     if (shows) process.stderr.write("\r\u001b[K");
     const { docId, version, operations } = imported;

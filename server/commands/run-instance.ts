@@ -25,7 +25,7 @@ export async function runInstance(config: Config, log: Logger): Promise<RunningI
   const database =
     config.store.type === "memory"
       ? undefined
-      : await withAccess(config, () => openDatabase(config, log, () => void load()));
+      : await withAccess(config, () => openDatabase(config, log, { whileStarting: () => void load() }));
   try {
     if (database !== undefined) await withAccess(config, () => prepare(config, database, log));
     const demoDir = config.server.demo ? findDemoDir() : undefined;

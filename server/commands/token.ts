@@ -63,7 +63,7 @@ async function run(args: string[]): Promise<number> {
   } else {
     const log = commandLog(config);
     const work = (pool: DatabasePool) => sign(createPostgresStore({ pool }));
-    signed = await withDatabase(config, log, work, { createSchema: true });
+    signed = await withDatabase(config, log, work, { create: true });
   }
   process.stdout.write(`${values.json === true ? JSON.stringify(signed) : signed.token}\n`);
   return 0;

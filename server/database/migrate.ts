@@ -155,8 +155,16 @@ class Migrator {
 
   async #up(): Promise<MigrateResult> {
     const pending = await this.#pending();
-    for (const migration of pending) await this.#step(`${migration.name}`, [{ up: migration }]);
-    return this.#result(namesOf(pending), []);
+    const applied: string[] = [];
+    try {
+      for (const migration of pending) {
+        await this.#step(migration.name, [{ up: migration }]);
+        applied.push(migration.name);
+      }
+    } finally {
+      if (applied.length > 0) this.#log.info({ migrations: applied }, "migrated");
+    }
+    return this.#result(applied, []);
   }
 
   async #down(): Promise<MigrateResult> {
@@ -213,7 +221,7 @@ class Migrator {
         await this.#client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
         for (const part of parts) await ("up" in part ? this.#apply(part.up) : this.#revert(part.down));
         await this.#client.query("COMMIT");
-        this.#log.info({ migration: what }, "migrated");
+        this.#log.debug({ migration: what }, "migrated one step");
         return;
       } catch (error) {
         await this.#client.query("ROLLBACK").catch(() => {});

@@ -2,7 +2,7 @@
  * What an error of PostgreSQL, or of the way to it, means for whoever asked. One table decides; nothing else in the
  * server looks at SQLSTATE to retry.
  */
-import { StoreUnavailable } from "../store/store.ts";
+import { SchemaOutdated, StoreUnavailable } from "../store/store.ts";
 
 interface Meaning {
   readonly name: string;
@@ -123,7 +123,8 @@ export function needsNewConnection(error: unknown): boolean {
 export function asStoreError(error: unknown): unknown {
   if (error instanceof StoreUnavailable) return error;
   if (unknownNames.has(sqlstateOf(error) ?? "")) {
-    return new StoreUnavailable("the database's schema is not up to date", { cause: error });
+    const message = "the database's schema is not up to date; run npx aetherflow migrate up";
+    return new SchemaOutdated(message, { cause: error });
   }
   const meaning = retryMeaning(error);
   if (meaning === undefined) return error;

@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 import { type ProblemParts, problemAnswer } from "../../shared/protocol/problem.ts";
 import type { Logger } from "../observability/log.ts";
-import { StoreRefused, StoreUnavailable, UnreadableCursor } from "../store/store.ts";
+import { SchemaOutdated, StoreRefused, StoreUnavailable, UnreadableCursor } from "../store/store.ts";
 import { notFound, Problem, unreadableCursor, unsupportedMediaType } from "./problem.ts";
 
 declare module "fastify" {
@@ -30,6 +30,8 @@ export function handleErrors(app: FastifyInstance, log: Logger): void {
     if (parts.code === "internal" || parts.code === "unavailable") {
       const fields = { method: request.method, route: request.routeOptions.url, err: error };
       if (parts.code === "internal") log.error(fields, "request failed");
+      else if (error instanceof SchemaOutdated)
+        log.warn(fields, "request not answered: the database's schema is not up to date");
       else log.warn(fields, "request not answered: the database did not answer");
     }
     return sendProblem(reply, parts);
@@ -43,6 +45,7 @@ export function problemOf(
   mediaType = "application/json",
 ): ProblemParts {
   if (error instanceof Problem) return error.parts;
+  if (error instanceof SchemaOutdated) return { code: "unavailable", detail: error.message };
   if (error instanceof StoreUnavailable)
     return { code: "unavailable", detail: "the database did not answer; try again" };
   if (error instanceof UnreadableCursor) return unreadableCursor().parts;

@@ -31,11 +31,13 @@ export function createLog(options: LogOptions): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: "[redacted]" },
-      serializers: { err: describeError, error: describeError },
+      serializers: { err: logged, error: logged },
     },
     options.destination ?? standardError(),
   );
 }
+
+const logged = (error: unknown) => describeError(error);
 
 /** What waits where nothing can be written, on a full disk, before lines are dropped. */
 const maxWaitingBytes = 64 * 1024;
@@ -58,19 +60,25 @@ export interface LoggedError {
 
 /**
  * Name, message, code, stack and cause of an error, and nothing else: errors of the database also carry `detail`
- * and `where`, in which rows are quoted.
+ * and `where`, in which rows are quoted. No stacks of an error that says of itself that it `isExplained`.
  */
-export function describeError(error: unknown): LoggedError {
+export function describeError(error: unknown, stacks = true): LoggedError {
   if (!(error instanceof Error)) return { type: typeof error, message: scrub(String(error)) };
   // Of every address of a name, as Node.js tells of connections: an AggregateError without a message of its own.
-  const each = error instanceof AggregateError && error.message === "" ? error.errors.map(describeError) : [];
+  const each =
+    error instanceof AggregateError && error.message === ""
+      ? error.errors.map((one) => describeError(one))
+      : [];
   const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
+  const withStack = stacks && !("isExplained" in error && error.isExplained === true);
   return {
     type: error.name,
     message: each.length > 0 ? each.map(({ message }) => message).join("; ") : scrub(error.message),
     ...(code === undefined ? {} : { code }),
-    ...(error.stack === undefined || isOutage(error, code) ? {} : { stack: scrub(error.stack) }),
-    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+    ...(error.stack === undefined || !withStack || isOutage(error, code)
+      ? {}
+      : { stack: scrub(error.stack) }),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause, withStack) }),
   };
 }
 

@@ -283,14 +283,22 @@ describe("without the schema", () => {
     const server = start(["serve", "--no-migrate", "--port", "0"], { DATABASE_URL: database.url });
     try {
       const url = await server.listening;
-      expect((await fetch(`${url}/readyz`)).status).toBe(503);
+      const whatToRun = /the database's schema is not up to date.*; run npx aetherflow migrate up$/;
+      const ready = await fetch(`${url}/readyz`);
+      expect(ready.status).toBe(503);
+      const names = /\(pending: 0000_tables, /;
+      for (const says of [whatToRun, names])
+        expect(await ready.clone().json()).toMatchObject({ detail: expect.stringMatching(says) });
       const token = await fetch(`${url}/v1/dev/token`, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: '{"user":"ada"}',
       });
       expect(token.status).toBe(503);
-      expect(await token.json()).toMatchObject({ code: "unavailable" });
+      expect(await token.json()).toMatchObject({
+        code: "unavailable",
+        detail: expect.stringMatching(whatToRun),
+      });
       await migrate(database.url, "up");
       await waitFor(async () => (await fetch(`${url}/readyz`)).status === 200);
     } finally {
@@ -298,6 +306,8 @@ describe("without the schema", () => {
     }
     const { err } = await server.ended;
     expect(err).toContain("not ready: the database has no schema yet; run npx aetherflow migrate up");
+    // What everybody knows why needs no stacks.
+    expect(err).not.toContain("    at ");
   });
 
   test("[cli] an older schema: exit 1, one line says what to run, nothing is migrated", async () => {

@@ -6,6 +6,8 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { acquireEmbedded } from "../../server/database/embedded/acquire.ts";
+import { prepareCluster } from "../../server/database/embedded/cluster.ts";
+import { hasCluster, prepareLayout } from "../../server/database/embedded/layout.ts";
 import { asProblem } from "../../server/database/embedded/problem.ts";
 import { processCommand } from "../../server/database/embedded/process-identity.ts";
 import { installRuntime } from "../../server/database/embedded/runtime.ts";
@@ -409,4 +411,36 @@ test("[embedded/problems] a copy of the binaries that fails leaves no half of it
   const source = { nativeDir: path.join(base, "native"), version: "1.0", major: "1" };
   await expect(installRuntime(source, base)).rejects.toThrow(SyntaxError);
   expect(await readdir(base)).toEqual(["native"]);
+});
+
+test("[embedded/problems] what only reads makes no database where there is none", async () => {
+  const [absent, started] = [path.join(root, "mistyped"), path.join(root, "begun")];
+  await mkdir(path.join(started, "postgres"), { recursive: true });
+  await writeFile(path.join(started, "postgres", "location"), ".\n");
+  for (const dataDir of [absent, started]) {
+    const problem = {
+      name: "EmbeddedProblem",
+      message: `there is no embedded database in ${dataDir}; check --data-dir`,
+    };
+    await expect(acquireEmbedded({ dataDir, create: false })).rejects.toMatchObject(problem);
+  }
+  expect(await readdir(root)).not.toContain("mistyped");
+  expect(await readdir(path.join(started, "postgres"))).toEqual(["location"]);
+  expect(await hasCluster(shared)).toBe(true);
+});
+
+test("[embedded/problems] where initdb fails, neither half a cluster nor the binaries stay", async () => {
+  const layout = await prepareLayout(path.join(root, "no-initdb"));
+  const runtime = path.join(layout.baseDir, "runtime-1.0");
+  await mkdir(path.join(runtime, "bin"), { recursive: true });
+  await writeFile(
+    path.join(runtime, "bin", "initdb"),
+    "#!/bin/sh\necho could not look up your uid\nexit 1\n",
+    { mode: 0o755 },
+  );
+  const platform = { nativeDir: "", version: "1.0", major: "1" };
+  await expect(prepareCluster(layout, runtime, platform)).rejects.toThrow(
+    /^initdb failed \(1\): could not look up/,
+  );
+  expect((await readdir(layout.baseDir)).filter((name) => name !== "location")).toEqual([]);
 });

@@ -5,6 +5,7 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { askOn, runMigrate } from "../../server/commands/migrate.ts";
 import { ConfigError } from "../../server/config.ts";
+import { silentLog } from "../../server/database/log.ts";
 import { migrate, pendingMigrations } from "../../server/database/migrate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -42,7 +43,13 @@ const tables = async () => {
 test("[migrate/up] applies what is pending in order, once; status and pendingMigrations say so", async () => {
   await writeTwo();
   expect(await pendingMigrations(database.pool, dir)).toEqual(["0000_first", "0001_second"]);
-  const first = await migrate(database.url, "up", { dir });
+  const lines: object[] = [];
+  const log = {
+    ...silentLog,
+    info: (fields: object, message: string) => void lines.push({ ...fields, message }),
+  };
+  const first = await migrate(database.url, "up", { dir, log });
+  expect(lines).toEqual([{ migrations: ["0000_first", "0001_second"], message: "migrated" }]);
   expect(first.applied).toEqual(["0000_first", "0001_second"]);
   expect(await tables()).toEqual(["a", "aetherflow_migrations", "b"]);
   expect((await migrate(database.url, "up", { dir })).applied).toEqual([]);

@@ -18,7 +18,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "pg";
 import { type Log, silentLog } from "../log.ts";
 import { embeddedDatabase, embeddedUser, findPostmaster, prepareCluster, readPassword } from "./cluster.ts";
-import { type Layout, prepareLayout } from "./layout.ts";
+import { hasCluster, type Layout, prepareLayout } from "./layout.ts";
 import { asProblem, EmbeddedProblem } from "./problem.ts";
 import { findPlatformPackage, installRuntime, removeOtherRuntimes } from "./runtime.ts";
 import { joinIfRunning, joinOrStart, type Running, stop } from "./server.ts";
@@ -33,6 +33,8 @@ const retryMaxMs = 5_000;
 
 export interface AcquireOptions {
   readonly dataDir: string;
+  /** Where there is none yet, make none: what only reads has nothing to read there. Default true. */
+  readonly create?: boolean;
   readonly log?: Log;
   /** PostgreSQL settings for a start by this process, beyond those in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -70,6 +72,8 @@ export async function acquireEmbedded(options: AcquireOptions): Promise<Embedded
 }
 
 async function acquire(options: AcquireOptions): Promise<EmbeddedDatabase> {
+  if (options.create === false && !(await hasCluster(options.dataDir)))
+    throw new EmbeddedProblem(`there is no embedded database in ${options.dataDir}; check --data-dir`);
   const platform = await findPlatformPackage(process.platform, process.arch);
   const layout = await prepareLayout(options.dataDir, options.reachableRoot);
   const log = options.log ?? silentLog;

@@ -44,7 +44,7 @@ export const initialSettings: Readonly<Record<string, string>> = {
 
 /**
  * Makes the cluster unless it exists. Made beside and renamed: a process killed within initdb leaves a draft that
- * the next one deletes, never half a cluster. Call under the start lock.
+ * the next one deletes, never half a cluster. Where initdb fails, the runtime goes as well. Call under the start lock.
  * @throws EmbeddedProblem when initdb fails, or the cluster is of another major version.
  */
 export async function prepareCluster(
@@ -68,12 +68,19 @@ export async function prepareCluster(
   await give(draft, layout.account);
   await writeSecret(layout.passwordFile, randomBytes(24).toString("base64url"), layout.account);
   const settings = Object.entries(initialSettings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  await runInitdb(layout, path.join(runtimeDir, "bin", "initdb"), [
-    ...["-D", draft, "-U", embeddedUser, `--pwfile=${layout.passwordFile}`],
-    ...["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
-    // Unicode case mapping without depending on what the machine has installed or upgrades.
-    ...["--locale-provider=builtin", "--builtin-locale=C.UTF-8", ...settings],
-  ]);
+  try {
+    await runInitdb(layout, path.join(runtimeDir, "bin", "initdb"), [
+      ...["-D", draft, "-U", embeddedUser, `--pwfile=${layout.passwordFile}`],
+      ...["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
+      // Unicode case mapping without depending on what the machine has installed or upgrades.
+      ...["--locale-provider=builtin", "--builtin-locale=C.UTF-8", ...settings],
+    ]);
+  } catch (error) {
+    // Nobody runs from the binaries before there is a cluster, and they are a hundred megabytes.
+    for (const left of [draft, runtimeDir, layout.passwordFile])
+      await rm(left, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
   await rename(draft, layout.clusterDir);
 }
 

@@ -67,6 +67,18 @@ export async function prepareLayout(dataDir: string, reachableRoot = defaultReac
   return describe(baseDir, account);
 }
 
+/** Whether a data directory has a database. Creates nothing; what cannot be looked at counts as there, and opening it tells why. */
+export async function hasCluster(dataDir: string): Promise<boolean> {
+  try {
+    const home = path.join(path.resolve(dataDir), "postgres");
+    const location = (await readLocation(home)) ?? ".";
+    await stat(path.join(location === "." ? home : location, "cluster"));
+    return true;
+  } catch (error) {
+    return !hasCode(error, "ENOENT") && !hasCode(error, "ENOTDIR");
+  }
+}
+
 function describe(baseDir: string, account: Account | undefined): Layout {
   return {
     baseDir,
