@@ -13,6 +13,7 @@ import {
   readDuration,
   refusePositionals,
 } from "./command.ts";
+import { counted } from "./count.ts";
 import { withDatabase } from "./database.ts";
 
 export const archiveCommand: Command = { run };
@@ -77,11 +78,11 @@ async function archiveAll(pool: DatabasePool, { olderThanMs, dryRun, json }: Opt
     }
     const verb = dryRun ? "would be moved" : "moved";
     process.stdout.write(
-      `${documents.length} document(s): ${count(totals.operations, totals.conflicts)} ${verb}\n`,
+      `${counted(documents.length, "document")}: ${count(totals.operations, totals.conflicts)} ${verb}\n`,
     );
   }
   return problems.length === 0 ? 0 : 1;
 }
 
 const count = (operations: number, conflicts: number) =>
-  `${operations} operation(s), ${conflicts} conflict(s)`;
+  `${counted(operations, "operation")}, ${counted(conflicts, "conflict")}`;

@@ -1,11 +1,12 @@
 /** `aetherflow import`: takes in what `aetherflow export` wrote, whole or not at all. */
-import { createReadStream } from "node:fs";
-import { access } from "node:fs/promises";
+import { constants, createReadStream } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import { isUuid } from "../../shared/document/identifier.ts";
 import { ConfigError } from "../config.ts";
 import { ImportProblem, importDocument } from "../store/postgres/import.ts";
 import { StoreRefused } from "../store/store.ts";
 import { type Command, commandConfig, commandLog, databaseOptions, readArguments } from "./command.ts";
+import { counted } from "./count.ts";
 import { withDatabase } from "./database.ts";
 import { jsonItems } from "./json-items.ts";
 
@@ -24,16 +25,15 @@ async function run(args: string[]): Promise<number> {
   const config = commandConfig("import", values);
   if (config.store.type === "memory")
     throw new ConfigError(["store.type: the memory store keeps nothing that is imported"]);
-  const say = (problem: string) => process.stderr.write(`aetherflow import: ${problem}\n`);
-  if (file !== "-") {
-    const unreadable = await access(file).then(
-      () => undefined,
-      (error: NodeJS.ErrnoException) => error.code ?? "unreadable",
-    );
-    if (unreadable !== undefined) {
-      say(`${file}: ${unreadable === "ENOENT" ? "no such file" : unreadable}`);
-      return 1;
-    }
+  const shownFile = file === "-" ? "standard input" : file;
+  const say = (problem: string) => {
+    for (const line of problem.split("\n"))
+      process.stderr.write(`aetherflow import: ${shownFile}: ${line}\n`);
+  };
+  const unreadable = file === "-" ? undefined : await unreadableBecause(file);
+  if (unreadable !== undefined) {
+    say(unreadable);
+    return 1;
   }
   const log = commandLog(config);
   const shows = process.stderr.isTTY;
@@ -52,11 +52,13 @@ async function run(args: string[]): Promise<number> {
       { create: true },
     );
     if (shows) process.stderr.write("\r\u001b[K");
-    const { docId, version, operations } = imported;
+    const { docId, version, operations, archivedOperations } = imported;
+    const all =
+      archivedOperations === 0
+        ? counted(operations, "operation")
+        : `${operations} live, ${counted(archivedOperations, "archived operation")}`;
     process.stdout.write(
-      values.json === true
-        ? `${JSON.stringify(imported)}\n`
-        : `${docId}  version ${version}, ${operations} operation(s)\n`,
+      values.json === true ? `${JSON.stringify(imported)}\n` : `${docId}  version ${version}: ${all}\n`,
     );
     return 0;
   } catch (error) {
@@ -66,6 +68,16 @@ async function run(args: string[]): Promise<number> {
     if (!isOfTheFile && !isRefusedValue(error)) throw error;
     say((error as Error).message);
     return 1;
+  }
+}
+
+async function unreadableBecause(file: string): Promise<string | undefined> {
+  try {
+    await access(file, constants.R_OK);
+    return (await stat(file)).isDirectory() ? "is a folder, not a file" : undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? "no such file" : (code ?? "cannot be read");
   }
 }
 

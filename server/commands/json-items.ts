@@ -70,6 +70,8 @@ export async function* jsonItems(chunks: AsyncIterable<string>): AsyncGenerator<
     }
     text += chunk.slice(from);
   }
+  if (!isDone && depth === 0 && key === undefined)
+    throw new SyntaxError(text.trim() === "" ? "is empty" : "not a JSON object");
   if (!isDone || depth !== 0 || text.trim() !== "")
     throw new SyntaxError("the JSON ends too early, or goes on after its end");
 }

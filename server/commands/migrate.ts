@@ -11,7 +11,9 @@ import {
   readArguments,
   type Surroundings,
 } from "./command.ts";
+import { counted } from "./count.ts";
 import { whileOpen } from "./database.ts";
+import { liveServers } from "./live-servers.ts";
 
 const directions: readonly string[] = ["up", "down", "reset", "status"] satisfies MigrateDirection[];
 
@@ -65,15 +67,29 @@ export async function runMigrate(args: string[], surroundings: MigrateSurroundin
       return 1;
     }
   }
-  const result = await migrateConfigured(config, direction);
+  const result = await migrateConfigured(config, direction, err);
   out(flags.json === true ? `${JSON.stringify(result, null, 2)}\n` : describe(direction, result));
   return 0;
 }
 
-async function migrateConfigured(config: Config, direction: MigrateDirection): Promise<MigrateResult> {
+async function migrateConfigured(
+  config: Config,
+  direction: MigrateDirection,
+  err: Surroundings["err"],
+): Promise<MigrateResult> {
   // The result is told on standard output; a line of log for each step would say it twice.
   const log = commandLog(config);
-  return whileOpen(config, log, (database) => migrate(database.url(), direction, { log }));
+  return whileOpen(config, log, async (database) => {
+    if (direction === "down" || direction === "reset") {
+      const servers = await liveServers(database.url(), config.presence.leaseMs);
+      if (servers > 0)
+        err(
+          `aetherflow migrate: ${counted(servers, "server")} ${servers === 1 ? "uses" : "use"} this database, ` +
+            `and will fail without what ${direction} deletes; stop servers first\n`,
+        );
+    }
+    return await migrate(database.url(), direction, { log });
+  });
 }
 
 function describe(direction: MigrateDirection, result: MigrateResult): string {

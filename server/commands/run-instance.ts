@@ -9,7 +9,7 @@ import { findDemoDir } from "./package-root.ts";
 
 export interface RunningInstance {
   readonly url: string;
-  /** For people: which database is used, and where the demo is. */
+  /** For people: which database is used, where the demo is, and whether anybody gets a token. */
   readonly notes: readonly string[];
   close(): Promise<void>;
 }
@@ -40,6 +40,9 @@ export async function runInstance(config: Config, log: Logger): Promise<RunningI
       notes: [
         `store: ${database?.description ?? "memory (everything is lost when this process ends)"}`,
         ...(demoDir === undefined ? [] : [`demo: ${instance.url}/`]),
+        ...(config.auth.mode === "dev"
+          ? ["auth: development mode, anybody who reaches the server gets a token for any user"]
+          : []),
       ],
       async close() {
         await instance.close();

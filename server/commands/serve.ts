@@ -1,5 +1,7 @@
 /** `aetherflow serve`: runs the server, in this process or in several that share the port. */
 import cluster from "node:cluster";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { type Config, configWarnings, type Flags, loadConfig } from "../config.ts";
 import { createLog, type Logger } from "../observability/log.ts";
 import { type Command, configOptions, readArguments, refusePositionals } from "./command.ts";
@@ -17,11 +19,25 @@ async function run(args: string[]): Promise<number> {
   const log = createLog({ level: config.log.level, base: { pid: process.pid } });
   if (cluster.isPrimary)
     for (const { name, message } of configWarnings(config, process.env)) log.warn({ setting: name }, message);
+  if (cluster.isPrimary) await lookAtPort(config.server);
   if (cluster.isPrimary && config.server.instances > 1) {
     return superviseWorkers({ count: config.server.instances, drainMs: config.server.drainMs, log, print });
   }
   // A worker's channel to its primary would keep it alive, also when it could not start.
   return runHere(config, log).finally(() => cluster.worker?.disconnect());
+}
+
+/**
+ * A port that is taken is told before a database is started for nothing. Whether it can be had is decided later, by
+ * whoever listens. Throws the error of `listen`.
+ */
+async function lookAtPort({ host, port }: Config["server"]): Promise<void> {
+  if (port === 0) return;
+  const server = createServer();
+  server.listen({ host, port, exclusive: true });
+  await once(server, "listening");
+  server.close();
+  await once(server, "close");
 }
 
 function print(line: string): void {

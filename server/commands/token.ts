@@ -1,5 +1,6 @@
 /** `aetherflow token`: a JWT signed with the configured secret. */
 import { randomBytes } from "node:crypto";
+import type { z } from "zod";
 import { isUuid } from "../../shared/document/identifier.ts";
 import type { Role } from "../../shared/protocol/messages.ts";
 import { createTokens, type SignedToken, type TokenParts, userIdSchema } from "../access/tokens.ts";
@@ -33,8 +34,7 @@ async function run(args: string[]): Promise<number> {
   refusePositionals(positionals);
   const config = commandConfig("token", values);
   const user = userIdSchema.safeParse(values.user);
-  if (!user.success)
-    throw new ConfigError([values.user === undefined ? "--user: is required" : "--user: not a user id"]);
+  if (!user.success) throw new ConfigError([`--user: ${userProblem(values.user, user.error)}`]);
   const ttlMs = readDuration("--ttl", values.ttl ?? "1h", 1, "30m, 1h or 7d");
   const docs = Object.fromEntries((values.doc ?? []).map(readGrant));
   const { auth } = config;
@@ -69,13 +69,19 @@ async function run(args: string[]): Promise<number> {
   return 0;
 }
 
+function userProblem(user: string | undefined, { issues }: z.ZodError): string {
+  if (user === undefined) return "is required";
+  const isLength = issues.some(({ code }) => code === "too_small" || code === "too_big");
+  return isLength ? "expected 1 to 255 characters" : (issues[0]?.message ?? "not a user id");
+}
+
 function readGrant(grant: string): [docId: string, role: Role] {
   const separator = grant.lastIndexOf(":");
   const docId = grant.slice(0, separator);
   const role = grant.slice(separator + 1);
   if (!isUuid(docId) || (role !== "owner" && role !== "editor" && role !== "viewer")) {
     throw new ConfigError([
-      `--doc: expected DOCID:ROLE with a role of owner, editor or viewer, got ${grant}`,
+      `--doc: expected DOCID:ROLE, a UUID in lower case and a role of owner, editor or viewer, got ${grant}`,
     ]);
   }
   return [docId, role];

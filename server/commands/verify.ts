@@ -12,6 +12,7 @@ import {
   readArguments,
   refusePositionals,
 } from "./command.ts";
+import { counted } from "./count.ts";
 import { withDatabase } from "./database.ts";
 
 export const verifyCommand: Command = { run };
@@ -39,8 +40,8 @@ async function run(args: string[]): Promise<number> {
       );
     } else {
       for (const finding of findings) process.stdout.write(`${line(finding)}\n`);
-      const result = findings.length === 0 ? "all well" : `${findings.length} finding(s)`;
-      process.stdout.write(`${checked} document(s) checked: ${result}\n`);
+      const result = findings.length === 0 ? "all well" : counted(findings.length, "finding");
+      process.stdout.write(`${counted(checked, "document")} checked: ${result}\n`);
     }
     return findings.length === 0 ? 0 : 1;
   });

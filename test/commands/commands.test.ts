@@ -7,6 +7,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseOptions } from "../../server/commands/command.ts";
 import { checkDatabase } from "../../server/commands/database-check.ts";
+import { tokenCommand } from "../../server/commands/token.ts";
 import { usages } from "../../server/commands/usage.ts";
 import { configSources, loadConfig } from "../../server/config.ts";
 import { migrate } from "../../server/database/migrate.ts";
@@ -128,13 +129,29 @@ describe("usage", () => {
     ],
     ["a negative time", ["token", "--user", "a", "--ttl=-5m"], {}, /--ttl: expected a duration/],
     ["before all time", ["archive", "--older-than", "99999999d"], {}, /--older-than: .* at most 36500d\n$/],
-    ["a grant without a role", ["token", "--user", "a", "--doc", "x"], {}, /--doc/],
+    [
+      "a grant for something else",
+      ["token", "--user", "a", "--doc", "foo:editor"],
+      {},
+      /--doc: expected DOCID:ROLE, a UUID in lower case and a role .*, got foo:editor\n$/,
+    ],
     ["a document that cannot be", ["verify", "--document", "x"], {}, /--document/],
   ])("[cli] %s: exit 2, the message names it", async (_title, args, env, expected) => {
     const { code, out, err } = await command(args, env);
     expect(err).toMatch(expected);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).not.toContain("    at ");
+  });
+
+  test("[cli] a user that cannot be: the message says why", async () => {
+    for (const [user, why] of [
+      ["anonymous:x", "must not begin with anonymous:"],
+      ["", "expected 1 to 255 characters"],
+      ["x".repeat(256), "expected 1 to 255 characters"],
+    ] as const)
+      await expect(tokenCommand.run(["--user", user])).rejects.toMatchObject({
+        problems: [`--user: ${why}`],
+      });
   });
 
   test("[cli] a database that does not answer: exit 1 with its address, never its password", async () => {
@@ -421,11 +438,28 @@ describe("with a database", () => {
     });
   });
 
+  test("[cli] doctor takes the clock of the quickest of a few answers", async () => {
+    let now = Date.now();
+    const delaysMs = [400, 10, 300];
+    const asking = {
+      async query(text: string) {
+        if (!text.includes("clock_ms")) return await database.pool.query(text);
+        now += delaysMs.shift() ?? 0;
+        return { rows: [{ clock_ms: now }] };
+      },
+    };
+    const findings = await checkDatabase(asking as never, loadConfig({ flags: {}, env: {} }), () => now);
+    expect(findings.find(({ name }) => name === "clock")?.message).toBe("differs by 5 ms");
+    expect(findings.find(({ name }) => name === "connections")?.message).toMatch(
+      /^1 instance uses up to 27 of/,
+    );
+  });
+
   test("[cli] verify: exit 0 when all is well, 1 with a list when a version is missing", async () => {
     const id = "0197a3c2-7c1e-7a00-8000-000000000001";
     expect(await command(["verify"], env())).toMatchObject({
       code: 0,
-      out: "0 document(s) checked: all well\n",
+      out: "0 documents checked: all well\n",
     });
     await database.pool.query(
       "INSERT INTO documents (id, name, type, created_by, updated_by, owner, version) VALUES ($1, 'x', 'text', 'a', 'a', 'a', 3)",

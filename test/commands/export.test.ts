@@ -133,6 +133,9 @@ describe("export and import", () => {
     const imported = await run(target, "import", file);
     expect(imported).toMatchObject({ code: 0, err: "", out: expect.stringContaining(docId) });
     const original = await contents(source, docId);
+    const [live, past] = [original.operations.length, original.archived.length];
+    const all = archived ? `${live} live, ${past} archived operations` : `${live} operations`;
+    expect(imported.out).toBe(`${docId}  version 605: ${all}\n`);
     const snapshotIn = (database: TestDatabase, atMost: number) =>
       createPostgresStore({ pool: database.pool }).snapshots.nearest(docId, atMost);
     const moved = await snapshotIn(target, 1_000);
@@ -173,7 +176,14 @@ describe("export and import", () => {
     const taken = await run(target, "import", file);
     expect(taken).toMatchObject({ code: 1, out: "", err: expect.stringContaining("--as") });
     const as = uuidv7();
-    expect(await run(source, "import", file, "--as", as, "--json")).toMatchObject({ code: 0 });
+    const copy = await run(source, "import", file, "--as", as, "--json");
+    expect(copy).toMatchObject({ code: 0 });
+    expect(JSON.parse(copy.out)).toEqual({
+      docId: as,
+      version: 605,
+      operations: live,
+      archivedOperations: past,
+    });
     expect(await contents(source, as, true)).toEqual(await contents(source, docId, true));
     expect(await verifyDocument(source.pool, as)).toEqual([]);
     // A session is looked up in the whole database: the copy's are its own.
@@ -202,15 +212,15 @@ describe("export and import", () => {
       ["without a name", out.replace('"name":"plan ✓"', '"name":""'), /document: name/],
       ["without an owner", out.replace('"owner":"ada"', '"owner":""'), /document: owner/],
       ["of another format", out.replace("aetherflow-document-1", "aetherflow-document-9")],
-      ["empty", ""],
-      ["no object", "[1]"],
+      ["empty", "", /bad\.json: is empty\n$/],
+      ["no object", "[1]", /bad\.json: not a JSON object\n$/],
     ];
     for (const [title, text, says = /^aetherflow import: /] of cases) {
       expect(text, title).not.toBe(out);
       await writeFile(file, text);
       const ended = await run(target, "import", file);
       expect(ended, title).toMatchObject({ code: 1, out: "" });
-      expect(ended.err, title).toMatch(/^aetherflow import: /);
+      expect(ended.err, title).toMatch(/^aetherflow import: \/.*\/bad\.json: /);
       expect(ended.err, title).toMatch(says);
       expect(ended.err, title).not.toContain("    at ");
       for (const [table, column] of [
@@ -240,6 +250,8 @@ describe("export and import", () => {
     const absent = path.join(folder, "absent.json");
     const err = `aetherflow import: ${absent}: no such file\n`;
     expect(await run(source, "import", absent)).toEqual({ code: 1, out: "", err });
+    const isFolder = `aetherflow import: ${folder}: is a folder, not a file\n`;
+    expect(await run(source, "import", folder)).toEqual({ code: 1, out: "", err: isFolder });
   });
 
   test("[history-8] a reader that has enough: exit 1 in words", async () => {
@@ -290,5 +302,22 @@ describe("export and import", () => {
         expect(items).toEqual(expected);
       }
     }
+  });
+
+  test.each([
+    ["", "is empty"],
+    [" \n", "is empty"],
+    ["hello\n", "not a JSON object"],
+    ["[1]", "not a JSON object"],
+    ['{"a": 1', "the JSON ends too early, or goes on after its end"],
+    ['{"a": 1} x', "the JSON ends too early, or goes on after its end"],
+  ])("[history-8] %j is told for what it is: %s", async (text, message) => {
+    const chunks = async function* () {
+      yield text;
+    };
+    const all = async () => {
+      for await (const _ of jsonItems(chunks()));
+    };
+    await expect(all()).rejects.toThrow(new SyntaxError(message));
   });
 });

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -46,15 +46,19 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     expect(performance.now() - before).toBeLessThan(10_000);
     expect(linesOf(out)).toHaveLength(1);
     expect(out).toContain("memory (everything is lost");
+    expect(out).toMatch(/^auth: development mode, anybody .* gets a token for any user$/m);
   },
 );
 
 test("[cli] a port that is taken: exit 1, the message names --port", async () => {
   const url = await serve("--store", "memory").listening;
   const { port } = new URL(url);
-  const second = start(["serve", "--store", "memory", "--port", port]);
+  const dataDir = path.join(os.tmpdir(), `aetherflow-serve-none-${process.pid}`);
+  const second = start(["serve", "--data-dir", dataDir, "--port", port]);
   const err = `aetherflow serve: port ${port} is already in use; choose another with --port\n`;
   expect(await second.ended).toEqual({ code: 1, out: "", err });
+  // It is looked at before a database is made.
+  await expect(stat(dataDir)).rejects.toThrow("ENOENT");
 });
 
 test("[cli] a port that is taken, with a database: what was begun ends without a word", async () => {

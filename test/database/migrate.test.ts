@@ -219,7 +219,19 @@ test("[cli/migrate] reset asks first, on a terminal only; --yes does not; bad us
   await expect(run(["reset"])).rejects.toThrow(/^--yes/);
   expect(await run(["reset"], "no")).toMatchObject({ code: 1, err: "nothing was changed\n" });
   expect((await run(["reset"], "yes")).code).toBe(0);
-  expect((await run(["reset", "--yes"])).code).toBe(0);
+  expect(await run(["reset", "--yes"])).toMatchObject({ code: 0, err: "" });
+  // Servers that renewed their lease, and one that is gone.
+  await database.pool.query(
+    "INSERT INTO instances (id, heartbeat_at) VALUES ('a', now()), ('b', now()), ('c', now() - interval '1 hour')",
+  );
+  const { reverted } = JSON.parse((await run(["down", "--json"])).out);
+  expect(reverted).toHaveLength(1);
+  expect(await run(["reset", "--yes"])).toMatchObject({
+    code: 0,
+    err: expect.stringMatching(
+      /^aetherflow migrate: 2 servers use this database, .* what reset deletes; .*\n$/,
+    ),
+  });
   const status = await run(["status", "--json"]);
   expect(JSON.parse(status.out).migrations[0]).toMatchObject({ name: "0000_tables", state: "applied" });
   // Where a server would listen says nothing about who may migrate.

@@ -25,7 +25,9 @@ export interface ImportOptions {
 export interface Imported {
   readonly docId: string;
   readonly version: number;
+  /** In the live log. */
   readonly operations: number;
+  readonly archivedOperations: number;
 }
 
 /** One statement takes rows up to these bounds. */
@@ -58,6 +60,7 @@ class Import {
   #isRenamed = false;
   #version = 0;
   #operations = 0;
+  #archivedOperations = 0;
   #section: TransferSection | undefined;
   #rows: Row[] = [];
   #length = 0;
@@ -83,7 +86,12 @@ class Import {
     if (findings.length > 0) {
       throw new ImportProblem(findings.map(({ problem, message }) => `${problem}: ${message}`).join("\n"));
     }
-    return { docId: this.#docId, version: this.#version, operations: this.#operations };
+    return {
+      docId: this.#docId,
+      version: this.#version,
+      operations: this.#operations,
+      archivedOperations: this.#archivedOperations,
+    };
   }
 
   async #document(value: unknown): Promise<void> {
@@ -143,6 +151,7 @@ class Import {
           .join(", ")})`,
       [this.#docId, JSON.stringify(rows)],
     );
+    if (table === "archived_operations") this.#archivedOperations += rows.length;
     if (table !== "operations") return;
     this.#operations += rows.length;
     this.#options.onRows?.(this.#operations);
