@@ -172,7 +172,7 @@ describe("archive", () => {
     expect(await archiveJson("--dry-run")).toMatchObject({ operations: 5, conflicts: 1 });
     const plain = await archive("--dry-run");
     expect(plain).toMatchObject({ code: 0, err: "" });
-    expect(plain.out).toMatch(/^1 document\(s\): 5 operation\(s\), 1 conflict\(s\) would be moved\n/m);
+    expect(plain.out).toMatch(/^1 document: 5 operations, 1 conflict would be moved\n/m);
     expect(await archiveJson()).toMatchObject({ operations: 5, conflicts: 1 });
     const { items } = await store.conflicts.list(docId, undefined, { limit: 9 });
     expect(items.map(({ id }) => id).sort()).toEqual([held.id, straddling.id].sort());
