@@ -263,7 +263,10 @@ describe.skipIf(chromiumPath === undefined)("locks, images, history, conflicts",
     await ada.page.waitForSelector("#conflicts >> text=at 700, 500");
     await photograph(ada.page, "conflict-place");
     // Of what is deleted by now there is a picture as well: it would be back, there.
-    await ada.page.evaluate((id) => window.aetherflow?.board.transact((tx) => tx.delete(id)), element);
+    await ada.page.evaluate((id) => {
+      window.aetherflow?.board.undoStop();
+      window.aetherflow?.board.transact((change) => change.delete(id));
+    }, element);
     await ada.page.waitForSelector("#conflicts figure:nth-child(1) >> text=deleted");
     await ada.page.waitForSelector("#conflicts figure:nth-child(2) svg rect");
     await photograph(ada.page, "conflict-gone");
