@@ -64,7 +64,10 @@ export class Replication {
   #user: UserProfile | undefined;
   #synced = false;
   #restored = false;
-  /** What came did not continue what is here, twice in a row: the next `hello` asks for everything. */
+  /**
+   * The answer to a `hello` did not continue what is here, or nothing can be said of it: until a session is live, each
+   * `hello` asks for everything. A gap in a live session is asked for as such, once.
+   */
   #forgetSince = false;
   /** The last `hello` said where this replica is. */
   #resumes = false;
@@ -240,7 +243,8 @@ export class Replication {
       this.#handle(message);
     } catch (error) {
       if (!(error instanceof GapError)) this.#events.emit("error", asError(error));
-      this.#forgetSince = this.#sync !== undefined || !(error instanceof GapError);
+      // Not `#sync`: a gap within the welcome itself leaves none.
+      this.#forgetSince ||= this.connection.state !== "live" || !(error instanceof GapError);
       this.#connection.reconnect(asError(error).message);
     }
   }

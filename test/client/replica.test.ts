@@ -211,4 +211,44 @@ describe("coming back", () => {
     expect(hellos[0]).not.toHaveProperty("since");
     expect(submits[1]).toMatchObject({ seq: 1, base: 1 });
   });
+
+  for (const where of ["in the welcome", "after the welcome"]) {
+    test(`[sdk/gap] a second one ${where}: the next \`hello\` asks for everything`, async () => {
+      const random = seededRandom(3);
+      const server = new ModelServer(random, "lww", { unavailable: 0, rateLimited: 0, snapshot: 0 });
+      const world = new World(server, random);
+      const { document } = world.join("ann");
+      world.join("ben");
+      await world.drain();
+      document.transact((tx) => tx.create("a", {}));
+      await world.drain();
+      // An instance that leaves out what comes after ann's version, whatever it is asked for.
+      const since: unknown[] = [];
+      const receive = server.receive.bind(server);
+      server.receive = (session, text) => {
+        const message = JSON.parse(text) as ClientMessage;
+        const send = session.send.bind(session);
+        if (message.type === "hello" && session.user === "ann") {
+          since.push(message.since);
+          session.send = (answer) => {
+            if (answer.type === "ops" && message.since !== undefined) return;
+            if (answer.type !== "welcome" || message.since === undefined) return send(answer);
+            const ops = server.log.slice(message.since + 1);
+            send({ ...answer, ops: where === "in the welcome" ? ops : [] });
+            if (where !== "in the welcome") send({ type: "ops", ops });
+          };
+        }
+        receive(session, text);
+        session.send = send;
+      };
+      server.tell({ type: "ops", ops: [sequenced(9, { type: "create", element: "gap", props: {} })] });
+      world.peers[1]?.document.transact((tx) => {
+        tx.create("b", {});
+        tx.create("c", {});
+      });
+      await world.drain();
+      expect(since).toEqual([1, undefined]);
+      expect([...document.elements.keys()].sort()).toEqual(["a", "b", "c"]);
+    });
+  }
 });
