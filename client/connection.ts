@@ -218,11 +218,15 @@ export class Connection {
       case "bye":
         this.#retryAfterMs = message.retryAfterMs;
         return;
-      case "welcome":
+      case "welcome": {
         this.#cancelTimer();
         if (this.#state.state !== "connecting") return;
-        this.#setState({ state: "syncing", url: this.#state.url });
+        const generation = this.#generation;
         this.#schedulePing();
+        this.#setState({ state: "syncing", url: this.#state.url });
+        // A listener may have closed the document: nothing may begin a session after that.
+        if (generation !== this.#generation) return;
+      }
     }
     this.#handlers.message(message);
   }

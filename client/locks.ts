@@ -64,6 +64,7 @@ export class Locks {
   readonly #releases = new Map<string | null, number>();
   #list: readonly LockInfo[] = [];
   #cancelExpiry: () => void = () => {};
+  #closed = false;
 
   constructor(options: {
     readonly requests: Requests;
@@ -200,6 +201,7 @@ export class Locks {
 
   /** Stops everything. The server releases on its own when a session ends well. */
   close(): void {
+    this.#closed = true;
     for (const lease of [...this.#leases.values()]) this.#end(lease);
     this.#cancelExpiry();
   }
@@ -274,7 +276,8 @@ export class Locks {
       list.push(lock);
     }
     for (const { lock } of this.#leases.values()) if (!this.#told.has(lock.id)) list.push(lock);
-    if (next < Number.POSITIVE_INFINITY)
+    // A listener of what is told here may close the document.
+    if (next < Number.POSITIVE_INFINITY && !this.#closed)
       this.#cancelExpiry = this.#timers.after(next - now, () => this.#refresh());
     if (sameLocks(list, this.#list)) return;
     this.#list = list;

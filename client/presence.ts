@@ -124,13 +124,13 @@ export class Presence {
   }
 
   #flush(): void {
-    const waitMs = this.#sentAt + this.#intervalMs - this.#timers.now();
     this.#cancel();
+    if (!this.#live || !this.#dirty) return;
+    const waitMs = this.#sentAt + this.#intervalMs - this.#timers.now();
     if (waitMs > 0) {
       this.#cancel = this.#timers.after(waitMs, () => this.#flush());
       return;
     }
-    if (!this.#live || !this.#dirty) return;
     this.#dirty = false;
     this.#sentAt = this.#timers.now();
     this.#send(JSON.stringify({ type: "presence", state: this.#state }));

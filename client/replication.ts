@@ -346,6 +346,8 @@ export class Replication {
     this.#rebaseOwed = false;
     this.outbox.connected(this.#welcome.limits);
     this.#connection.setLive();
+    // A listener may have closed the document: nothing may begin after that.
+    if (this.connection.state !== "live") return;
     this.#requests.connected();
     this.#tokenRefresh.connected(this.#welcome.serverTime);
     this.locks.connected();
@@ -378,6 +380,7 @@ export class Replication {
       this.#stopListening();
       this.locks.close();
       this.presence.close();
+      this.#tokenRefresh.close();
       this.#requests.close(state.reason);
       this.#hooks.closed(new ConnectionClosedError(state.reason, state.code));
     }

@@ -101,6 +101,7 @@ export class Requests {
 
   /** There is a connection: everything unanswered goes, in order. */
   connected(): void {
+    if (this.#closed !== undefined) return;
     this.#connected = true;
     for (const pending of this.#pending.values()) this.#transmit(pending);
   }

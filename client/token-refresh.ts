@@ -33,6 +33,7 @@ export class TokenRefresh {
   #serverOffsetMs = 0;
   #attempt = 0;
   #generation = 0;
+  #closed = false;
   #cancel: () => void = () => {};
 
   constructor(options: TokenRefreshOptions) {
@@ -43,7 +44,7 @@ export class TokenRefresh {
   connected(serverTime: string): void {
     const { source, timers } = this.#options;
     this.stop();
-    if (!source.renewable) return;
+    if (this.#closed || !source.renewable) return;
     this.#serverOffsetMs = Date.parse(serverTime) - timers.now();
     this.#attempt = 0;
     this.#schedule(source.current);
@@ -53,6 +54,12 @@ export class TokenRefresh {
   stop(): void {
     this.#generation += 1;
     this.#cancel();
+  }
+
+  /** There will never be one again. */
+  close(): void {
+    this.#closed = true;
+    this.stop();
   }
 
   #schedule(token: string | undefined): void {
