@@ -19,7 +19,7 @@ import { Replication } from "./replication.ts";
 import { systemTimers } from "./timers.ts";
 import { TokenSource } from "./token.ts";
 import { type AtOnce, atOnce, OpenTransaction, type Transaction } from "./transaction.ts";
-import { UndoHistory } from "./undo-history.ts";
+import { UndoHistory, type UndoState } from "./undo-history.ts";
 
 /**
  * Opens a document and begins to connect; `await document.ready` before the first change.
@@ -66,6 +66,7 @@ export class DocumentReplica<Element extends object = Properties> {
   #pumpScheduled = false;
   #closing: Promise<void> | undefined;
   #progress = { version: 0, pendingCount: 0 };
+  #undoState: UndoState = { canUndo: false, canRedo: false };
 
   /** Applications call `openDocument`. @param claimed a stored replica to continue as. */
   constructor(options: OpenDocumentOptions, claimed?: ClaimedReplica & { readonly user: string }) {
@@ -81,9 +82,11 @@ export class DocumentReplica<Element extends object = Properties> {
       confirmed: () => this.#replica.confirmed,
       now: () => timers.now(),
       newId: this.#newId,
-      onChange: (state) => this.#events.emit("undo", state),
+      onChange: () => this.#tellUndo(),
     });
     this.#replica.observer = this.#history;
+    // Whether the user may change anything decides about it as well.
+    for (const name of ["role", "document"] as const) this.#events.on(name, () => this.#tellUndo());
     this.#restoreSelection = options.undo?.restore;
     const settle = { resolve: (): void => {}, reject: (_: Error): void => {} };
     this.ready = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
@@ -299,14 +302,14 @@ export class DocumentReplica<Element extends object = Properties> {
     return result;
   }
 
-  /** Whether `undo` has something to take back; never in a closed document. */
+  /** Whether `undo` has something to take back, and may; never in a closed document. */
   get canUndo(): boolean {
-    return this.#history.state.canUndo;
+    return this.#history.state.canUndo && this.#mayEdit;
   }
 
-  /** Whether `redo` has something to bring back. */
+  /** Whether `redo` has something to bring back, and may. */
   get canRedo(): boolean {
-    return this.#history.state.canRedo;
+    return this.#history.state.canRedo && this.#mayEdit;
   }
 
   /**
@@ -347,6 +350,17 @@ export class DocumentReplica<Element extends object = Properties> {
     for (const operation of operations) this.#replica.change(operation);
     this.#schedulePump();
     this.#changed(new Set(operations.map(({ element }) => element)), "local");
+  }
+
+  #tellUndo(): void {
+    const { canUndo, canRedo } = this;
+    if (canUndo === this.#undoState.canUndo && canRedo === this.#undoState.canRedo) return;
+    this.#undoState = { canUndo, canRedo };
+    this.#events.emit("undo", this.#undoState);
+  }
+
+  get #mayEdit(): boolean {
+    return this.role !== "viewer" && this.documentMetadata?.state === "active";
   }
 
   #mayChange(): void {

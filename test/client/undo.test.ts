@@ -23,6 +23,36 @@ function step(document: DocumentReplica, change: Parameters<DocumentReplica["tra
   document.transact(change);
 }
 
+test("[sdk/undo] who may not change the document has nothing to undo, and is told when that changes", async () => {
+  const random = seededRandom(1);
+  const server = new ModelServer(random, "lww", quiet);
+  const open = server.open.bind(server);
+  let send: Parameters<ModelServer["open"]>[0]["send"] = () => {};
+  server.open = (session) => {
+    send = (message) => session.send(message);
+    open(session);
+  };
+  const world = new World(server, random);
+  const { document } = world.join("ann");
+  await world.drain();
+  document.transact((tx) => tx.create("a", { x: 1 }));
+  await world.drain();
+  const told: unknown[] = [];
+  document.on("undo", (state) => told.push(state));
+  for (const [role, canUndo] of [
+    ["viewer", false],
+    ["owner", true],
+  ] as const) {
+    send({ type: "role", role });
+    await world.drain();
+    expect(document.canUndo).toBe(canUndo);
+  }
+  expect(told).toEqual([
+    { canUndo: false, canRedo: false },
+    { canUndo: true, canRedo: false },
+  ]);
+});
+
 describe("undo takes back what its user did", () => {
   test("[sdk/undo] values, removals, appends, typing, creations and deletions, one step after the other", async () => {
     const { world, ann } = await pair();
