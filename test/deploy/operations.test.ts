@@ -12,6 +12,7 @@ import type { Instance } from "../../server/compose.ts";
 import { acquireEmbedded, type EmbeddedDatabase } from "../../server/database/embedded/acquire.ts";
 import { migrate } from "../../server/database/migrate.ts";
 import { devToken, rest, startTestInstance } from "../instances/start.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { postgresSettings } from "./postgres-settings.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -108,7 +109,7 @@ describe("docs/operations.md", () => {
     await expect(run(url, "CREATE TABLE mine (n int)")).rejects.toMatchObject({ code: "42501" });
     const serves = await startTestInstance(url);
     try {
-      expect((await fetch(`${serves.url}/readyz`)).status).toBe(200);
+      await waitFor(async () => (await fetch(`${serves.url}/readyz`)).status === 200);
       const token = await devToken(serves.url, "bob");
       const ask = (method: string, route: string, body?: unknown) =>
         rest<{ id: string }>(serves.url, token, method, route, body);
