@@ -85,9 +85,10 @@ export class Locks {
     return this.#list;
   }
 
-  /** The leases that this replica keeps. */
+  /** The leases that this replica keeps. Where a page slept, their timers are late, and the clock is right. */
   get held(): readonly LockInfo[] {
-    return [...this.#leases.values()].map(({ lock }) => lock);
+    const now = this.#timers.now();
+    return [...this.#leases.values()].flatMap(({ lock, deadline }) => (deadline > now ? lock : []));
   }
 
   /** The lock of an element itself, or (null) of the document. */
@@ -187,7 +188,7 @@ export class Locks {
     );
     for (const lease of [...this.#leases.values()]) {
       if (this.#told.has(lease.lock.id)) lease.seen = true;
-      else if (lease.seen) this.#lose(lease, "released");
+      else if (lease.seen) this.#lose(lease, lease.deadline > now ? "released" : "expired");
       // Of before the grant, or it was ended before it could be shown.
       else this.#renew(lease);
     }

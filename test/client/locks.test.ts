@@ -98,6 +98,19 @@ describe("locks in the SDK", () => {
     expect(ann.locks.list).toEqual([]);
   });
 
+  test("[sdk/lock] a page that slept beyond the end of a lease does not hold it, though its timers are late", async () => {
+    const { world, server, ann, lost } = await twoPeople();
+    await outcome(world, ann.locks.acquire("a", { ttlMs: 5_000, renew: false }));
+    await world.deliver();
+    world.clock.sleep(5_000);
+    expect(ann.locks.held).toEqual([]);
+    // What the server tells comes before them.
+    server.locks.force("a");
+    server.tellLocks();
+    await world.deliver();
+    expect(lost).toMatchObject([{ lock: { element: "a" }, reason: "expired" }]);
+  });
+
   test("[sdk/lock] one that an owner ended is told as lost", async () => {
     const { world, server, ann, lost } = await twoPeople();
     await outcome(world, ann.locks.acquire("a"));

@@ -31,6 +31,11 @@ export class StillClock implements Timers {
     return this.#timers.size;
   }
 
+  /** Time passes while the page sleeps: what is due runs with the next `advance`, late. */
+  sleep(ms: number): void {
+    this.#now += ms;
+  }
+
   /** Runs what is due within that time, in order. */
   advance(byMs: number): void {
     const until = this.#now + byMs;
