@@ -154,6 +154,11 @@ export class Durability {
     }
   }
 
+  /** The connection is closed for good. */
+  disconnected(): void {
+    this.#orphans.stop();
+  }
+
   /** Stores what there is, and lets others continue it. Safe to repeat. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

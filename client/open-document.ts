@@ -134,6 +134,7 @@ export class DocumentReplica<Element extends object = Properties> {
         store: () => this.#durability?.store(),
         closed: (error) => {
           this.#closed(error);
+          this.#durability?.disconnected();
           if (goneCodes.has(error.code)) void this.#durability?.forget(source.currentUser);
         },
       },

@@ -68,6 +68,11 @@ export class Orphans {
     this.#cancel = this.#options.timers.after(againMs, () => void this.look(scope, own));
   }
 
+  /** There will be no connection any more. */
+  stop(): void {
+    this.#cancel();
+  }
+
   /** Adopts no more. What is on its way goes on from its record, in whoever looks next. */
   async close(): Promise<void> {
     this.#closed = true;
