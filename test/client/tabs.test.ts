@@ -4,6 +4,15 @@ import { type Browser, browserWorld, type Tab, tokenOf } from "./browser.ts";
 import type { ModelServer } from "./model-server.ts";
 import type { World } from "./world.ts";
 
+/** Ann's token, but for the first time that it is asked for. */
+function refusedOnce(): () => string {
+  let asked = 0;
+  return () => {
+    if (++asked === 1) throw new Error("not now");
+    return tokenOf("ann");
+  };
+}
+
 /** Both make an element without a network, and die: what the server has when another tab was there. */
 async function editOfflineAndDie(
   { net, browser, server }: { net: World; browser: Browser; server: ModelServer },
@@ -24,11 +33,7 @@ async function editOfflineAndDie(
 describe("live tabs have a client id each", () => {
   test("[sdk/offline] also when it was not known at the opening whose the document is", async () => {
     const { world: net, browser, server } = browserWorld(1);
-    let asked = 0;
-    const getToken = (): string => {
-      if (++asked === 1) throw new Error("not now");
-      return tokenOf("ann");
-    };
+    const getToken = refusedOnce();
     const first = browser.openUnnamed({ getToken });
     expect(await first.board.offlineReady).toBe(false);
     await net.drain();
@@ -60,11 +65,7 @@ describe("live tabs have a client id each", () => {
     await net.pass(500);
     browser.kill(first);
     net.unplugged = false;
-    let asked = 0;
-    const getToken = (): string => {
-      if (++asked === 1) throw new Error("not now");
-      return tokenOf("ann");
-    };
+    const getToken = refusedOnce();
     const second = browser.openUnnamed({ clientId: "kiosk", getToken });
     await net.drain();
     await net.pass(2_000);
